@@ -1,0 +1,155 @@
+/**
+ * What the daemon tells its clients: one picture for command line, API, console and demo. Status is
+ * never a guess: what is not known is null or `unknown`, and what is old says its age. Keys are
+ * only ever added within schema 1. Pure types and the helpers that read them; imports only core.
+ */
+import type { BootReason } from './boot.ts';
+import type { Code } from './errors.ts';
+import type { Progress, Release, NodeId, Slot, SlotClass } from './model.ts';
+import type { Order, Outcome, Phase, Reason, RolloutKind, StepLog } from './records.ts';
+
+/** Data of a node that is older than this is shown as unknown. */
+export const STALE_AFTER_MS = 3000;
+
+export type NodeRole = 'active' | 'standby' | 'unknown';
+
+export interface SlotStatus {
+  readonly class: SlotClass;
+  readonly slot: Slot;
+  readonly release: Release | null;
+  readonly state: 'booted' | 'running' | 'good' | 'trial' | 'invalid' | 'unusable';
+  readonly default: boolean;
+}
+
+export interface NodeStatus {
+  readonly node: NodeId;
+  /** True when the facts below are fresh (younger than `STALE_AFTER_MS`). */
+  readonly known: boolean;
+  /** Age of the facts; 0 for the node that answers, null when nothing was ever heard. */
+  readonly ageMs: number | null;
+  readonly role: NodeRole;
+  readonly serving: boolean;
+  readonly system: Release | null;
+  readonly storage: Release | null;
+  readonly program: string | null;
+  readonly boot: {
+    readonly id: string;
+    readonly reason: BootReason;
+    readonly attempt: number;
+  } | null;
+  readonly slots: readonly SlotStatus[];
+  /** State word of the node's update: idle, installing, trial, committed, reverted ... */
+  readonly update: string;
+  readonly outcome: Outcome;
+  readonly reason: Reason | null;
+  readonly epoch: number | null;
+  readonly admitted: boolean;
+  readonly standDown: boolean;
+  /** What the node does now, for a progress bar: staging, installing, syncing ... */
+  readonly activity: { readonly name: string; readonly progress: Progress | null } | null;
+  readonly store: {
+    readonly role: string;
+    readonly copy: string;
+    readonly connected: boolean;
+    readonly sync: Progress | null;
+  } | null;
+}
+
+export interface RolloutStatus {
+  readonly id: string;
+  readonly kind: RolloutKind;
+  readonly version: string;
+  readonly bundle: string;
+  readonly phase: Phase;
+  readonly order: Order;
+  readonly first: NodeId;
+  readonly driver: NodeId | null;
+  readonly startedAt: string;
+  readonly phaseAt: string;
+  readonly elapsedS: number;
+  readonly estimateS: number | null;
+  readonly ended: boolean;
+  readonly finalized: boolean;
+  readonly canCancel: boolean;
+  readonly result: Reason | null;
+  readonly logs: Readonly<Record<NodeId, readonly StepLog[]>>;
+}
+
+/** One line of the reform checklist; `state` also in words for plain terminals. */
+export interface ReformItem {
+  readonly name: 'link' | 'versions' | 'epoch' | 'storage' | 'service' | 'admitted';
+  readonly state: 'ok' | 'waiting' | 'failed' | 'unknown';
+  readonly text: string;
+}
+
+export interface Alarm {
+  readonly code: Code;
+  readonly node: NodeId | null;
+  readonly message: string;
+}
+
+export interface PairStatus {
+  readonly schema: 1;
+  readonly at: string;
+  readonly self: NodeId;
+  readonly pair: string | null;
+  /** One state word of the pair. */
+  readonly state:
+    'HEALTHY' | 'HEALTHY_MIXED' | 'UPDATING' | 'SYNCING' | 'EXPOSED' | 'ALONE' | 'SAFE_MODE';
+  readonly ha: { readonly ok: boolean; readonly text: string };
+  readonly nodes: Readonly<Record<NodeId, NodeStatus>>;
+  readonly rollout: RolloutStatus | null;
+  readonly reform: readonly ReformItem[];
+  readonly alarms: readonly Alarm[];
+}
+
+/** One event, as `--follow --json` prints it (keys as in docs/ARCHITECTURE.md, "Events"). */
+export interface TandemEvent {
+  readonly v: 1;
+  /** Grows on both nodes together, so that `--since-seq` works after a failover. */
+  readonly seq: number;
+  readonly ts: string;
+  readonly job: string | null;
+  readonly node: NodeId | null;
+  readonly phase: string | null;
+  readonly state: string;
+  readonly pct: number | null;
+  readonly eta_s: number | null;
+  readonly msg: string;
+  readonly code: Code | null;
+}
+
+export type JobKind = 'validate' | 'stage' | 'update' | 'rollback' | 'commit';
+
+export interface JobStatus {
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly state: 'running' | 'done' | 'failed';
+  /** Exit status of a command that waited for it; null while it runs. */
+  readonly exit: number | null;
+  readonly code: Code | null;
+  readonly message: string;
+  readonly next: string | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+/** Result of `tandem validate`. */
+export interface ValidateReport {
+  readonly ok: boolean;
+  readonly bundle: string | null;
+  readonly product: string | null;
+  readonly version: string | null;
+  /** Nodes and components that lag behind the bundle, e.g. `A/system`. */
+  readonly lagging: readonly string[];
+  /** Named checks in order; `detail` says what was found and what was expected. */
+  readonly checks: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly code: Code | null;
+    readonly detail: string;
+  }[];
+  readonly code: Code | null;
+  readonly message: string;
+  readonly next: string | null;
+}

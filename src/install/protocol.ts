@@ -1,0 +1,93 @@
+/**
+ * What the daemon asks its installer process for, and what it answers: one JSON request on standard
+ * input, NDJSON replies on standard output, the process ends after the last one. The bulk work
+ * (hash, decompress, write, read back, replicate) never runs in the daemon's loop. Imports only
+ * core.
+ */
+import type { ErrorReport } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { Progress, Release, Sha256, Slot, SlotClass } from '../core/model.ts';
+
+/** Where a TLS peer is and how both sides prove themselves; keys are read from `keysDir`. */
+export interface BulkEndpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly keysDir: string;
+}
+
+export type InstallerRequest =
+  | {
+      /** Signature, manifest, index and every chunk of a bundle file; writes nothing. */
+      readonly do: 'verify';
+      readonly path: string;
+      readonly trustRoot: string;
+    }
+  | {
+      /** Verifies a bundle file while copying it into the depot of this node; resumes. */
+      readonly do: 'stage';
+      readonly path: string;
+      readonly trustRoot: string;
+      readonly depotDir: string;
+    }
+  | {
+      /** Serves one depot file to the peer over mutual TLS until it is stopped. */
+      readonly do: 'serve';
+      readonly path: string;
+      readonly listen: BulkEndpoint;
+    }
+  | {
+      /** Pulls a bundle from the peer, verifying while it arrives; resumes where it stopped. */
+      readonly do: 'fetch';
+      readonly from: BulkEndpoint;
+      readonly bundle: Sha256;
+      readonly bytes: number;
+      readonly trustRoot: string;
+      readonly depotDir: string;
+    }
+  | {
+      /** Writes images of a depot bundle into slots that the caller has marked invalid. */
+      readonly do: 'install';
+      readonly path: string;
+      readonly trustRoot: string;
+      readonly targets: readonly InstallTarget[];
+      /** Preallocated file that holds the resume hint. */
+      readonly progressFile: string;
+      readonly readBack: boolean;
+      /** Wipe the slot first. */
+      readonly format: boolean;
+    };
+
+export interface InstallTarget {
+  readonly image: string;
+  readonly class: SlotClass;
+  readonly slot: Slot;
+  readonly device: string;
+  readonly sizeBytes: number;
+}
+
+export interface VerifyResult {
+  readonly bundle: Sha256;
+  readonly bytes: number;
+  readonly manifest: Manifest;
+}
+
+export interface InstallResult {
+  readonly images: readonly {
+    readonly class: SlotClass;
+    readonly slot: Slot;
+    readonly imageId: Sha256;
+    readonly rawBytes: number;
+    readonly rawSha256: Sha256;
+    /** As the signed manifest says; what boots later reports its own release file. */
+    readonly release: Release;
+    readonly writtenBytes: number;
+    readonly skippedBytes: number;
+    readonly resumedBytes: number;
+  }[];
+}
+
+export type InstallerReply =
+  | ({ readonly type: 'progress' } & Progress)
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'done'; readonly result: VerifyResult | InstallResult | null }
+  | { readonly type: 'failed'; readonly error: ErrorReport };

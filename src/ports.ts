@@ -1,0 +1,219 @@
+/**
+ * The interfaces at the edge: what the updater needs from the world, each with an in-memory driver
+ * for the tests and a real one, both of which pass the port's contract suite (test/contracts).
+ * Every method that waits takes an `AbortSignal`; what holds a resource is `AsyncDisposable`.
+ * Drivers throw `UpdateError` for what can go wrong in the field. Imports only core.
+ */
+import type { BootCounter, BootInfo, BootState } from './core/boot.ts';
+import type { ErrorReport } from './core/errors.ts';
+import type { Manifest } from './core/manifest.ts';
+import type { NodeId, Progress, Release, Sha256, Slot, SlotClass } from './core/model.ts';
+import type { Generation, NodeRecord, RolloutRecord } from './core/records.ts';
+
+/** Which system slot boots. Every method that changes something is one durable write. */
+export interface BootChooser {
+  /** The state and the boot loader's own try counter, both as they are on disk now. */
+  read(): Promise<{ readonly state: BootState; readonly counter: BootCounter }>;
+  /**
+   * Arms a trial of `slot` with `tries` boot attempts; `id` must be higher than every earlier one.
+   * Idempotent for the same id while the trial is armed. Throws `boot.conflict` when `slot` is the
+   * default slot or another trial is armed.
+   */
+  arm(trial: { readonly id: number; readonly slot: Slot; readonly tries: number }): Promise<void>;
+  /** Makes the armed trial `id` the default. Idempotent; throws `boot.conflict` for another id. */
+  commit(id: number): Promise<void>;
+  /** Disarms trial `id`; the default slot stays. Idempotent; throws `boot.conflict` likewise. */
+  revert(id: number): Promise<void>;
+  /** Says whether the slot that is not the default holds a bootable, allowed system. */
+  setOtherOk(ok: boolean): Promise<void>;
+}
+
+/** What is known of a slot's content without hashing it. */
+export interface SlotInfo {
+  readonly class: SlotClass;
+  readonly slot: Slot;
+  readonly sizeBytes: number;
+  /** Whole image present and read back, with what it says about itself; null = invalid or empty. */
+  readonly seal: SlotSeal | null;
+}
+
+/**
+ * Written beside a slot only after the whole slot was read back; cleared before its first write.
+ */
+export interface SlotSeal {
+  readonly imageId: Sha256;
+  readonly rawBytes: number;
+  readonly rawSha256: Sha256;
+  readonly release: Release;
+}
+
+/** The slots of one node. The bulk work (writing an image) is the installer's. */
+export interface Slots {
+  info(cls: SlotClass, slot: Slot): Promise<SlotInfo>;
+  /** Durable before return: the slot does not count as holding an image any more. */
+  invalidate(cls: SlotClass, slot: Slot): Promise<void>;
+  /** Durable before return. Callers have read back every byte before. */
+  seal(cls: SlotClass, slot: Slot, seal: SlotSeal): Promise<void>;
+  /** Path that the installer opens to write or read the raw content, with its capacity. */
+  device(cls: SlotClass, slot: Slot): { readonly path: string; readonly sizeBytes: number };
+}
+
+/** Records that the journal holds; the last one of each kind is the state. */
+export type JournalRecord =
+  | { readonly kind: 'node'; readonly record: NodeRecord }
+  | { readonly kind: 'rollout'; readonly record: RolloutRecord };
+
+export interface JournalContent {
+  readonly node: NodeRecord | null;
+  readonly rollout: RolloutRecord | null;
+  /** Records that were read, in order, at most the last 1,000. */
+  readonly records: readonly (JournalRecord & { readonly seq: number })[];
+  /** True when a torn tail was dropped. */
+  readonly torn: boolean;
+}
+
+/** Append-only durable record of states, in preallocated space: a full disk never blocks it. */
+export interface Journal {
+  /** Throws `journal.corrupt` for a damaged middle, `state.newer_schema` for a newer writer. */
+  read(): Promise<JournalContent>;
+  /** Durable when it returns. Appends are serialised in call order. */
+  append(record: JournalRecord): Promise<void>;
+  /** Cuts everything from the first damaged record on; returns how many good ones stay. */
+  repair(): Promise<{ readonly kept: number; readonly droppedBytes: number }>;
+}
+
+export interface LinkChannel {
+  /** `network`, later `serial`. */
+  readonly name: string;
+  readonly up: boolean;
+  /** Milliseconds since the last authenticated message; null when there never was one. */
+  readonly ageMs: number | null;
+  /** Why it is down, when that is known. */
+  readonly error: ErrorReport | null;
+}
+
+/** Authenticated messages to and from the peer; each is a JSON object of at most 256 KiB. */
+export interface PeerLink extends AsyncDisposable {
+  /** Sends now if a channel is up, else drops: messages are states, the newest one counts. */
+  send(message: object): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Called when a channel goes up or down. */
+  onChange(listener: () => void): void;
+  channels(): readonly LinkChannel[];
+}
+
+/** Replication state as the storage software tells it; `unknown` is a value. */
+export interface StoreStatus {
+  readonly role: 'primary' | 'secondary' | 'unknown';
+  readonly epoch: number;
+  readonly connected: boolean;
+  /** Local copy: `current` = holds every acknowledged write; `stale` = known to lag. */
+  readonly local: 'current' | 'stale' | 'unknown';
+  /** The peer's copy, as far as the primary knows. */
+  readonly peer: 'current' | 'stale' | 'syncing' | 'unknown';
+  /** True while acknowledgements wait because the peer was lost (rule R4). */
+  readonly frozen: boolean;
+  readonly splitBrain: boolean;
+  readonly sync: Progress | null;
+  /** Bytes of the newest sync that were sent, and bytes that the store holds. */
+  readonly lastSync: { readonly sentBytes: number; readonly storeBytes: number } | null;
+  readonly generation: Generation;
+  readonly protocol: readonly [min: number, max: number];
+}
+
+/** The replicated store, held by the storage software. */
+export interface Store {
+  /** Newest status; role `unknown` while the storage software does not run. */
+  status(): StoreStatus;
+  onStatus(listener: (status: StoreStatus) => void): void;
+  /** Accepts writes from now on as primary of `epoch`; refused below the highest epoch seen. */
+  promote(epoch: number): Promise<void>;
+  /** Stops accepting writes; returns when no write can be acknowledged any more. Idempotent. */
+  demote(): Promise<void>;
+  /** The primary goes on acknowledging without the peer: it may not take over (rule R4). */
+  goAlone(epoch: number): Promise<void>;
+}
+
+/** The storage software as a program with a version, run from a storage slot. */
+export interface StorageSoftware extends AsyncDisposable {
+  /** Runs the content of `slot` (stops another one first). Idempotent while it runs. */
+  start(slot: Slot, signal: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  /** What runs now, from the content of the slot that it was started from. */
+  running(): { readonly slot: Slot; readonly release: Release } | null;
+  /** Throws `health.storage` with the reason when it is not healthy. */
+  health(signal: AbortSignal): Promise<void>;
+  /** Called when it ends without having been asked to. */
+  onExit(listener: (reason: string) => void): void;
+}
+
+/**
+ * The address that clients use, and the workload behind it; it follows our role, never decides it.
+ */
+export interface ServiceAddress extends AsyncDisposable {
+  /** Takes the address and lets the workload serve. Idempotent. */
+  acquire(epoch: number, signal: AbortSignal): Promise<void>;
+  /** Returns when no request is served any more. Idempotent. */
+  release(): Promise<void>;
+  held(): boolean;
+  /** The workload's self-test on a read-only store; throws `health.check` with the reason. */
+  selfTest(signal: AbortSignal): Promise<void>;
+}
+
+export interface DepotEntry {
+  readonly bundle: Sha256;
+  readonly path: string;
+  readonly bytes: number;
+  readonly manifest: Manifest;
+}
+
+/** Verified bundles on a node's data partition: the current one and the previous one. */
+export interface Depot {
+  list(): Promise<readonly DepotEntry[]>;
+  /**
+   * Reserves space for a bundle of `bytes` plus 64 MiB, durably allocated, and returns the path to
+   * fill. Throws `space.depot` with the missing bytes. Idempotent for the same bundle: a partial
+   * file stays.
+   */
+  reserve(bundle: Sha256, bytes: number): Promise<string>;
+  /** The filled and verified file becomes an entry: synced, renamed, directory synced. */
+  admit(bundle: Sha256): Promise<DepotEntry>;
+  /** Removes every entry and partial file but those named. */
+  retain(bundles: readonly Sha256[]): Promise<void>;
+}
+
+/** The machine itself. */
+export interface Host {
+  /** How this boot came about, as the boot loader told it. Constant for a boot. */
+  boot(): BootInfo;
+  /** Ends this boot; the next one has another boot id. Does not return. */
+  reboot(reason: string): Promise<never>;
+  /** Wall clock in milliseconds, for people and logs only. */
+  nowMs(): number;
+  /** Monotonic milliseconds since some start. */
+  monotonicMs(): number;
+  /** Feeds the hardware watchdog, if there is one. */
+  feedWatchdog(): void;
+  /** Throws `health.check` when a partition of the data side cannot be written. */
+  checkWritable(signal: AbortSignal): Promise<void>;
+}
+
+/** Runs the hooks of one directory of `hooks.d` in their order. */
+export interface Hooks {
+  /** Throws `hook.veto` with the hook's name and output; status 75 = `retry`. */
+  run(
+    point: string,
+    input: object,
+    signal: AbortSignal,
+  ): Promise<{ readonly ran: number; readonly retry: boolean }>;
+}
+
+/** What a child process of the installer is asked to do; see src/install/protocol.ts. */
+export interface Installer {
+  run<T>(
+    request: object,
+    options: { readonly signal: AbortSignal; readonly onProgress?: (p: Progress) => void },
+  ): Promise<T>;
+}
+
+export type { BootCounter, BootInfo, BootState, NodeId };
