@@ -4,7 +4,7 @@
  * an older program must be able to read what a newer one wrote: unknown fields are kept, and a
  * newer schema than `RECORD_SCHEMA` stops all writing. Pure; imports only core.
  */
-import type { Code } from './errors.ts';
+import type { Code } from './codes.ts';
 import type { NodeId, Release, Sha256, Slot, SlotClass } from './model.ts';
 
 /** Schema of the records and wire messages that this program writes (rule R11). */

@@ -4,7 +4,7 @@
  * only ever added within schema 1. Pure types and the helpers that read them; imports only core.
  */
 import type { BootReason } from './boot.ts';
-import type { Code } from './errors.ts';
+import type { Code } from './codes.ts';
 import type { Progress, Release, NodeId, Slot, SlotClass } from './model.ts';
 import type { Order, Outcome, Phase, Reason, RolloutKind, StepLog } from './records.ts';
 
