@@ -1,0 +1,48 @@
+/**
+ * What a verb of the command line is: a row of the table in src/cli/table.ts, from which help,
+ * parsing and (later) completion and man page are made. A verb never touches argv, the standard
+ * streams or the exit status itself: it gets and returns them. Imports nothing.
+ */
+
+/** The outside of a command: streams, terminal, environment, and the signal of Ctrl-C. */
+export interface CliIo {
+  /** Results: with `--json` one JSON object, nothing else. */
+  readonly out: (text: string) => void;
+  /** Progress, log lines and error sentences. */
+  readonly err: (text: string) => void;
+  /** Whether a person looks at `err`. */
+  readonly errIsTerminal: boolean;
+  readonly columns: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export interface VerbOption {
+  readonly type: 'string' | 'boolean';
+  /** May be given more than once; the values come as an array. */
+  readonly multiple?: boolean;
+  /** Name of the value in the usage line, e.g. FILE. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+export type VerbValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+export interface Verb {
+  /** `update`, or `bundle make`. */
+  readonly name: string;
+  /** Positional arguments as shown, e.g. `FILE|ID`. */
+  readonly args: string;
+  readonly minArgs: number;
+  readonly maxArgs: number;
+  readonly summary: string;
+  /** One complete example command line. */
+  readonly example: string;
+  readonly options: Readonly<Record<string, VerbOption>>;
+  /**
+   * Does the work and returns the exit status. Throws UpdateError for failures: the caller prints
+   * them (as JSON on `out` with `--json`) and takes the exit status from the code.
+   */
+  readonly run: (args: readonly string[], values: VerbValues, io: CliIo) => Promise<number>;
+}
