@@ -250,6 +250,26 @@ export const CODES = {
     title: 'The other side of the link does not have the key of the peer.',
     next: 'Check the cabling and the addresses; pair again only if the peer was really replaced.',
   },
+  'pair.code_malformed': {
+    exit: EXIT.usage,
+    title: 'The pairing code has a typing error or is not complete.',
+    next: 'Type it again as `tandem pair init` printed it; nothing was sent, no try was used.',
+  },
+  'pair.same_node': {
+    exit: EXIT.usage,
+    title: 'Both nodes are configured with the same node id.',
+    next: 'Set `node` to A in the configuration of one node and to B in that of the other.',
+  },
+  'pair.keys_damaged': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The keys of this node are damaged or incomplete.',
+    next: 'Restore the keys directory, or remove it on both nodes and pair them again.',
+  },
+  'pair.bad_message': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The other side sent something that is not a message of the link.',
+    next: 'Check that the address of the peer is that of a Tandem node, and its version.',
+  },
   'pair.protocol': {
     exit: EXIT.pairNotHealthy,
     title: 'The two nodes have no common protocol version.',

@@ -1,0 +1,277 @@
+/**
+ * The identity of a node: a self-signed P-256 key and certificate, and the pin of the peer. Files
+ * in the keys directory (mode 0700): `node.key` (PKCS #8 PEM, 0600), `node.crt` (PEM), `pair.json`
+ * (schema, node, pair id, peer's pin). Always holds: every file is replaced atomically and durably;
+ * `pair.json` exists only once this node is paired; trust is the SHA-256 digest of the peer's
+ * public key and nothing else. The X.509 library is loaded only where a key is made, so the daemon
+ * never carries it. Imports core, node: and, lazily, @peculiar/x509.
+ */
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  timingSafeEqual,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { TLSSocket, TlsOptions } from 'node:tls';
+import { UpdateError } from '../core/errors.ts';
+import { peerOf, type NodeId } from '../core/model.ts';
+
+/** Name of the private key in the keys directory. */
+export const KEY_FILE = 'node.key';
+/** Name of the certificate in the keys directory. */
+export const CERT_FILE = 'node.crt';
+/** Name of the record of the pairing in the keys directory. */
+export const PAIR_FILE = 'pair.json';
+/** Schema number of `pair.json`. */
+export const PAIR_SCHEMA = 1;
+/** Longest file that is read from a keys directory. */
+const FILE_BYTES_MAX = 64 * 1024;
+
+/** A node's own key and certificate, paired or not. */
+export interface NodeKeys {
+  readonly keyPem: string;
+  readonly certPem: string;
+  /** SHA-256 of the DER SubjectPublicKeyInfo, 64 lower-case hexadecimal digits. */
+  readonly spkiSha256: string;
+}
+
+/** Everything that a paired node needs to talk to its peer. */
+export interface PairKeys extends NodeKeys {
+  readonly node: NodeId;
+  /** Random id of the pair, the same on both nodes: 32 lower-case hexadecimal digits. */
+  readonly pair: string;
+  /** The one key that the peer may have. */
+  readonly peerSpkiSha256: string;
+}
+
+/** Content of `pair.json`; unknown fields of the same schema are ignored. */
+export interface PairRecord {
+  readonly schema: number;
+  readonly node: NodeId;
+  readonly pair: string;
+  readonly peer: { readonly node: NodeId; readonly spkiSha256: string };
+}
+
+/**
+ * The node's key and certificate; makes them when there are none. Idempotent: existing ones that
+ * belong together are returned. A half-made set (power cut between the two files) is made anew,
+ * but never when the node is paired: then it throws `pair.keys_damaged`. Throws `file.unreadable`
+ * when the directory cannot be written.
+ */
+export async function createKeys(keysDir: string, node: NodeId): Promise<NodeKeys> {
+  await makeKeysDir(keysDir);
+  const have = await readNodeKeys(keysDir);
+  if (have) return have;
+  if ((await readText(join(keysDir, PAIR_FILE))) !== null) {
+    throw new UpdateError(
+      'pair.keys_damaged',
+      `${keysDir} holds ${PAIR_FILE} but no ${KEY_FILE} with a matching ${CERT_FILE}`,
+      { detail: { keysDir } },
+    );
+  }
+  const made = await makeCertificate(node);
+  await writeDurably(join(keysDir, KEY_FILE), made.keyPem, 0o600);
+  await writeDurably(join(keysDir, CERT_FILE), made.certPem, 0o644);
+  return made;
+}
+
+/** The node's own keys, or null when there are none that belong together. */
+export async function readNodeKeys(keysDir: string): Promise<NodeKeys | null> {
+  const keyPem = await readText(join(keysDir, KEY_FILE));
+  const certPem = await readText(join(keysDir, CERT_FILE));
+  if (keyPem === null || certPem === null) return null;
+  try {
+    const certificate = new X509Certificate(certPem);
+    if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) return null;
+    return { keyPem, certPem, spkiSha256: spkiSha256(certificate) };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Keys and pin of a paired node. Throws `pair.not_paired` when the node was never paired,
+ * `pair.keys_damaged` when a file is missing or does not fit the others, `state.newer_schema` when
+ * a newer program wrote the record.
+ */
+export async function loadKeys(keysDir: string): Promise<PairKeys> {
+  const record = await readPairRecord(keysDir);
+  if (!record) {
+    throw new UpdateError('pair.not_paired', `${keysDir} holds no ${PAIR_FILE}`, {
+      detail: { keysDir },
+    });
+  }
+  const own = await readNodeKeys(keysDir);
+  if (!own) {
+    throw new UpdateError(
+      'pair.keys_damaged',
+      `${keysDir} is paired, but ${KEY_FILE} and ${CERT_FILE} are missing or do not match`,
+      { detail: { keysDir } },
+    );
+  }
+  return { ...own, node: record.node, pair: record.pair, peerSpkiSha256: record.peer.spkiSha256 };
+}
+
+/** The record of the pairing, or null when this node is not paired. Throws as `loadKeys` does. */
+export async function readPairRecord(keysDir: string): Promise<PairRecord | null> {
+  const text = await readText(join(keysDir, PAIR_FILE));
+  return text === null ? null : parsePairRecord(text, keysDir);
+}
+
+/** Writes the record of the pairing; durable when it returns. */
+export async function writePairRecord(keysDir: string, record: PairRecord): Promise<void> {
+  await writeDurably(join(keysDir, PAIR_FILE), `${JSON.stringify(record, null, 2)}\n`, 0o600);
+}
+
+function parsePairRecord(text: string, keysDir: string): PairRecord {
+  let value: Partial<PairRecord> | null = null;
+  try {
+    value = JSON.parse(text) as Partial<PairRecord> | null;
+  } catch {
+    // Falls through to the one message for every way in which the record can be wrong.
+  }
+  if (typeof value?.schema === 'number' && value.schema > PAIR_SCHEMA) {
+    throw new UpdateError(
+      'state.newer_schema',
+      `${PAIR_FILE} has schema ${value.schema}, this program knows ${PAIR_SCHEMA}`,
+    );
+  }
+  const { node, peer } = value ?? {};
+  const good =
+    value?.schema === PAIR_SCHEMA &&
+    (node === 'A' || node === 'B') &&
+    peer?.node === peerOf(node) &&
+    /^[0-9a-f]{32}$/.test(value.pair ?? '') &&
+    /^[0-9a-f]{64}$/.test(peer.spkiSha256);
+  if (!good) {
+    throw new UpdateError('pair.keys_damaged', `${join(keysDir, PAIR_FILE)} is damaged`, {
+      detail: { keysDir },
+    });
+  }
+  return value as PairRecord;
+}
+
+/**
+ * Options for both ends of a connection between two paired nodes. TLS 1.3 only. The peer must show
+ * a certificate, and must prove that it has the key to it, which the handshake itself enforces;
+ * `rejectUnauthorized` is off because no authority and no clock decides here: whom the key belongs
+ * to is decided by `assertPinned`, which every user of these options must call before it reads or
+ * writes a byte. Tickets are off, so that every connection is a fresh handshake with both keys.
+ */
+export function tlsOptions(keys: NodeKeys): TlsOptions & { minVersion: 'TLSv1.3' } {
+  return {
+    key: keys.keyPem,
+    cert: keys.certPem,
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    requestCert: true,
+    rejectUnauthorized: false,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+/**
+ * Throws `pair.wrong_peer` unless the other end of this freshly made connection has the one key
+ * that is pinned. A resumed session is refused too: it would not prove the key again.
+ */
+export function assertPinned(socket: TLSSocket, keys: Pick<PairKeys, 'peerSpkiSha256'>): void {
+  const found = socket.isSessionReused() ? null : peerSpkiSha256(socket);
+  const good =
+    found !== null &&
+    timingSafeEqual(Buffer.from(found, 'hex'), Buffer.from(keys.peerSpkiSha256, 'hex'));
+  if (good) return;
+  throw new UpdateError(
+    'pair.wrong_peer',
+    `the other side shows ${found === null ? 'no key' : `key ${found.slice(0, 16)}…`}, ` +
+      `expected ${keys.peerSpkiSha256.slice(0, 16)}…`,
+    { detail: { found: found ?? '', expected: keys.peerSpkiSha256 } },
+  );
+}
+
+/** Digest of the key that the other end proved, or null when it showed no certificate. */
+export function peerSpkiSha256(socket: TLSSocket): string | null {
+  const certificate = socket.getPeerX509Certificate();
+  return certificate === undefined ? null : spkiSha256(certificate);
+}
+
+function spkiSha256(certificate: X509Certificate): string {
+  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(spki).digest('hex');
+}
+
+async function makeCertificate(node: NodeId): Promise<NodeKeys> {
+  // The library's decorators need the metadata API in place before its first line runs.
+  await import('reflect-metadata');
+  const x509 = await import('@peculiar/x509');
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=tandem node ${node}`,
+    keys,
+    signingAlgorithm: algorithm,
+    // RFC 5280, 4.1.2.5: 99991231235959Z says that there is no well-defined end.
+    notBefore: new Date('1970-01-01T00:00:00Z'),
+    notAfter: new Date('9999-12-31T23:59:59Z'),
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    ],
+  });
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  const lines = pkcs8.toString('base64').replace(/.{64}(?=.)/g, '$&\n');
+  const certPem = `${certificate.toString('pem')}\n`;
+  return {
+    keyPem: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
+    certPem,
+    spkiSha256: spkiSha256(new X509Certificate(certPem)),
+  };
+}
+
+async function makeKeysDir(keysDir: string): Promise<void> {
+  try {
+    await mkdir(keysDir, { recursive: true, mode: 0o700 });
+    await chmod(keysDir, 0o700);
+    await syncDirectory(dirname(keysDir));
+  } catch (cause) {
+    throw new UpdateError('file.unreadable', `cannot make the directory ${keysDir}`, { cause });
+  }
+}
+
+/** Text of a small file; null when it does not exist. */
+async function readText(path: string): Promise<string | null> {
+  try {
+    const { size } = await stat(path);
+    if (size > FILE_BYTES_MAX) {
+      throw new UpdateError('pair.keys_damaged', `${path} is larger than ${FILE_BYTES_MAX} bytes`);
+    }
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof UpdateError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new UpdateError('file.unreadable', `cannot read ${path}`, { cause });
+  }
+}
+
+/** Replaces a file so that after a power cut it is either the old or the new one, whole. */
+async function writeDurably(path: string, text: string, mode: number): Promise<void> {
+  const temporary = `${path}.new`;
+  try {
+    await using file: FileHandle = await open(temporary, 'w', mode);
+    await file.chmod(mode);
+    await file.writeFile(text);
+    await file.sync();
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (cause) {
+    throw new UpdateError('file.unreadable', `cannot write ${path}`, { cause });
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r');
+  await directory.sync();
+}
