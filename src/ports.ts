@@ -7,8 +7,9 @@
 import type { BootCounter, BootInfo, BootState } from './core/boot.ts';
 import type { ErrorReport } from './core/errors.ts';
 import type { Manifest } from './core/manifest.ts';
-import type { NodeId, Progress, Release, Sha256, Slot, SlotClass } from './core/model.ts';
-import type { Generation, NodeRecord, RolloutRecord } from './core/records.ts';
+import type { NodeId, Progress, Release, Sha256, Slot, SlotClass, SlotSeal } from './core/model.ts';
+import type { NodeRecord, RolloutRecord } from './core/records.ts';
+import type { StoreStatus } from './core/store.ts';
 
 /** Which system slot boots. Every method that changes something is one durable write. */
 export interface BootChooser {
@@ -35,16 +36,6 @@ export interface SlotInfo {
   readonly sizeBytes: number;
   /** Whole image present and read back, with what it says about itself; null = invalid or empty. */
   readonly seal: SlotSeal | null;
-}
-
-/**
- * Written beside a slot only after the whole slot was read back; cleared before its first write.
- */
-export interface SlotSeal {
-  readonly imageId: Sha256;
-  readonly rawBytes: number;
-  readonly rawSha256: Sha256;
-  readonly release: Release;
 }
 
 /** The slots of one node. The bulk work (writing an image) is the installer's. */
@@ -100,25 +91,6 @@ export interface PeerLink extends AsyncDisposable {
   /** Called when a channel goes up or down. */
   onChange(listener: () => void): void;
   channels(): readonly LinkChannel[];
-}
-
-/** Replication state as the storage software tells it; `unknown` is a value. */
-export interface StoreStatus {
-  readonly role: 'primary' | 'secondary' | 'unknown';
-  readonly epoch: number;
-  readonly connected: boolean;
-  /** Local copy: `current` = holds every acknowledged write; `stale` = known to lag. */
-  readonly local: 'current' | 'stale' | 'unknown';
-  /** The peer's copy, as far as the primary knows. */
-  readonly peer: 'current' | 'stale' | 'syncing' | 'unknown';
-  /** True while acknowledgements wait because the peer was lost (rule R4). */
-  readonly frozen: boolean;
-  readonly splitBrain: boolean;
-  readonly sync: Progress | null;
-  /** Bytes of the newest sync that were sent, and bytes that the store holds. */
-  readonly lastSync: { readonly sentBytes: number; readonly storeBytes: number } | null;
-  readonly generation: Generation;
-  readonly protocol: readonly [min: number, max: number];
 }
 
 /** The replicated store, held by the storage software. */
@@ -216,4 +188,4 @@ export interface Installer {
   ): Promise<T>;
 }
 
-export type { BootCounter, BootInfo, BootState, NodeId };
+export type { BootCounter, BootInfo, BootState, NodeId, SlotSeal, StoreStatus };

@@ -99,3 +99,15 @@ export interface Installed {
   readonly system: Release | null;
   readonly storage: Release | null;
 }
+
+/**
+ * Written beside a slot only after the whole slot was read back; cleared before its first write.
+ */
+export interface SlotSeal {
+  readonly imageId: Sha256;
+  readonly rawBytes: number;
+  readonly rawSha256: Sha256;
+  readonly release: Release;
+  /** Version range of the other class that it runs with, as its manifest says. */
+  readonly runsWith: string;
+}

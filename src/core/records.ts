@@ -39,13 +39,13 @@ export const PHASES = [
   'BACK1',
   'BACK2',
   'RB_HAND',
-  'RB_DOWN1',
-  'RB_ACT1',
-  'RB_ADMIT1',
-  'RB_HAND2',
-  'RB_DOWN2',
-  'RB_ACT2',
-  'RB_ADMIT2',
+  'RB_DOWN',
+  'RB_ACT',
+  'RB_TRIAL',
+  'RB_SYNC',
+  'RB_COMMIT',
+  'RB_ADMIT',
+  'FINALIZE',
   'DONE',
   'FAILED',
   'HOLD_MIXED',
@@ -128,6 +128,8 @@ export interface Job {
   readonly bundle: Sha256;
   /** Which attempt of the rollout on this node, from 1. */
   readonly attempt: number;
+  /** `install` writes the images; `return` boots what the other slots already hold. */
+  readonly mode: 'install' | 'return';
   readonly targets: readonly Target[];
   /** True when the new storage software may run under the old system. */
   readonly storageRunsUnderOld: boolean;
@@ -242,6 +244,8 @@ export interface RolloutRecord {
   readonly writer: { readonly epoch: number; readonly seq: number };
   readonly phase: Phase;
   readonly nodes: Readonly<Record<NodeId, RolloutNode>>;
+  /** The run of the first node that serves during the soak; another one means that it restarted. */
+  readonly soak: { readonly bootId: string; readonly run: string } | null;
   readonly abort: { readonly by: string; readonly at: string; readonly reason: string } | null;
   /** Why the rollout turned back, or what its end means. */
   readonly result: Reason | null;
