@@ -72,6 +72,16 @@ export const CODES = {
     title: 'The configuration file is not valid.',
     next: 'Correct the line that is named; docs/ARCHITECTURE.md lists every setting.',
   },
+  'tool.missing': {
+    exit: EXIT.usage,
+    title: 'A tool that is needed is not installed.',
+    next: 'Install the Debian package that is named.',
+  },
+  'tool.failed': {
+    exit: EXIT.internal,
+    title: 'A tool of the system failed.',
+    next: 'Read its own words in the message.',
+  },
   'state.locked': {
     exit: EXIT.usage,
     title: 'Another daemon already works on this state directory.',
