@@ -1,13 +1,19 @@
 /**
- * The configuration of a node: type, schema, defaults, and the loader of the commented file
- * (JSON with comments). An error names the file, the line and the accepted values. Imports core.
+ * The configuration of a node: its type and the loader of the commented file (JSON with comments);
+ * schema and defaults are in config-schema.ts. Always holds: a loaded configuration is complete and
+ * without contradiction, and every path in it is absolute. Imports core and its own parts.
  */
+import { open } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { checkConfig, throwProblems, type ConfigProblem } from './config-check.ts';
+import { UpdateError } from './core/errors.ts';
 import type { NodeId } from './core/model.ts';
 import type { Order } from './core/records.ts';
 
 /** Host and port; 127.0.0.1 in the embedded default. */
 export type Address = string;
 
+/** Everything that a node is told from outside. */
 export interface Config {
   readonly node: NodeId;
   readonly product: string;
@@ -51,4 +57,152 @@ export interface Config {
     /** Hours after DONE until FINALIZE happens by itself; 0 = only by `tandem commit`. */
     readonly burnInH: number;
   };
+}
+
+/** Where the configuration is looked for when neither `--config` nor TANDEM_CONFIG names it. */
+export const CONFIG_PATH = '/etc/tandem/tandem.jsonc';
+const CONFIG_BYTES_MAX = 256 * 1024;
+/** Limit of the kernel for the path of a unix socket, without the final zero (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/**
+ * Reads, checks and completes a configuration file: defaults are filled in, paths are absolute
+ * (relative ones are taken from the file's folder). Throws `file.not_found`, `file.unreadable`, or
+ * `config.invalid` with file, line, setting, what was found and what is accepted; every further
+ * problem stands in `detail.problems`.
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  const file = resolve(path);
+  return parseConfig(await readText(file), file);
+}
+
+/** The same from a text that was read already; `file` gives the folder and the name in errors. */
+export async function parseConfig(text: string, file: string): Promise<Config> {
+  const { value, lineOf } = await checkConfig(text, file);
+  const config = complete(value as unknown as Given, dirname(file));
+  throwProblems(contradictions(config, lineOf), file);
+  return config;
+}
+
+/**
+ * Host and port of an address that the schema has accepted; an IPv6 host comes without its
+ * brackets. Throws `usage.invalid` for any other text.
+ */
+export function parseAddress(text: Address): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65535) {
+    throw new UpdateError('usage.invalid', `found ${text}, expected host:port`);
+  }
+  return { host: match[1] ?? match[2]!, port };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    await using handle = await open(file, 'r');
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw new UpdateError('file.unreadable', `${file} is not a regular file`);
+    if (stat.size > CONFIG_BYTES_MAX) {
+      const message = `${file} has ${stat.size} bytes; at most ${CONFIG_BYTES_MAX} are accepted`;
+      throw new UpdateError('file.unreadable', message);
+    }
+    const buffer = Buffer.alloc(CONFIG_BYTES_MAX);
+    const { bytesRead } = await handle.read(buffer, 0, CONFIG_BYTES_MAX, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch (cause) {
+    if (cause instanceof UpdateError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new UpdateError('file.not_found', `there is no configuration file ${file}`, { cause });
+    }
+    throw new UpdateError('file.unreadable', `cannot read ${file}: ${message}`, { cause });
+  }
+}
+
+/** The checked value: required settings and schema defaults are there, derived ones may lack. */
+type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage'> & {
+  readonly hooksDir?: string;
+  readonly trustRoot?: string;
+  readonly control: { readonly socket?: string; readonly group: string };
+  readonly link: { readonly listen: Address; readonly peer: Address; readonly bulk?: Address };
+  readonly storage: Omit<Config['storage'], 'socket' | 'dataDir'> & {
+    readonly socket?: string;
+    readonly dataDir?: string;
+  };
+  readonly slots: { readonly driver: 'file'; readonly dir?: string };
+  readonly boot: { readonly driver: 'file'; readonly dir?: string };
+};
+
+function complete(given: Given, folder: string): Config {
+  const stateDir = resolve(folder, given.stateDir);
+  const runDir = resolve(folder, given.runDir);
+  const rootDir = resolve(folder, given.rootDir);
+  const at = (path: string | undefined, derived: string): string =>
+    path === undefined ? derived : resolve(folder, path);
+  const { listen } = given.link;
+  return {
+    node: given.node,
+    product: given.product,
+    hardware: given.hardware,
+    stateDir,
+    runDir,
+    rootDir,
+    hooksDir: at(given.hooksDir, join(rootDir, 'etc/tandem/hooks.d')),
+    trustRoot: at(given.trustRoot, join(stateDir, 'trust/root.json')),
+    control: {
+      socket: at(given.control.socket, join(runDir, 'control.sock')),
+      group: given.control.group,
+    },
+    link: { ...given.link, bulk: given.link.bulk ?? `${listen.replace(/:\d+$/, '')}:0` },
+    storage: {
+      ...given.storage,
+      socket: at(given.storage.socket, join(runDir, 'storage.sock')),
+      dataDir: at(given.storage.dataDir, join(stateDir, 'store')),
+    },
+    service: { ...given.service },
+    slots: { ...given.slots, dir: at(given.slots.dir, join(stateDir, 'slots')) },
+    boot: { ...given.boot, dir: at(given.boot.dir, join(stateDir, 'boot')) },
+    policy: { ...given.policy },
+  };
+}
+
+/** What the schema cannot say: ports in range, two ends that differ, paths that a socket allows. */
+function contradictions(
+  config: Config,
+  lineOf: (setting: string) => number,
+): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const add = (setting: string, found: string, accepted: string): void => {
+    const text = `${setting} is ${found}; accepted: ${accepted}`;
+    problems.push({ line: lineOf(setting), setting, found, accepted, text });
+  };
+  const { link, storage, service } = config;
+  const addresses = {
+    'link.listen': link.listen,
+    'link.peer': link.peer,
+    'link.bulk': link.bulk,
+    'storage.listen': storage.listen,
+    'storage.peer': storage.peer,
+    'service.address': service.address,
+  };
+  for (const [setting, text] of Object.entries(addresses)) {
+    const port = Number(text.slice(text.lastIndexOf(':') + 1));
+    const lowest = setting === 'link.bulk' ? 0 : 1;
+    if (port < lowest || port > 65535) {
+      add(setting, JSON.stringify(text), `host:port with a port from ${lowest} to 65535`);
+    }
+  }
+  if (link.listen === link.peer) {
+    add('link.peer', JSON.stringify(link.peer), 'another address than link.listen');
+  }
+  if (storage.listen === storage.peer) {
+    add('storage.peer', JSON.stringify(storage.peer), 'another address than storage.listen');
+  }
+  const sockets = { 'control.socket': config.control.socket, 'storage.socket': storage.socket };
+  for (const [setting, path] of Object.entries(sockets)) {
+    const bytes = Buffer.byteLength(path);
+    if (bytes <= SOCKET_PATH_BYTES_MAX) continue;
+    add(setting, `a path of ${bytes} bytes`, `at most ${SOCKET_PATH_BYTES_MAX} bytes`);
+  }
+  return problems;
 }
