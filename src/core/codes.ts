@@ -364,6 +364,62 @@ export const CODES = {
     next: 'Check the link between the two nodes.',
   },
 
+  'store.unreachable': {
+    exit: EXIT.storageFailed,
+    title: 'The storage software does not answer.',
+    next: 'Check that it runs, and read its log on the node that is named.',
+  },
+  'store.fenced': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The store has seen a higher epoch; a write or a promotion of an older one is refused.',
+    next: 'See `tandem cluster status` for the node that holds the service now.',
+  },
+  'store.stale': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This copy of the store lacks acknowledged writes and cannot become the primary.',
+    next: 'Connect the peer and let the sync end.',
+  },
+  'store.read_only': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This copy of the store does not accept writes.',
+    next: 'Write on the node that holds the service.',
+  },
+  'store.unacknowledged': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The write was not acknowledged; whether it holds is not known.',
+    next: 'Read the object and write it again if needed.',
+  },
+  'store.busy': {
+    exit: EXIT.pairNotHealthy,
+    title: 'Too many writes wait for their acknowledgement.',
+    next: 'Write again later; see `tandem cluster status` for what the store waits for.',
+  },
+  'store.full': {
+    exit: EXIT.noSpace,
+    title: 'There is not enough space for the store.',
+    next: 'Free space on the data partition of the node that is named.',
+  },
+  'store.io': {
+    exit: EXIT.storageFailed,
+    title: 'The store cannot be written or read.',
+    next: 'Check the disk of the node that is named.',
+  },
+  'store.corrupt': {
+    exit: EXIT.storageFailed,
+    title: 'The store is damaged on this node.',
+    next: 'Check the disk; then empty the data directory of this copy and let it sync again.',
+  },
+  'slot.unpack': {
+    exit: EXIT.activeFailed,
+    title: 'The content of the slot cannot be unpacked.',
+    next: 'Check the slot and the free space of the node that is named.',
+  },
+  'service.failed': {
+    exit: EXIT.activeFailed,
+    title: 'The service of the appliance cannot be started or stopped.',
+    next: 'Read the log of the workload on the node that is named.',
+  },
+
   'wait.timed_out': {
     exit: EXIT.waitTimedOut,
     title: 'The wait timed out; the job goes on.',
