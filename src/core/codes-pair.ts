@@ -1,0 +1,137 @@
+/**
+ * Codes of the pair and of a rollout: pairing and link, health of a trial, and how an update ended.
+ * Part of the table in codes.ts. Pure; imports only core.
+ */
+import { EXIT, type CodeEntry } from './exit.ts';
+
+/** Part of `CODES`; read it there. */
+export const PAIR_CODES = {
+  'pair.not_paired': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This node is not paired.',
+    next: 'Run `tandem pair init` on one node and `tandem pair join` on the other.',
+  },
+  'pair.already_paired': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This node is already paired.',
+    next: 'Keep the pair; only a new node is paired again.',
+  },
+  'pair.code_wrong': {
+    exit: EXIT.notPermitted,
+    title: 'The pairing code is wrong, used up or expired.',
+    next: 'Run `tandem pair init` again and use its new code within ten minutes.',
+  },
+  'pair.peer_unreachable': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The peer does not answer.',
+    next: 'Check the peer, its power and the link between the two.',
+  },
+  'pair.wrong_peer': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The other side of the link does not have the key of the peer.',
+    next: 'Check the cabling and the addresses; pair again only if the peer was really replaced.',
+  },
+  'pair.code_malformed': {
+    exit: EXIT.usage,
+    title: 'The pairing code has a typing error or is not complete.',
+    next: 'Type it again as `tandem pair init` printed it; nothing was sent, no try was used.',
+  },
+  'pair.same_node': {
+    exit: EXIT.usage,
+    title: 'Both nodes are configured with the same node id.',
+    next: 'Set `node` to A in the configuration of one node and to B in that of the other.',
+  },
+  'pair.keys_damaged': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The keys of this node are damaged or incomplete.',
+    next: 'Restore the keys directory, or remove it on both nodes and pair them again.',
+  },
+  'pair.bad_message': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The other side sent something that is not a message of the link.',
+    next: 'Check that the address of the peer is that of a Tandem node, and its version.',
+  },
+  'pair.protocol': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The two nodes have no common protocol version.',
+    next: 'Bring the older node to a version that supports the protocol of the other one.',
+  },
+  'pair.not_healthy': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The pair is not highly available.',
+    next: 'See `tandem cluster status` for what it waits for.',
+  },
+
+  'active.failed': {
+    exit: EXIT.activeFailed,
+    title: 'The update of the first node failed; it runs its old version again.',
+    next: 'Read why in `tandem history`, solve it, update again; the second node was not touched.',
+  },
+  'storage.failed': {
+    exit: EXIT.storageFailed,
+    title: 'The storage software failed on the first node; it runs its old versions again.',
+    next: 'Read the reason in `tandem history`; the second node was not touched.',
+  },
+  'standby.failed_held': {
+    exit: EXIT.standbyFailed,
+    title:
+      'The update of the second node failed; it runs its old version, high availability is up.',
+    next: 'Run the same update again, or `tandem rollback` to return the pair to the old version.',
+  },
+  'standby.failed_rolled_back': {
+    exit: EXIT.standbyFailed,
+    title: 'The update of the second node failed; the pair was returned to the old version.',
+    next: 'Read the reason in `tandem history`.',
+  },
+  'revert.failed': {
+    exit: EXIT.revertFailed,
+    title: 'A node could not return to its old version.',
+    next: 'Look at that node on its console.',
+  },
+  'rollback.unavailable': {
+    exit: EXIT.noPath,
+    title: 'There is nothing to roll back to.',
+    next: 'After `tandem commit`, or before a first update, only a newer bundle can be installed.',
+  },
+  'job.cancelled': {
+    exit: EXIT.cancelled,
+    title: 'The update was cancelled.',
+    next: 'The pair runs its old version and is highly available.',
+  },
+  'job.not_cancellable': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The update cannot be cancelled any more.',
+    next: 'Wait for its end, then use `tandem rollback`.',
+  },
+  'health.slot': {
+    exit: EXIT.activeFailed,
+    title: 'The node did not come up in the slot that is on trial.',
+    next: 'Read the boot reason on the console of the node.',
+  },
+  'health.check': {
+    exit: EXIT.activeFailed,
+    title: 'A health check of the trial failed.',
+    next: 'Read which check failed in `tandem history`.',
+  },
+  'health.storage': {
+    exit: EXIT.storageFailed,
+    title: 'The storage software is not healthy.',
+    next: 'Read its log on the node that is named.',
+  },
+  'health.unexpected_reboot': {
+    exit: EXIT.activeFailed,
+    title: 'The node restarted unexpectedly during its trial.',
+    next: 'Read the log of the node that is named.',
+  },
+  'trial.attempts_used': {
+    exit: EXIT.activeFailed,
+    title: 'All boot attempts of the trial are used up; the old slot runs again.',
+    next: 'Read the boot reason on the console of the node.',
+  },
+  'trial.deadline': {
+    exit: EXIT.activeFailed,
+    title:
+      'The trial heard nothing from the driver of the update for too long and reverted itself.',
+    next: 'Check the link between the two nodes.',
+  },
+} as const satisfies Record<string, CodeEntry>;
