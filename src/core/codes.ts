@@ -53,6 +53,11 @@ export const CODES = {
     title: 'Another daemon already works on this state directory.',
     next: 'Stop the other daemon, or give this one a state directory of its own.',
   },
+  'state.io': {
+    exit: EXIT.internal,
+    title: 'The state on the data partition cannot be read or written.',
+    next: 'Check the data partition of the node: its disk, its free space, its mount.',
+  },
   'state.newer_schema': {
     exit: EXIT.internal,
     title: 'A record was written by a newer program than this one.',
