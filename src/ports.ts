@@ -104,6 +104,12 @@ export interface Store {
   demote(): Promise<void>;
   /** The primary goes on acknowledging without the peer: it may not take over (rule R4). */
   goAlone(epoch: number): Promise<void>;
+  /**
+   * FINALIZE (rule R11): from now on the disk and wire format may be the highest level that both
+   * sides can write; returns that level. Until then both stay at the level that the disk has.
+   * Refused while the peer is not connected; on a secondary it returns the level that it has.
+   */
+  finalizeFormat(): Promise<number>;
 }
 
 /** The storage software as a program with a version, run from a storage slot. */

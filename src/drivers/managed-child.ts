@@ -1,0 +1,110 @@
+/**
+ * A program that this node runs as a child process: start, end, log. Always holds: only this very
+ * process is ever signalled, by its own handle; the end is told exactly once; what it prints goes
+ * to a log of bounded size. The child's standard input stays open as long as this process lives, so
+ * that a child that follows it ends with it. Imports node: only.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** A log is renamed to `<name>.1` at this size; the one before that is dropped. */
+const LOG_BYTES_MAX = 1024 * 1024;
+/** Most that one piece of output adds to a log. */
+const LOG_CHUNK_BYTES_MAX = 64 * 1024;
+/** Last characters of the error output that are kept for the reason of an end. */
+const TAIL_CHARS = 600;
+
+/** How a child is run. */
+export interface ChildOptions {
+  /** The Node program that runs `program`. */
+  readonly execPath: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly logFile: string;
+  /** Called with what the child prints on its standard output. */
+  readonly onOutput: (chunk: Buffer) => void;
+  /** Called once, when the child has ended and its output is read. */
+  readonly onExit: (reason: string) => void;
+}
+
+/** A running child. */
+export interface ManagedChild {
+  readonly pid: number;
+  /** Null until it has ended; then why, with the last line that it printed. */
+  readonly ended: string | null;
+  write(line: string): void;
+  /** SIGTERM, and SIGKILL after `graceMs`; returns when it has ended. Idempotent. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Starts the child. A program that cannot be run at all ends at once, with the reason. */
+export function startChild(options: ChildOptions): ManagedChild {
+  const log = openLog(options.logFile);
+  const child = spawn(options.execPath, [options.program, ...options.args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const exited = Promise.withResolvers<void>();
+  let ended: string | null = null;
+  let tail = '';
+  const end = (reason: string) => {
+    if (ended !== null) return;
+    const last = tail.trim().split('\n').at(-1) ?? '';
+    ended = last === '' ? reason : `${reason}: ${last}`;
+    exited.resolve();
+    options.onExit(ended);
+  };
+  child.stdout.on('data', options.onOutput);
+  child.stderr.on('data', (chunk: Buffer) => {
+    log(chunk);
+    tail = (tail + chunk.toString('utf8')).slice(-TAIL_CHARS);
+  });
+  // A child that ended has closed its input: its end is told by 'close' below.
+  child.stdin.on('error', () => undefined);
+  child.once('error', (error) => end(`could not be started: ${error.message}`));
+  child.once('close', (code, signal) =>
+    end(signal === null ? `ended with status ${code}` : `was ended by ${signal}`),
+  );
+  return {
+    pid: child.pid ?? -1,
+    get ended() {
+      return ended;
+    },
+    write: (line) => void child.stdin.write(line),
+    stop: (graceMs) => stopChild(child, exited.promise, graceMs),
+  };
+}
+
+async function stopChild(child: ChildProcess, exited: Promise<void>, graceMs: number) {
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+  const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  try {
+    await exited;
+  } finally {
+    clearTimeout(kill);
+  }
+}
+
+/** A writer that never fails: a full disk must not end the program whose words it keeps. */
+function openLog(path: string): (chunk: Buffer) => void {
+  let size = 0;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  } catch {
+    // The first write finds out again.
+  }
+  return (chunk) => {
+    try {
+      if (size > LOG_BYTES_MAX) {
+        renameSync(path, `${path}.1`);
+        size = 0;
+      }
+      const kept = chunk.subarray(0, LOG_CHUNK_BYTES_MAX);
+      appendFileSync(path, kept, { mode: 0o600 });
+      size += kept.length;
+    } catch {
+      // Nothing can be said about it here; the health check finds a disk that cannot be written.
+    }
+  };
+}

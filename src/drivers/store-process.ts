@@ -1,0 +1,103 @@
+/**
+ * The store as seen by the daemon: a client of the storage software's unix socket (the API is in
+ * images/storage/README.md). Always holds: the status is what the storage software said last on a
+ * connection that still stands, and `unknown` in all its parts otherwise; when `promote`, `demote`
+ * or `goAlone` returns, `status()` already shows it. Imports core, ports and json-lines.
+ */
+import { UpdateError } from '../core/errors.ts';
+import type { Store, StoreStatus } from '../ports.ts';
+import { openSocketCalls, type SocketCalls } from './json-lines.ts';
+
+/** Longest wait for an answer; `demote` itself waits at most 2 s for writes under way. */
+const CALL_MS = 5000;
+
+/** What is known of a store that does not answer: nothing. */
+export const UNKNOWN_STORE: StoreStatus = {
+  role: 'unknown',
+  epoch: 0,
+  connected: false,
+  local: 'unknown',
+  peer: 'unknown',
+  frozen: false,
+  splitBrain: false,
+  sync: null,
+  lastSync: null,
+  generation: { current: '', base: null, history: [] },
+  protocol: [0, 0],
+};
+
+/** Where the storage software listens. */
+export interface StoreProcessOptions {
+  /** Path of its unix socket. */
+  readonly socket: string;
+}
+
+/** The store with the end of its connection. */
+export interface StoreProcess extends Store, AsyncDisposable {}
+
+/**
+ * Connects to the storage software and stays connected through its restarts; it need not run yet.
+ * Calls reject with `store.unreachable` when it does not answer within 5 s, `store.fenced` for an
+ * epoch below the highest one that it has seen, `store.stale` when its copy is known to lag.
+ */
+export function openStoreProcess(options: StoreProcessOptions): StoreProcess {
+  return new SocketStore(options);
+}
+
+class SocketStore implements StoreProcess {
+  readonly #calls: SocketCalls;
+  readonly #listeners: ((status: StoreStatus) => void)[] = [];
+  #status = UNKNOWN_STORE;
+
+  constructor(options: StoreProcessOptions) {
+    this.#calls = openSocketCalls({
+      path: options.socket,
+      onUp: () => void this.#call({ op: 'watch' }).catch(() => this.#tell(UNKNOWN_STORE)),
+      onDown: () => this.#tell(UNKNOWN_STORE),
+      onNews: (news) => {
+        const { status } = news as { status?: StoreStatus };
+        if (status) this.#tell(status);
+      },
+    });
+  }
+
+  status(): StoreStatus {
+    return this.#status;
+  }
+
+  onStatus(listener: (status: StoreStatus) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async promote(epoch: number): Promise<void> {
+    await this.#call({ op: 'promote', epoch });
+  }
+
+  async demote(): Promise<void> {
+    await this.#call({ op: 'demote' });
+  }
+
+  async goAlone(epoch: number): Promise<void> {
+    await this.#call({ op: 'goAlone', epoch });
+  }
+
+  async finalizeFormat(): Promise<number> {
+    const answer = (await this.#call({ op: 'finalizeFormat' })) as { level?: unknown } | null;
+    if (typeof answer?.level === 'number') return answer.level;
+    throw new UpdateError('internal.bug', 'the storage software gave no format level');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#calls[Symbol.asyncDispose]();
+  }
+
+  async #call(request: object): Promise<unknown> {
+    return await this.#calls.call(request, AbortSignal.timeout(CALL_MS));
+  }
+
+  #tell(status: StoreStatus): void {
+    if (status === UNKNOWN_STORE && this.#status === UNKNOWN_STORE) return;
+    this.#status = status;
+    for (const listener of this.#listeners) listener(status);
+  }
+}
