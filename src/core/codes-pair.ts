@@ -46,6 +46,16 @@ export const PAIR_CODES = {
     title: 'The keys of this node are damaged or incomplete.',
     next: 'Restore the keys directory, or remove it on both nodes and pair them again.',
   },
+  'pair.cancelled': {
+    exit: EXIT.cancelled,
+    title: 'The pairing was cancelled.',
+    next: 'Run `tandem pair init` again for a new code; the old one is dead.',
+  },
+  'link.listen_failed': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The address of the link cannot be used on this node.',
+    next: 'Check `link.listen` in the configuration, and that no other program uses the address.',
+  },
   'pair.bad_message': {
     exit: EXIT.pairNotHealthy,
     title: 'The other side sent something that is not a message of the link.',

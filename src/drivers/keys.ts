@@ -16,7 +16,7 @@ import {
 } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { TLSSocket, TlsOptions } from 'node:tls';
+import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
 
@@ -47,6 +47,9 @@ export interface PairKeys extends NodeKeys {
   /** The one key that the peer may have. */
   readonly peerSpkiSha256: string;
 }
+
+/** Where the keys of a node lie: on the data partition, which both slots share. */
+export const keysDirOf = (stateDir: string): string => join(stateDir, 'keys');
 
 /** Content of `pair.json`; unknown fields of the same schema are ignored. */
 export interface PairRecord {
@@ -162,7 +165,7 @@ function parsePairRecord(text: string, keysDir: string): PairRecord {
  * to is decided by `assertPinned`, which every user of these options must call before it reads or
  * writes a byte. Tickets are off, so that every connection is a fresh handshake with both keys.
  */
-export function tlsOptions(keys: NodeKeys): TlsOptions & { minVersion: 'TLSv1.3' } {
+export function tlsOptions(keys: NodeKeys) {
   return {
     key: keys.keyPem,
     cert: keys.certPem,
@@ -171,7 +174,7 @@ export function tlsOptions(keys: NodeKeys): TlsOptions & { minVersion: 'TLSv1.3'
     requestCert: true,
     rejectUnauthorized: false,
     secureOptions: constants.SSL_OP_NO_TICKET,
-  };
+  } as const satisfies TlsOptions & ConnectionOptions;
 }
 
 /**
