@@ -17,7 +17,7 @@ const PIECE_BYTES = 64 * 1024;
  * A file of fixed size. Errors of the operating system pass through as they are; who uses it knows
  * which code they get.
  */
-export interface BlockFile extends AsyncDisposable {
+export interface DiskFile extends AsyncDisposable {
   /** For messages only. */
   readonly name: string;
   readonly sizeBytes: number;
@@ -30,10 +30,10 @@ export interface BlockFile extends AsyncDisposable {
 }
 
 /** Opens an existing file; its size now is its size for ever. Throws plain errors of the system. */
-export async function openBlockFile(
+export async function openDiskFile(
   path: string,
   options: { readonly maxBytes: number; readonly readOnly?: boolean },
-): Promise<BlockFile> {
+): Promise<DiskFile> {
   const access = options.readOnly === true ? constants.O_RDONLY : constants.O_RDWR;
   const handle = await open(path, access | constants.O_NONBLOCK);
   try {
@@ -43,7 +43,7 @@ export async function openBlockFile(
       const expected = `expected a file of at most ${options.maxBytes} bytes`;
       throw new UpdateError('state.io', `${path} ${found}, ${expected}`);
     }
-    return new HandleBlockFile(path, stat.size, handle);
+    return new HandleDiskFile(path, stat.size, handle);
   } catch (error) {
     await handle.close();
     throw error;
@@ -55,7 +55,7 @@ export async function openBlockFile(
  * behind it. The space is really written, so that it is there for good. Whole and durable, or not
  * there at all. Throws plain errors of the system (ENOSPC).
  */
-export async function createBlockFile(
+export async function createDiskFile(
   path: string,
   sizeBytes: number,
   content: Uint8Array = new Uint8Array(0),
@@ -80,7 +80,7 @@ export async function createBlockFile(
   }
 }
 
-class HandleBlockFile implements BlockFile {
+class HandleDiskFile implements DiskFile {
   readonly name: string;
   readonly sizeBytes: number;
   readonly #handle: FileHandle;
@@ -120,7 +120,7 @@ class HandleBlockFile implements BlockFile {
 }
 
 /** Throws when a write would make the file longer: its space would not be preallocated. */
-export function checkInside(file: BlockFile, offset: number, lengthBytes: number): void {
+export function checkInside(file: DiskFile, offset: number, lengthBytes: number): void {
   if (offset >= 0 && offset + lengthBytes <= file.sizeBytes) return;
   const found = `${lengthBytes} bytes at ${offset} do not fit into ${file.sizeBytes} bytes`;
   throw new UpdateError('internal.bug', `${file.name}: ${found}`);
