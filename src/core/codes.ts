@@ -171,6 +171,16 @@ export const CODES = {
     title: 'The wait timed out; the job goes on.',
     next: 'Attach again with `tandem job wait --follow`.',
   },
+  'wait.detached': {
+    exit: EXIT.waitTimedOut,
+    title: 'The command was interrupted and no longer waits; the job goes on.',
+    next: 'Attach again with `tandem job wait --follow`; stop the job with `tandem job cancel`.',
+  },
+  'daemon.busy': {
+    exit: EXIT.daemonUnreachable,
+    title: 'The daemon has too many open requests.',
+    next: 'Close other clients of the daemon, then try again.',
+  },
   'daemon.unreachable': {
     exit: EXIT.daemonUnreachable,
     title: 'The daemon does not answer.',
