@@ -11,6 +11,7 @@ export type Brand<T, N extends string> = T & { readonly [brand]: N };
 /** One appliance of the pair. */
 export type NodeId = 'A' | 'B';
 export const NODES: readonly NodeId[] = ['A', 'B'];
+export const isNode = (value: unknown): value is NodeId => value === 'A' || value === 'B';
 export const peerOf = (node: NodeId): NodeId => (node === 'A' ? 'B' : 'A');
 
 /**

@@ -77,6 +77,8 @@ export type Outcome = 'none' | 'committed' | 'reverted';
 export interface StorageTrial {
   /** Id of the system trial that it belongs to. */
   readonly trialId: number;
+  /** The system slot on trial: the new storage software runs while that one is booted. */
+  readonly systemSlot: Slot;
   readonly old: Slot;
   readonly new: Slot;
   /** True when the manifests allow the new storage software under the old system. */
@@ -229,6 +231,7 @@ export interface RolloutNode {
   readonly from: { readonly system: Release | null; readonly storage: Release | null };
   /** The node was up to date already and is left alone. */
   readonly skip: boolean;
+  /** Jobs that the node was given in this rollout; the number of the newest one. */
   readonly attempts: number;
   readonly log: readonly StepLog[];
 }

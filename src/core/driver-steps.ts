@@ -1,0 +1,183 @@
+/**
+ * The steps of one node's turn in a rollout, the same for the first and the second node and for the way
+ * back: install, stand down, activate, trial, sync, commit, admit. Each looks at what is observed and
+ * answers with a move, or with nothing while it waits. Pure; imports only core.
+ */
+import { current, reasonOf, view, type Move } from './driver-view.ts';
+import type { NodeId } from './model.ts';
+import { nodeOf } from './phases.ts';
+import type { Phase, Reason, RolloutRecord } from './records.ts';
+import { peerCurrent } from './role.ts';
+import { me, other, type NodeState } from './state.ts';
+
+/** First phase that touches a node: one that needs nothing is passed over. */
+export function afterStage(rollout: RolloutRecord): Move {
+  const first = nodeOf(rollout, 'first');
+  const second = nodeOf(rollout, 'second');
+  if (rollout.nodes[first].skip) {
+    return { phase: 'HAND1', say: `node ${first} needs nothing`, node: first };
+  }
+  const say = `begins with node ${first}; node ${second} is not touched until ${first} is committed`;
+  return { phase: 'INSTALL1', job: first, say, node: first };
+}
+
+/** What follows the first node: the second one, or the end when it needs nothing. */
+export function afterFirst(rollout: RolloutRecord): Move {
+  const second = nodeOf(rollout, 'second');
+  return rollout.nodes[second].skip
+    ? { phase: 'REFORM', say: `node ${second} needs nothing`, node: second }
+    : { phase: 'INSTALL2', job: second, say: `goes on with node ${second}`, node: second };
+}
+
+export function cancelNow(rollout: RolloutRecord, node: NodeId): Move {
+  const by = rollout.abort?.by ?? 'nobody';
+  const result = { code: 'job.cancelled' as const, message: `cancelled by ${by}` };
+  return { phase: 'CANCELLED', result, say: result.message, node };
+}
+
+/** A peer's trouble that waiting does not mend ends the staging; link trouble is waited out. */
+export function stage(s: NodeState, rollout: RolloutRecord): Move | undefined {
+  const node = other(s);
+  if (rollout.abort !== null) return cancelNow(rollout, me(s));
+  const seen = view(s, node);
+  const trouble = seen?.report?.troubles['fetch'];
+  if (trouble !== undefined && !trouble.code.startsWith('pair.')) {
+    return { phase: 'CANCELLED', result: trouble, say: trouble.message, node };
+  }
+  if (seen?.report?.depot.includes(rollout.to.bundle) !== true) return undefined;
+  return afterStage(rollout);
+}
+
+export function install(
+  s: NodeState,
+  rollout: RolloutRecord,
+  node: NodeId,
+  good: Phase,
+  bad: 'CANCELLED' | 'BACK2',
+): Move | undefined {
+  const update = current(rollout, node, view(s, node));
+  if (update?.state === 'installed') {
+    return { phase: good, say: `node ${node} has the images in its other slots`, node };
+  }
+  if (rollout.abort !== null) {
+    return bad === 'CANCELLED' ? cancelNow(rollout, node) : toBack(rollout, node, bad, null);
+  }
+  if (update?.state !== 'failed') return undefined;
+  const { reason } = update;
+  return { phase: bad, result: reason, say: reason.message, node };
+}
+
+export function toBack(
+  rollout: RolloutRecord,
+  node: NodeId,
+  phase: Phase,
+  reason: Reason | null,
+): Move {
+  if (reason !== null) return { phase, result: reason, say: reason.message, node };
+  const message = `cancelled by ${rollout.abort?.by ?? 'nobody'}`;
+  return { phase, result: { code: 'job.cancelled', message }, say: message, node };
+}
+
+/** R5: the promise is durable on the node, and counted on by the driver, before it goes down. */
+export function down(
+  s: NodeState,
+  rollout: RolloutRecord,
+  node: NodeId,
+  good: Phase,
+  bad: Phase | null,
+): Move | undefined {
+  if (me(s) === node) return undefined;
+  const promised = view(s, node)?.record.standDown?.rollout === rollout.id;
+  if (rollout.abort !== null && bad !== null) return toBack(rollout, node, bad, null);
+  if (!promised || s.record.role.peerMayTakeOver) return undefined;
+  const again = good === 'RB_ACT' ? { job: node } : {};
+  return { phase: good, say: `node ${node} stands down and restarts`, node, ...again };
+}
+
+export function activate(
+  s: NodeState,
+  rollout: RolloutRecord,
+  node: NodeId,
+  good: Phase,
+  bad: Phase,
+): Move | undefined {
+  const update = current(rollout, node, view(s, node));
+  switch (update?.state) {
+    case 'trial':
+    case 'healthy':
+    case 'committing':
+    case 'committed':
+      return { phase: good, say: `node ${node} came up in its new slot`, node };
+    case 'reverting':
+    case 'reverted':
+    case 'failed':
+      return toBack(rollout, node, bad, reasonOf(update, 'the activation failed'));
+    case 'installed':
+      return rollout.abort === null ? undefined : toBack(rollout, node, bad, null);
+    default:
+      return undefined;
+  }
+}
+
+export function trial(
+  s: NodeState,
+  rollout: RolloutRecord,
+  node: NodeId,
+  good: Phase,
+  bad: Phase,
+): Move | undefined {
+  const update = current(rollout, node, view(s, node));
+  switch (update?.state) {
+    case 'healthy':
+    case 'committing':
+    case 'committed':
+      return { phase: good, say: `node ${node} is healthy`, node };
+    case 'reverting':
+    case 'reverted':
+      return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
+    default:
+      return rollout.abort === null || update === null
+        ? undefined
+        : toBack(rollout, node, bad, null);
+  }
+}
+
+export function sync(
+  s: NodeState,
+  rollout: RolloutRecord,
+  node: NodeId,
+  good: Phase,
+  bad: Phase,
+): Move | undefined {
+  const update = current(rollout, node, view(s, node));
+  if (update?.state === 'reverting' || update?.state === 'reverted') {
+    return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
+  }
+  if (update !== null && rollout.abort !== null) return toBack(rollout, node, bad, null);
+  if (update?.state !== 'healthy' || !peerCurrent(s)) return undefined;
+  return { phase: good, say: `the storage of node ${node} is in sync`, node };
+}
+
+/** The driver asks and never assumes: it goes on from the verdict, whichever it is (rule R8). */
+export function commit(
+  s: NodeState,
+  rollout: RolloutRecord,
+  node: NodeId,
+  good: Phase,
+  bad: Phase,
+): Move | undefined {
+  const update = current(rollout, node, view(s, node));
+  if (update?.state === 'committed') {
+    return { phase: good, say: `node ${node} is committed`, node };
+  }
+  if (update?.state !== 'reverting' && update?.state !== 'reverted') return undefined;
+  return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
+}
+
+/** R6: admitted by the generic rules of role.ts; the rollout only waits for it. */
+export function admit(s: NodeState, node: NodeId, move: Move): Move | undefined {
+  if (me(s) === node) return move;
+  const seen = view(s, node);
+  const ready = seen?.report?.admitted === true && seen.record.standDown === null;
+  return ready && s.record.role.peerMayTakeOver ? move : undefined;
+}

@@ -1,0 +1,188 @@
+/**
+ * The machine of a node: `step` takes an event in, `settle` takes the next decision that is due, one
+ * durable change at a time, and `effectsOf` says what has to be done in the world. The contract with
+ * the runner (src/updater): a state is durable before its effects start and before a report that
+ * depends on it is sent; effects are idempotent and derived again after every start. An event that
+ * has no meaning in a state changes nothing. Pure; imports only core.
+ */
+import { askOf, canCancel } from './phases.ts';
+import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
+import { compareWriter, type NodeRecord, type RolloutRecord } from './records.ts';
+import { nextRole, nextWorld, roleEffect, serves } from './role.ts';
+import { advance } from './rollout.ts';
+import { acknowledged, connected, me, other, peerReport, running, storageSlot } from './state.ts';
+import type { Clock, Effect, Event, NodeState, World } from './state.ts';
+import { deadman, observeTrial } from './trial.ts';
+
+/** The state after an event, or undefined when the event has no meaning now (logged by the runner). */
+export function step(s: NodeState, event: Event, clock: Clock): NodeState | undefined {
+  const timed: NodeState = { ...s, world: { ...s.world, clock } };
+  const world = observe(timed.world, event);
+  if (world !== undefined) return { ...timed, world };
+  switch (event.type) {
+    case 'rollout':
+      return onRollout(timed, event.record);
+    case 'start':
+      return onStart(timed, event.record);
+    case 'cancel':
+      return onCancel(timed, event.by, event.reason);
+    case 'finalize':
+      return onFinalize(timed);
+    default: {
+      const record = onNodeEvent(timed, event);
+      return record === undefined ? undefined : { ...timed, record };
+    }
+  }
+}
+
+/** Events that only tell what is: they change the observed world and nothing durable. */
+function observe(world: World, event: Event): World | undefined {
+  switch (event.type) {
+    case 'tick':
+      return world;
+    case 'link':
+      return { ...world, linkUp: event.up, peer: event.up ? world.peer : null };
+    case 'report':
+      return onReport(world, event);
+    case 'store':
+      return { ...world, store: event.status };
+    case 'storage':
+      return { ...world, storage: event.running };
+    case 'serving':
+      return { ...world, serving: event.epoch };
+    case 'boot-state':
+      return { ...world, bootState: event.state };
+    case 'seals':
+      return { ...world, seals: event.seals };
+    case 'depot':
+      return { ...world, depot: event.depot, freeBytes: event.freeBytes };
+    case 'bulk':
+      return { ...world, bulkPort: event.port };
+    case 'activity':
+      return { ...world, activity: event.activity };
+    case 'trouble': {
+      const { [event.effect]: _gone, ...others } = world.troubles;
+      const troubles = event.reason === null ? others : { ...others, [event.effect]: event.reason };
+      return { ...world, troubles };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The newest report counts; one of the same run that is older is dropped. */
+function onReport(world: World, event: Event & { type: 'report' }): World {
+  const { report } = event;
+  const stale = world.peer?.run === report.run && world.peer.seq >= report.seq;
+  if (stale) return world;
+  const { ms } = world.clock;
+  return { ...world, peer: report, linkUp: true, peerHeardMs: ms, driverHeardMs: ms };
+}
+
+function withRollout(s: NodeState, rollout: RolloutRecord): NodeState {
+  const before = s.rollout;
+  const moved =
+    before?.id !== rollout.id ||
+    before.phase !== rollout.phase ||
+    before.soak?.run !== rollout.soak?.run;
+  const phaseSinceMs = moved ? s.world.clock.ms : s.world.phaseSinceMs;
+  return { ...s, rollout, world: { ...s.world, phaseSinceMs } };
+}
+
+/** R7: of two records the one with the higher (epoch, sequence) wins. */
+function onRollout(s: NodeState, record: RolloutRecord): NodeState | undefined {
+  if (s.rollout !== null && compareWriter(record.writer, s.rollout.writer) <= 0) return undefined;
+  return withRollout(s, record);
+}
+
+function onStart(s: NodeState, record: RolloutRecord): NodeState | undefined {
+  const seq = (s.rollout?.writer.seq ?? 0) + 1;
+  if (running(s.rollout) || !serves(s)) return undefined;
+  return withRollout(s, { ...record, writer: { epoch: s.record.role.epoch, seq } });
+}
+
+function rewrite(s: NodeState, rollout: RolloutRecord): NodeState {
+  const writer = { epoch: s.record.role.epoch, seq: rollout.writer.seq + 1 };
+  return withRollout(s, { ...rollout, writer });
+}
+
+function onCancel(s: NodeState, by: string, reason: string): NodeState | undefined {
+  const { rollout } = s;
+  if (!running(rollout) || !serves(s) || !canCancel(rollout)) return undefined;
+  return rewrite(s, { ...rollout, abort: { by, at: s.world.clock.at, reason } });
+}
+
+function onFinalize(s: NodeState): NodeState | undefined {
+  const { rollout } = s;
+  if (rollout?.phase !== 'DONE' || rollout.finalized || !serves(s)) return undefined;
+  return rewrite(s, { ...rollout, phase: 'FINALIZE', phaseAt: s.world.clock.at });
+}
+
+/** The next decision that is due, or undefined at rest. At most one durable record changes. */
+export function settle(s: NodeState): NodeState | undefined {
+  const record =
+    observeTrial(s) ?? bootRecord(s) ?? nextRole(s) ?? deadman(s) ?? follow(s) ?? undefined;
+  if (record !== undefined) return { ...s, record };
+  const world = nextWorld(s);
+  if (world !== undefined) return world;
+  const rollout = advance(s);
+  return rollout === undefined ? undefined : withRollout(s, rollout);
+}
+
+/** The record names the boot that it was written in, and the slots as the boot chooser has them. */
+function bootRecord(s: NodeState): NodeRecord | undefined {
+  const { record, world } = s;
+  const { bootId, slot } = world.boot;
+  const same =
+    record.bootId === bootId &&
+    record.slots.booted === slot &&
+    record.slots.default === world.bootState.default;
+  if (same) return undefined;
+  const slots = { ...record.slots, booted: slot, default: world.bootState.default };
+  return { ...record, bootId, slots };
+}
+
+/** What the rollout asks of this node, as long as its driver is there and holds the same record. */
+function follow(s: NodeState): NodeRecord | undefined {
+  const { rollout } = s;
+  if (!running(rollout)) return undefined;
+  const ask = askOf(rollout, me(s));
+  if (ask === null || !driven(s)) return undefined;
+  return ask.do === 'finalize' ? finalized(s, rollout) : onAsk(s, ask, rollout);
+}
+
+/** R7: the driver's word counts while both hold the same record, or the peer cannot take over. */
+function driven(s: NodeState): boolean {
+  if (serves(s)) return acknowledged(s) || !s.record.role.peerMayTakeOver;
+  const peer = peerReport(s);
+  return peer !== null && peer.serving && peer.record.role.holder === other(s) && acknowledged(s);
+}
+
+/** Everything that has to be done now. */
+export function effectsOf(s: NodeState): readonly Effect[] {
+  const effects: Effect[] = [];
+  const slot = storageSlot(s.record, s.world.boot.slot);
+  if (s.world.storage?.slot !== slot) effects.push({ do: 'run-storage', slot });
+  const role = roleEffect(s);
+  if (role !== undefined) effects.push(role);
+  const node = nodeEffect(s);
+  if (node !== undefined) effects.push(node);
+  effects.push(...rolloutEffects(s));
+  return effects;
+}
+
+function rolloutEffects(s: NodeState): readonly Effect[] {
+  const { rollout, world } = s;
+  if (!running(rollout) || !connected(s)) return [];
+  const { bundle, bytes } = rollout.to;
+  const peer = peerReport(s);
+  if (rollout.phase === 'FINALIZE') {
+    return driven(s) && world.bootState.otherOk ? [{ do: 'close-other-slot' }] : [];
+  }
+  if (rollout.phase !== 'STAGE' || peer === null) return [];
+  if (world.depot.includes(bundle)) {
+    return peer.depot.includes(bundle) ? [] : [{ do: 'offer', bundle }];
+  }
+  const port = peer.bulkPort;
+  return port === null ? [] : [{ do: 'fetch', bundle, bytes, port }];
+}

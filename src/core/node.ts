@@ -1,0 +1,280 @@
+/**
+ * The update of one node: states, transitions and the effect that is due in each
+ * (docs/ARCHITECTURE.md, "One node's update"). Always holds: the booted slot is never a target; a
+ * trial is armed only from `installed`, which only a whole read-back reaches; the verdict on a trial
+ * is the boot chooser's, found again by the trial's id. Pure; imports only core.
+ */
+import { otherSlot, SLOT_CLASSES, type SlotClass } from './model.ts';
+import type {
+  Job,
+  NodeRecord,
+  NodeUpdate,
+  Reason,
+  RolloutRecord,
+  Target,
+  Trial,
+} from './records.ts';
+import { onTrial, storageSlot } from './state.ts';
+import type { Effect, Event, NodeState } from './state.ts';
+import { jobOf, set, toReverting } from './trial.ts';
+import { satisfies } from './version.ts';
+
+/** What the rollout wants this node to do for its own update. */
+export type Ask =
+  | { readonly do: 'install'; readonly attempt: number; readonly mode: Job['mode'] }
+  | { readonly do: 'activate'; readonly attempt: number; readonly mode: Job['mode'] }
+  | { readonly do: 'commit' }
+  | { readonly do: 'revert' }
+  | { readonly do: 'finalize' };
+
+/** States from which a new job may begin: nothing is armed and nothing is being decided. */
+const RESTING: ReadonlySet<NodeUpdate['state']> = new Set([
+  'idle',
+  'installing',
+  'installed',
+  'committed',
+  'reverted',
+  'failed',
+] as const);
+
+/** The next record because of an ask of the driver, or undefined when it changes nothing. */
+export function onAsk(s: NodeState, ask: Ask, rollout: RolloutRecord): NodeRecord | undefined {
+  const { record } = s;
+  const { update } = record;
+  switch (ask.do) {
+    case 'install':
+      return sameJob(update, rollout, ask.attempt) ? undefined : begin(s, ask, rollout);
+    case 'activate':
+      if (!sameJob(update, rollout, ask.attempt)) return begin(s, ask, rollout);
+      return update.state === 'installed' ? arm(record, update, rollout) : undefined;
+    case 'commit':
+      if (update.state !== 'healthy') return undefined;
+      return set(record, { ...update, state: 'committing' });
+    case 'revert':
+      return revertOnAsk(s, rollout);
+    case 'finalize':
+      return undefined;
+  }
+}
+
+function sameJob(update: NodeUpdate, rollout: RolloutRecord, attempt: number): boolean {
+  return update.state !== 'idle' && update.rollout === rollout.id && update.attempt === attempt;
+}
+
+function begin(
+  s: NodeState,
+  ask: { readonly attempt: number; readonly mode: Job['mode'] },
+  rollout: RolloutRecord,
+): NodeRecord | undefined {
+  if (!RESTING.has(s.record.update.state) || onTrial(s)) return undefined;
+  const targets = ask.mode === 'install' ? installTargets(s, rollout) : returnTargets(s);
+  const job: Job = {
+    rollout: rollout.id,
+    bundle: rollout.to.bundle,
+    attempt: ask.attempt,
+    mode: ask.mode,
+    targets,
+    storageRunsUnderOld: runsUnderOld(s, targets, rollout, ask.mode),
+  };
+  const clean: NodeRecord = {
+    ...s.record,
+    canRollBack: ask.mode === 'install' ? false : s.record.canRollBack,
+    slots: { ...s.record.slots, trial: null, outcome: 'none', reason: null },
+    storage: { ...s.record.storage, outcome: 'none', reason: null },
+  };
+  if (!targets.some((target) => target.class === 'system')) {
+    const message = `node ${s.record.node} has no system image to go back to in its other slot`;
+    return set(clean, {
+      ...job,
+      state: 'failed',
+      reason: { code: 'rollback.unavailable', message },
+    });
+  }
+  return set(clean, { ...job, state: 'installing' });
+}
+
+/** The other slots and what a bundle puts there; storage is left out where it is there already. */
+function installTargets(s: NodeState, rollout: RolloutRecord): readonly Target[] {
+  return rollout.to.images
+    .filter((image) => {
+      if (image.class === 'system') return true;
+      const now = s.world.storage?.release;
+      return now === undefined || now.counter < image.release.counter;
+    })
+    .map((image) => ({
+      class: image.class,
+      slot: targetSlot(s, image.class),
+      image: image.name,
+      release: image.release,
+    }));
+}
+
+/** What the other slots hold; storage only if the update before switched it. */
+function returnTargets(s: NodeState): readonly Target[] {
+  const targets: Target[] = [];
+  for (const cls of SLOT_CLASSES) {
+    const slot = targetSlot(s, cls);
+    const seal = s.world.seals[cls][slot];
+    const wanted = cls === 'system' || s.record.storage.previous === slot;
+    if (seal !== null && wanted)
+      targets.push({ class: cls, slot, image: '', release: seal.release });
+  }
+  return targets;
+}
+
+function targetSlot(s: NodeState, cls: SlotClass): 'A' | 'B' {
+  return otherSlot(cls === 'system' ? s.world.bootState.default : s.record.storage.current);
+}
+
+/** May the new storage software run under the system that runs now (rule I7)? */
+function runsUnderOld(
+  s: NodeState,
+  targets: readonly Target[],
+  rollout: RolloutRecord,
+  mode: Job['mode'],
+): boolean {
+  const target = targets.find((one) => one.class === 'storage');
+  const system = s.world.system;
+  if (target === undefined || system === null) return false;
+  const range =
+    mode === 'install'
+      ? rollout.to.images.find((image) => image.class === 'storage')?.runsWith
+      : s.world.seals.storage[target.slot]?.runsWith;
+  return range !== undefined && satisfies(system.version, range);
+}
+
+function arm(
+  record: NodeRecord,
+  update: NodeUpdate & { state: 'installed' },
+  rollout: RolloutRecord,
+): NodeRecord | undefined {
+  const system = update.targets.find((target) => target.class === 'system');
+  if (system === undefined) return undefined;
+  const trial: Trial = {
+    id: record.lastTrialId + 1,
+    slot: system.slot,
+    rollout: rollout.id,
+    tries: rollout.policy.tries,
+    deadmanS: rollout.policy.deadmanS,
+  };
+  const storage = update.targets.find((target) => target.class === 'storage');
+  const next: NodeRecord = {
+    ...record,
+    lastTrialId: trial.id,
+    slots: { ...record.slots, trial },
+    storage: {
+      ...record.storage,
+      trial:
+        storage === undefined
+          ? null
+          : {
+              trialId: trial.id,
+              systemSlot: trial.slot,
+              old: record.storage.current,
+              new: storage.slot,
+              newRunsUnderOld: update.storageRunsUnderOld,
+              proven: false,
+            },
+    },
+  };
+  return set(next, { ...jobOf(update), state: 'arming', trial });
+}
+
+function revertOnAsk(s: NodeState, rollout: RolloutRecord): NodeRecord | undefined {
+  const { update } = s.record;
+  if (update.state === 'idle' || update.rollout !== rollout.id) return undefined;
+  if (update.state === 'installing') {
+    const reason = rollout.result ?? cancelled('the installation');
+    return set(s.record, { ...jobOf(update), state: 'failed', reason });
+  }
+  const undecided = ['arming', 'rebooting', 'trial', 'healthy'].includes(update.state);
+  if (!undecided || !('trial' in update)) return undefined;
+  return toReverting(s.record, update, rollout.result ?? cancelled('the trial'));
+}
+
+const cancelled = (what: string): Reason => ({
+  code: 'job.cancelled',
+  message: `${what} was cancelled by the driver of the update`,
+});
+
+/** The next record because of an event of this node's own update. */
+export function onNodeEvent(s: NodeState, event: Event): NodeRecord | undefined {
+  const { record } = s;
+  const { update } = record;
+  switch (event.type) {
+    case 'installed':
+      if (update.state !== 'installing' || !sameWork(update, event.job)) return undefined;
+      return set(record, { ...jobOf(update), state: 'installed' });
+    case 'install-failed':
+      if (update.state !== 'installing' || !sameWork(update, event.job)) return undefined;
+      return set(record, { ...jobOf(update), state: 'failed', reason: event.reason });
+    case 'storage-proven': {
+      const trial = record.storage.trial;
+      if (trial === null || trial.trialId !== event.trialId || trial.proven) return undefined;
+      return { ...record, storage: { ...record.storage, trial: { ...trial, proven: true } } };
+    }
+    case 'health':
+      if (update.state !== 'trial' || update.trial.id !== event.trialId) return undefined;
+      return event.reason === null
+        ? set(record, { ...update, state: 'healthy' })
+        : toReverting(record, update, event.reason);
+    default:
+      return undefined;
+  }
+}
+
+function sameWork(update: Job, job: Job): boolean {
+  return update.rollout === job.rollout && update.attempt === job.attempt;
+}
+
+/** FINALIZE on this node, after its other slot was closed: the last point of rollback. */
+export function finalized(s: NodeState, rollout: RolloutRecord): NodeRecord | undefined {
+  if (!s.record.canRollBack && s.record.releaseFloor >= rollout.to.counter) return undefined;
+  if (s.world.bootState.otherOk) return undefined;
+  return {
+    ...s.record,
+    canRollBack: false,
+    releaseFloor: Math.max(s.record.releaseFloor, rollout.to.counter),
+  };
+}
+
+/** The effect of this node's own update that is due in its state, if any. */
+export function nodeEffect(s: NodeState): Effect | undefined {
+  const { update } = s.record;
+  switch (update.state) {
+    case 'idle':
+    case 'installed':
+    case 'committed':
+    case 'failed':
+      return undefined;
+    case 'installing':
+      return { do: 'install', job: jobOf(update) };
+    case 'arming':
+      return { do: 'arm', trial: update.trial };
+    case 'rebooting':
+      return { do: 'reboot', reason: `trial ${update.trial.id} of slot ${update.trial.slot}` };
+    case 'trial':
+      return { do: 'check-health', trial: update.trial, bootId: update.bootId };
+    case 'healthy':
+      return undefined;
+    case 'committing':
+      return { do: 'commit', trial: update.trial };
+    case 'reverting':
+      return { do: 'revert', trial: update.trial };
+    case 'reverted':
+      return onTrial(s)
+        ? { do: 'reboot', reason: `trial ${update.trial.id} was reverted: ${update.reason.code}` }
+        : undefined;
+  }
+}
+
+/** True when the storage software that has to run is the one that runs. */
+export function storageInPlace(s: NodeState): boolean {
+  return s.world.storage?.slot === storageSlot(s.record, s.world.boot.slot);
+}
+
+/** True once this node runs its committed slots again and has nothing pending. */
+export function atRest(record: NodeRecord, onTrialNow: boolean): boolean {
+  const { state } = record.update;
+  return !onTrialNow && RESTING.has(state) && state !== 'installing';
+}

@@ -1,0 +1,115 @@
+/**
+ * What a node tells its peer about itself: the one message of the pair. Reports are states, not
+ * commands: the newest one counts, a lost, doubled or late one does no harm. What the driver wants
+ * follows from the rollout record that both hold (`askOf` in rollout.ts). Pure; imports only core.
+ */
+import type { BootInfo } from './boot.ts';
+import { isNode, type Progress, type NodeId, type Release, type Sha256 } from './model.ts';
+import type { SlotClass, SlotSeal, Slot } from './model.ts';
+import type { NodeRecord, Phase, Reason, RolloutRecord } from './records.ts';
+import type { StoreStatus } from './store.ts';
+
+/** Where a node's copy of the rollout record stands (rule R7). */
+export interface RolloutPosition {
+  readonly id: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly phase: Phase;
+}
+
+export type Seals = Readonly<Record<SlotClass, Readonly<Record<Slot, SlotSeal | null>>>>;
+
+export interface NodeReport {
+  readonly schema: number;
+  /** Pair protocols that the sender speaks (rule R10). */
+  readonly protocol: readonly [min: number, max: number];
+  readonly pair: string;
+  readonly node: NodeId;
+  readonly bootId: string;
+  /** Random per start of the daemon: a restart within one boot shows. */
+  readonly run: string;
+  /** Grows within a run: an older report that arrives late is dropped. */
+  readonly seq: number;
+  readonly program: string;
+  readonly boot: BootInfo;
+  readonly record: NodeRecord;
+  readonly serving: boolean;
+  readonly admitted: boolean;
+  /** The holder's word that this boot of the peer may take over (rule R6). */
+  readonly admits: { readonly bootId: string; readonly epoch: number } | null;
+  readonly rollout: RolloutPosition | null;
+  readonly system: Release | null;
+  readonly storage: Release | null;
+  readonly seals: Seals;
+  /** Bundles in the depot. */
+  readonly depot: readonly Sha256[];
+  readonly store: StoreStatus;
+  readonly activity: { readonly name: string; readonly progress: Progress | null } | null;
+  /** Effects that keep failing, by what they do. */
+  readonly troubles: Readonly<Record<string, Reason>>;
+  /** Port on which the bundle of the rollout is served to the peer, while it is. */
+  readonly bulkPort: number | null;
+  /** Bytes free for bundles. */
+  readonly freeBytes: number | null;
+}
+
+/** A message of the peer: a report, or the rollout record when the receiver lags behind. */
+export type PairMessage =
+  | { readonly type: 'report'; readonly report: NodeReport }
+  | { readonly type: 'rollout'; readonly record: RolloutRecord }
+  | { readonly type: 'event'; readonly event: object }
+  | { readonly type: 'request'; readonly id: string; readonly request: object }
+  | { readonly type: 'answer'; readonly id: string; readonly answer: object };
+
+export function positionOf(record: RolloutRecord | null): RolloutPosition | null {
+  if (record === null) return null;
+  const { id, writer, phase } = record;
+  return { id, epoch: writer.epoch, seq: writer.seq, phase };
+}
+
+/** True when both nodes hold the same state of the same rollout. */
+export function samePosition(a: RolloutPosition | null, b: RolloutPosition | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.id === b.id && a.epoch === b.epoch && a.seq === b.seq;
+}
+
+/**
+ * Narrow check of a message of an authenticated peer: enough that the core cannot be broken by a
+ * newer or faulty program. Unknown fields and unknown types are not an error: null = ignore.
+ */
+export function readPairMessage(value: unknown): PairMessage | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const message = value as { type?: unknown; report?: unknown; record?: unknown };
+  switch (message.type) {
+    case 'report': {
+      const report = message.report as Partial<NodeReport> | undefined;
+      const good =
+        typeof report === 'object' &&
+        isNode(report.node) &&
+        typeof report.bootId === 'string' &&
+        typeof report.run === 'string' &&
+        Number.isSafeInteger(report.seq) &&
+        typeof report.record === 'object' &&
+        Number.isSafeInteger(report.record.role?.epoch) &&
+        typeof report.store === 'object' &&
+        typeof report.seals === 'object' &&
+        Array.isArray(report.protocol);
+      return good ? (value as PairMessage) : null;
+    }
+    case 'rollout': {
+      const record = message.record as Partial<RolloutRecord> | undefined;
+      const good =
+        typeof record === 'object' &&
+        typeof record.id === 'string' &&
+        Number.isSafeInteger(record.writer?.epoch) &&
+        Number.isSafeInteger(record.writer?.seq);
+      return good ? (value as PairMessage) : null;
+    }
+    case 'event':
+    case 'request':
+    case 'answer':
+      return value as PairMessage;
+    default:
+      return null;
+  }
+}

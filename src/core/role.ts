@@ -1,0 +1,187 @@
+/**
+ * Who serves: epochs, holder, stand-down, admission, planned handover (docs/ARCHITECTURE.md, "Rules",
+ * R1, R2, R4-R6). Always holds: a node serves only as holder of the highest epoch that it knows, and
+ * only connected or with the peer unable to take over; what changes who may serve is durable before
+ * anything follows from it. Without a fencer (policy `manual`) the standby never promotes itself.
+ * Pure; imports only core.
+ */
+import type { NodeId } from './model.ts';
+import { storageInPlace } from './node.ts';
+import type { NodeRecord, RoleRecord } from './records.ts';
+import { downWanted, holderWanted } from './phases.ts';
+import { acknowledged, connected, me, onTrial, other, peerReport, running } from './state.ts';
+import type { Effect, NodeState } from './state.ts';
+
+/** R1, I8: may this node serve now? */
+export function canServe(s: NodeState): boolean {
+  const { record, world } = s;
+  if (record.role.holder !== me(s) || onTrial(s) || world.draining) return false;
+  if (!storageInPlace(s) || world.store.role === 'unknown' || world.store.splitBrain) return false;
+  if (record.knownStale || world.store.local === 'stale') return false;
+  const peer = peerReport(s);
+  if (peer === null) return !record.role.peerMayTakeOver;
+  const higher = peer.record.role.epoch > record.role.epoch;
+  return !higher && !peer.serving;
+}
+
+/** True while this node serves as holder: only then it drives a rollout (rule R7). */
+export function serves(s: NodeState): boolean {
+  return s.world.serving !== null && s.world.serving === s.record.role.epoch && canServe(s);
+}
+
+/** R6: the holder's word that this boot of the peer may take over. */
+export function admits(s: NodeState): { bootId: string; epoch: number } | null {
+  const { record, world } = s;
+  const peer = peerReport(s);
+  if (peer === null || record.role.holder !== me(s) || !record.role.peerMayTakeOver) return null;
+  if (peer.record.standDown !== null || peer.record.role.epoch !== record.role.epoch) return null;
+  const vouch = world.draining || (serves(s) && peerCurrent(s));
+  return vouch ? { bootId: peer.bootId, epoch: record.role.epoch } : null;
+}
+
+/** The peer's copy of the storage is level with this primary's. */
+export function peerCurrent(s: NodeState): boolean {
+  const { store } = s.world;
+  const peer = peerReport(s);
+  return peer !== null && store.connected && store.peer === 'current' && !peer.record.knownStale;
+}
+
+/** Is the peer in a trial that is not committed? Such a node is never admitted (I8). */
+function peerOnTrial(s: NodeState): boolean {
+  const peer = peerReport(s);
+  return peer !== null && peer.boot.slot !== peer.record.slots.default;
+}
+
+const withRole = (record: NodeRecord, role: Partial<RoleRecord>): NodeRecord => ({
+  ...record,
+  role: { ...record.role, ...role },
+});
+
+/** The peer holds a higher epoch: its word counts (R7). Being holder is never resumed by itself. */
+function adoptRole(s: NodeState): NodeRecord | undefined {
+  const theirs = peerReport(s)?.record.role;
+  if (theirs === undefined || theirs.epoch <= s.record.role.epoch) return undefined;
+  return withRole(s.record, {
+    epoch: theirs.epoch,
+    holder: theirs.holder,
+    peerMayTakeOver: true,
+  });
+}
+
+/** What the store says of the local copy, kept because a node must know it before the store runs. */
+function mirrorStore(s: NodeState): NodeRecord | undefined {
+  const { store } = s.world;
+  if (store.role === 'unknown') return undefined;
+  const stale = store.local === 'unknown' ? s.record.knownStale : store.local === 'stale';
+  const { generation } = store;
+  const same = JSON.stringify(generation) === JSON.stringify(s.record.generation);
+  if (stale === s.record.knownStale && (same || generation.current === '')) return undefined;
+  const next = generation.current === '' ? s.record.generation : generation;
+  return { ...s.record, knownStale: stale, generation: next };
+}
+
+/** The instruction of a driver counts only while both hold the same record (R7). */
+function instructed(s: NodeState): boolean {
+  const peer = peerReport(s);
+  return peer !== null && peer.record.role.holder === other(s) && acknowledged(s);
+}
+
+function wantedDown(s: NodeState): NodeId | null {
+  return running(s.rollout) ? downWanted(s.rollout) : null;
+}
+
+/** R5 and R6 on the standby: promise, and taking the promise back when the holder counts on it. */
+function standDown(s: NodeState): NodeRecord | undefined {
+  const { record, rollout } = s;
+  const peer = peerReport(s);
+  if (peer === null || record.role.holder === me(s)) return undefined;
+  if (wantedDown(s) === me(s) && rollout !== null) {
+    const already = record.standDown?.rollout === rollout.id;
+    if (already || !instructed(s)) return undefined;
+    return { ...record, standDown: { rollout: rollout.id, epoch: record.role.epoch } };
+  }
+  const counted = peer.record.role.peerMayTakeOver && peer.record.role.holder === other(s);
+  if (record.standDown === null || !counted || !peer.serving || onTrial(s)) return undefined;
+  return acknowledged(s) ? { ...record, standDown: null } : undefined;
+}
+
+/** What the serving holder writes about its peer: can it take over or not (R4 `manual`, R5, R6)? */
+function holdPeer(s: NodeState): NodeRecord | undefined {
+  const { record, world, rollout } = s;
+  if (world.serving === null || record.role.holder !== me(s)) return undefined;
+  const peer = peerReport(s);
+  const down = wantedDown(s) === other(s);
+  if (record.role.peerMayTakeOver) {
+    const promised = down && rollout !== null && peer?.record.standDown?.rollout === rollout.id;
+    const lost = peer === null || world.store.frozen;
+    return promised || lost ? withRole(record, { peerMayTakeOver: false }) : undefined;
+  }
+  const back = !down && connected(s) && peerCurrent(s) && !peerOnTrial(s) && !world.store.frozen;
+  return back && acknowledged(s) ? withRole(record, { peerMayTakeOver: true }) : undefined;
+}
+
+/** R2: where the rollout wants service to be; the peer must be able to take it this moment. */
+export function handoverReady(s: NodeState): boolean {
+  if (!running(s.rollout) || holderWanted(s.rollout) !== other(s)) return false;
+  const peer = peerReport(s);
+  return (
+    serves(s) &&
+    peer !== null &&
+    peer.admitted &&
+    acknowledged(s) &&
+    s.record.role.peerMayTakeOver &&
+    peerCurrent(s) &&
+    peer.record.role.epoch === s.record.role.epoch
+  );
+}
+
+/** R2: the write that ends being holder, after service and storage were let go. */
+function release(s: NodeState): NodeRecord | undefined {
+  const { record, world } = s;
+  if (!world.draining || world.serving !== null || world.store.role !== 'secondary') {
+    return undefined;
+  }
+  return withRole(record, {
+    epoch: record.role.epoch + 1,
+    holder: other(s),
+    peerMayTakeOver: true,
+  });
+}
+
+/** The next durable role change that is due, one at a time. */
+export function nextRole(s: NodeState): NodeRecord | undefined {
+  return adoptRole(s) ?? mirrorStore(s) ?? release(s) ?? standDown(s) ?? holdPeer(s);
+}
+
+/** The next volatile role change: admission, and the start or the end of a handover. */
+export function nextWorld(s: NodeState): NodeState | undefined {
+  const { record, world } = s;
+  const peer = peerReport(s);
+  if (peer !== null) {
+    const word = peer.admits;
+    const admitted =
+      record.role.holder === other(s) &&
+      record.standDown === null &&
+      !record.knownStale &&
+      !onTrial(s) &&
+      word?.bootId === world.boot.bootId &&
+      word.epoch === record.role.epoch;
+    if (admitted !== world.admitted) return { ...s, world: { ...world, admitted } };
+  }
+  if (!world.draining && handoverReady(s)) return { ...s, world: { ...world, draining: true } };
+  const pointless = peer === null || record.role.holder !== me(s);
+  if (world.draining && pointless) return { ...s, world: { ...world, draining: false } };
+  return undefined;
+}
+
+/** Effects of the role: storage software, service, storage role. */
+export function roleEffect(s: NodeState): Effect | undefined {
+  const { record, world } = s;
+  if (canServe(s)) {
+    if (world.serving !== record.role.epoch) return { do: 'serve', epoch: record.role.epoch };
+    const alone = world.store.frozen && !record.role.peerMayTakeOver;
+    return alone ? { do: 'go-alone', epoch: record.role.epoch } : undefined;
+  }
+  const holds = world.serving !== null || world.store.role === 'primary';
+  return holds ? { do: 'release' } : undefined;
+}

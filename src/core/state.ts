@@ -1,0 +1,145 @@
+/**
+ * The whole state of one node as one value: the two durable records, and the world as it was observed
+ * since this start of the daemon. What is observed is never remembered over a restart. `step` in
+ * machine.ts is the only place that makes a new state. Pure types and readers; imports only core.
+ */
+import type { BootInfo, BootState } from './boot.ts';
+import type { NodeId, Progress, Release, Sha256, Slot } from './model.ts';
+import { peerOf } from './model.ts';
+import { END_PHASES, type NodeRecord, type NodeUpdate, type Reason } from './records.ts';
+import type { Job, RolloutRecord, Trial } from './records.ts';
+import { positionOf, samePosition, type NodeReport, type Seals } from './report.ts';
+import type { StoreStatus } from './store.ts';
+
+/** Time as events bring it: monotonic milliseconds to judge by, wall clock for people. */
+export interface Clock {
+  readonly ms: number;
+  readonly at: string;
+}
+
+/** What was observed since the daemon started. */
+export interface World {
+  readonly clock: Clock;
+  readonly run: string;
+  readonly program: string;
+  readonly boot: BootInfo;
+  readonly bootState: BootState;
+  readonly system: Release | null;
+  readonly seals: Seals;
+  readonly depot: readonly Sha256[];
+  readonly freeBytes: number | null;
+  /** The storage software that runs now, from the content of its slot. */
+  readonly storage: { readonly slot: Slot; readonly release: Release } | null;
+  readonly store: StoreStatus;
+  /** Epoch for which this node serves, or null. */
+  readonly serving: number | null;
+  /** True while this node hands over: it does not start to serve again by itself. */
+  readonly draining: boolean;
+  /** A channel of the link is up. */
+  readonly linkUp: boolean;
+  readonly peer: NodeReport | null;
+  /** When the newest report of the peer came, in milliseconds of the monotonic clock. */
+  readonly peerHeardMs: number;
+  readonly admitted: boolean;
+  readonly activity: { readonly name: string; readonly progress: Progress | null } | null;
+  readonly troubles: Readonly<Record<string, Reason>>;
+  readonly bulkPort: number | null;
+  /** Since when this daemon has seen the rollout in its phase. */
+  readonly phaseSinceMs: number;
+  /** When something was last heard that shows that the driver of the trial is alive. */
+  readonly driverHeardMs: number;
+}
+
+export interface NodeState {
+  readonly record: NodeRecord;
+  readonly rollout: RolloutRecord | null;
+  readonly world: World;
+}
+
+/** What can happen to a node. Every event carries the time at which it was seen. */
+export type Event =
+  | { readonly type: 'tick' }
+  | { readonly type: 'link'; readonly up: boolean }
+  | { readonly type: 'report'; readonly report: NodeReport }
+  | { readonly type: 'rollout'; readonly record: RolloutRecord }
+  | { readonly type: 'store'; readonly status: StoreStatus }
+  | { readonly type: 'storage'; readonly running: World['storage'] }
+  | { readonly type: 'serving'; readonly epoch: number | null }
+  | { readonly type: 'boot-state'; readonly state: BootState }
+  | { readonly type: 'seals'; readonly seals: Seals }
+  | { readonly type: 'depot'; readonly depot: readonly Sha256[]; readonly freeBytes: number | null }
+  | { readonly type: 'bulk'; readonly port: number | null }
+  | { readonly type: 'activity'; readonly activity: World['activity'] }
+  | { readonly type: 'installed'; readonly job: Job }
+  | { readonly type: 'install-failed'; readonly job: Job; readonly reason: Reason }
+  | { readonly type: 'storage-proven'; readonly trialId: number }
+  | { readonly type: 'health'; readonly trialId: number; readonly reason: Reason | null }
+  | { readonly type: 'trouble'; readonly effect: string; readonly reason: Reason | null }
+  | { readonly type: 'start'; readonly record: RolloutRecord }
+  | { readonly type: 'cancel'; readonly by: string; readonly reason: string }
+  | { readonly type: 'finalize' };
+
+/**
+ * What has to be done now. Effects are derived from the state, never stored, and idempotent: after a
+ * power cut the same state asks for the same effects again.
+ */
+export type Effect =
+  | { readonly do: 'run-storage'; readonly slot: Slot }
+  | { readonly do: 'serve'; readonly epoch: number }
+  | { readonly do: 'release' }
+  | { readonly do: 'go-alone'; readonly epoch: number }
+  | { readonly do: 'fetch'; readonly bundle: Sha256; readonly bytes: number; readonly port: number }
+  | { readonly do: 'offer'; readonly bundle: Sha256 }
+  | { readonly do: 'install'; readonly job: Job }
+  | { readonly do: 'arm'; readonly trial: Trial }
+  | { readonly do: 'commit'; readonly trial: Trial }
+  | { readonly do: 'revert'; readonly trial: Trial }
+  | { readonly do: 'reboot'; readonly reason: string }
+  | { readonly do: 'check-health'; readonly trial: Trial; readonly bootId: string }
+  | { readonly do: 'close-other-slot' };
+
+/** Identity of an effect: the runner runs each once while the state asks for it. */
+export function effectKey(effect: Effect): string {
+  return JSON.stringify(effect);
+}
+
+export const me = (s: NodeState): NodeId => s.record.node;
+export const other = (s: NodeState): NodeId => peerOf(s.record.node);
+
+/** Connected: a channel is up and the peer has reported on it (link loss forgets the report). */
+export const connected = (s: NodeState): boolean => s.world.linkUp && s.world.peer !== null;
+
+/** The report of a connected peer, else null. */
+export const peerReport = (s: NodeState): NodeReport | null =>
+  s.world.linkUp ? s.world.peer : null;
+
+/** True while a rollout has not reached an end. */
+export const running = (rollout: RolloutRecord | null): rollout is RolloutRecord =>
+  rollout !== null && !END_PHASES.has(rollout.phase);
+
+/** The trial that an update has come to, if it has. */
+export function trialOf(update: NodeUpdate): Trial | null {
+  return 'trial' in update ? update.trial : null;
+}
+
+/** Booted into a slot whose trial is not committed: such a node never serves (I8). */
+export function onTrial(s: NodeState): boolean {
+  return s.world.boot.slot !== s.world.bootState.default;
+}
+
+/** The peer holds exactly this node's rollout record (rule R7: acknowledged). */
+export function acknowledged(s: NodeState): boolean {
+  const peer = peerReport(s);
+  return peer !== null && samePosition(peer.rollout, positionOf(s.rollout));
+}
+
+/**
+ * The storage slot that has to run (rule I7). The node record was durable before the trial was armed,
+ * so whichever system boots finds here what it may run, even after a fallback by the boot loader.
+ */
+export function storageSlot(record: NodeRecord, booted: Slot): Slot {
+  const trial = record.storage.trial;
+  if (trial === null) return record.storage.current;
+  if (booted === trial.systemSlot) return trial.new;
+  return trial.proven && trial.newRunsUnderOld ? trial.new : trial.old;
+}
