@@ -16,6 +16,8 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Asks a person, default No; absent where nobody can answer, and then nothing is asked. */
+  readonly confirm?: (question: string) => Promise<boolean>;
 }
 
 export interface VerbOption {

@@ -1,0 +1,47 @@
+/**
+ * The real outside of a command: standard streams, terminal, environment and signals of this
+ * process. Always holds: the first SIGINT, SIGTERM or SIGHUP only aborts `signal`, so that a command
+ * detaches or a daemon ends in order; a second one has the system's default effect. Imports the
+ * shape of a verb.
+ */
+import { createInterface } from 'node:readline/promises';
+import type { CliIo } from './verb.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** A closed pipe (`tandem history | head`) ends the output, not the command with an error. */
+const CLOSED_PIPE: ReadonlySet<unknown> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
+
+/** Streams, environment and signals of this process; call it once. */
+export function processIo(): CliIo {
+  const ended = new AbortController();
+  for (const name of SIGNALS) process.once(name, () => ended.abort(name));
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (!CLOSED_PIPE.has(error.code)) throw error;
+      ended.abort('EPIPE');
+    });
+  }
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    errIsTerminal: Boolean(process.stderr.isTTY) && process.env['TERM'] !== 'dumb',
+    get columns() {
+      return process.stderr.columns ?? process.stdout.columns ?? 80;
+    },
+    env: process.env,
+    signal: ended.signal,
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm } : {}),
+  };
+}
+
+/** The answer to a question on the terminal; Ctrl-C and end of input mean No. */
+async function confirm(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+  try {
+    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed]);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * A client of the daemon's control socket, for the command line, scripts and the console. Always
+ * holds: a daemon that does not answer is `daemon.unreachable`, an answer that it gave is its own
+ * error; a follower that loses its connection connects again and resumes by sequence number, so it
+ * shows every event once. Imports core and its own folder.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { NodeId } from '../core/model.ts';
+import type { RolloutRecord } from '../core/records.ts';
+import type {
+  JobStatus,
+  PairStatus,
+  SlotStatus,
+  TandemEvent,
+  ValidateReport,
+} from '../core/status.ts';
+import type { JobRequest } from './backend.ts';
+import { requestJson, streamLines } from './http.ts';
+import { API, HISTORY_DEFAULT } from './protocol.ts';
+
+/** Answers from memory come at once. */
+const ANSWER_MS = 15_000;
+/** A bundle of many gigabytes is read as a whole before its answer. */
+const BUNDLE_MS = 30 * 60_000;
+const RETRY_MS = [100, 250, 500, 1_000] as const;
+
+export interface FollowOptions {
+  /** Events with a higher sequence number are given. */
+  readonly since?: number;
+  /** Only events of this job. */
+  readonly job?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReconnectOptions extends FollowOptions {
+  /** The daemon went away; called once until it is back. */
+  readonly onLost?: (error: UpdateError) => void;
+  /** The daemon answers again. */
+  readonly onBack?: () => void;
+}
+
+/** Typed calls on the control socket; a connection per call, so there is nothing to close. */
+export class ControlClient {
+  readonly socketPath: string;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  /** `caller` is the name that the audit log shows; it proves nothing. */
+  constructor(socketPath: string, options: { readonly caller?: string | undefined } = {}) {
+    this.socketPath = socketPath;
+    this.#headers = options.caller === undefined ? {} : { 'x-tandem-caller': options.caller };
+  }
+
+  async status(signal?: AbortSignal): Promise<PairStatus> {
+    return this.#call<PairStatus>('GET', '/status', { signal });
+  }
+
+  async slots(signal?: AbortSignal): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {
+    return this.#call('GET', '/slots', { signal });
+  }
+
+  /** Rollouts, newest first. */
+  async history(limit = HISTORY_DEFAULT, signal?: AbortSignal): Promise<readonly RolloutRecord[]> {
+    const path = `/history?limit=${limit}`;
+    const { rollouts } = await this.#call<{ rollouts: RolloutRecord[] }>('GET', path, { signal });
+    return rollouts;
+  }
+
+  async jobs(signal?: AbortSignal): Promise<readonly JobStatus[]> {
+    const { jobs } = await this.#call<{ jobs: JobStatus[] }>('GET', '/jobs', { signal });
+    return jobs;
+  }
+
+  /** Throws `job.unknown`. */
+  async job(id: string, signal?: AbortSignal): Promise<JobStatus> {
+    return this.#call<JobStatus>('GET', `/jobs/${encodeURIComponent(id)}`, { signal });
+  }
+
+  /** Every check of the bundle at this absolute path, as the daemon sees the path. */
+  async validate(path: string, signal?: AbortSignal): Promise<ValidateReport> {
+    return this.#call('POST', '/validate', { body: { path }, signal, timeoutMs: BUNDLE_MS });
+  }
+
+  /** The running job of an accepted change; throws the refusal. */
+  async start(request: JobRequest, signal?: AbortSignal): Promise<JobStatus> {
+    return this.#call('POST', '/jobs', { body: request, signal, timeoutMs: BUNDLE_MS });
+  }
+
+  async cancel(id: string, signal?: AbortSignal): Promise<JobStatus> {
+    return this.#call('POST', `/jobs/${encodeURIComponent(id)}/cancel`, { body: {}, signal });
+  }
+
+  /** Kept events, oldest first. */
+  async *events(options: FollowOptions = {}): AsyncGenerator<TandemEvent, void, void> {
+    yield* this.#stream(options, false);
+  }
+
+  /**
+   * Kept events, then every new one, until `signal` aborts; then it returns. Connects again for as
+   * long as the daemon is away, also at the start. Throws only what the daemon refuses.
+   */
+  async *follow(options: ReconnectOptions = {}): AsyncGenerator<TandemEvent, void, void> {
+    const { signal } = options;
+    let since = options.since ?? 0;
+    let failures = 0;
+    for (;;) {
+      if (signal?.aborted) return;
+      try {
+        const connected = (): void => {
+          if (failures > 0) options.onBack?.();
+          failures = 0;
+        };
+        for await (const event of this.#stream({ ...options, since }, true, connected)) {
+          since = event.seq;
+          yield event;
+        }
+      } catch (error) {
+        if (signal?.aborted) return;
+        const lost = asUpdateError(error);
+        if (lost.code !== 'daemon.unreachable' && lost.code !== 'daemon.busy') throw lost;
+        if (failures === 0) options.onLost?.(lost);
+        const waitMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)];
+        await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => {});
+      }
+    }
+  }
+
+  async *#stream(
+    { since = 0, job, signal }: FollowOptions,
+    follow: boolean,
+    onOpen?: () => void,
+  ): AsyncGenerator<TandemEvent, void, void> {
+    const query = new URLSearchParams({ since: String(since) });
+    if (follow) query.set('follow', '1');
+    if (job !== undefined) query.set('job', job);
+    const path = `${API}/events?${query.toString()}`;
+    for await (const line of streamLines(this.socketPath, path, { signal, onOpen })) {
+      yield JSON.parse(line) as TandemEvent;
+    }
+    if (!follow) return;
+    const message = `the daemon on ${this.socketPath} ended the event stream`;
+    throw new UpdateError('daemon.unreachable', message);
+  }
+
+  async #call<T>(
+    method: 'GET' | 'POST',
+    path: string,
+    options: {
+      readonly body?: object;
+      readonly signal?: AbortSignal | undefined;
+      readonly timeoutMs?: number;
+    },
+  ): Promise<T> {
+    return (await requestJson(this.socketPath, {
+      method,
+      path: API + path,
+      headers: this.#headers,
+      body: options.body,
+      signal: options.signal,
+      timeoutMs: options.timeoutMs ?? ANSWER_MS,
+    })) as T;
+  }
+}

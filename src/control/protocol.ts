@@ -1,0 +1,134 @@
+/**
+ * What both ends of the control socket agree on: paths, limits, request bodies and their schemas.
+ * Always holds: a body that a client may send is described here, and a value outside its schema
+ * never reaches the daemon. Imports core and ajv, which is loaded with the first body.
+ */
+import type { ErrorObject, ValidateFunction } from 'ajv';
+import { UpdateError } from '../core/errors.ts';
+import type { JobRequest } from './backend.ts';
+
+/** Prefix of every path; a breaking change would get another one. */
+export const API = '/v1';
+/** Longest request body. */
+export const BODY_BYTES_MAX = 64 * 1024;
+/** Longest answer that a client reads, but for the event stream. */
+export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+/** Longest line of the event stream. */
+export const EVENT_BYTES_MAX = 64 * 1024;
+/** Most rollouts in one answer. */
+export const HISTORY_MAX = 1000;
+export const HISTORY_DEFAULT = 20;
+/** A quiet event stream carries an empty line this often, so that both ends see a dead one. */
+export const HEARTBEAT_MS = 5_000;
+/** A stream without a byte for this long is dead for its reader, who connects again. */
+export const SILENCE_MS = 4 * HEARTBEAT_MS;
+/** A reader that takes nothing for this long is cut off; it resumes by sequence number. */
+export const STALL_MS = 60_000;
+
+const path = { type: 'string', maxLength: 4096, pattern: '^/[^\\u0000]*$' } as const;
+const order = { type: 'string', enum: ['active-first', 'standby-first'] } as const;
+const onSecondFailure = { type: 'string', enum: ['hold', 'rollback'] } as const;
+
+/** JSON Schema of `POST /v1/validate`. */
+export const VALIDATE_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['path'],
+  properties: { path },
+} as const;
+
+/** JSON Schema of `POST /v1/jobs`, by the value of `kind`. */
+export const JOB_SCHEMAS = {
+  stage: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind', 'path'],
+    properties: { kind: { const: 'stage' }, path },
+  },
+  update: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind', 'source'],
+    properties: {
+      kind: { const: 'update' },
+      source: {
+        type: 'object',
+        additionalProperties: false,
+        minProperties: 1,
+        maxProperties: 1,
+        properties: { path, bundle: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
+      },
+      order,
+      onSecondFailure,
+    },
+  },
+  rollback: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'rollback' } },
+  },
+  commit: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'commit' } },
+  },
+} as const;
+
+/** The path of a bundle from a request body; throws `usage.invalid` with what is accepted. */
+export async function parseValidateBody(body: unknown): Promise<{ readonly path: string }> {
+  return check<{ readonly path: string }>('validate', VALIDATE_SCHEMA, body);
+}
+
+/** A change that was asked for; throws `usage.invalid` with what is accepted. */
+export async function parseJobBody(body: unknown): Promise<JobRequest> {
+  const kind: unknown = (body as { kind?: unknown } | null)?.kind;
+  const known = Object.keys(JOB_SCHEMAS);
+  if (typeof kind !== 'string' || !Object.hasOwn(JOB_SCHEMAS, kind)) {
+    throw usage(`kind is ${shown(kind)}; accepted: ${known.join(', ')}`);
+  }
+  return check<JobRequest>(kind, JOB_SCHEMAS[kind as keyof typeof JOB_SCHEMAS], body);
+}
+
+const compiled = new Map<string, ValidateFunction>();
+
+async function check<T>(name: string, schema: object, body: unknown): Promise<T> {
+  let validate = compiled.get(name);
+  if (validate === undefined) {
+    const { Ajv } = await import('ajv');
+    validate = new Ajv({ verbose: true }).compile(schema);
+    compiled.set(name, validate);
+  }
+  if (validate(body)) return body as T;
+  throw usage(sentence(validate.errors?.[0]));
+}
+
+function sentence(error: ErrorObject | undefined): string {
+  if (error === undefined) return 'the request body is not valid';
+  const at = error.instancePath.slice(1).replaceAll('/', '.') || 'the request body';
+  if (error.keyword === 'additionalProperties') {
+    return `${String(error.params['additionalProperty'])} is not a field of ${at}`;
+  }
+  if (error.keyword === 'required') {
+    return `${String(error.params['missingProperty'])} is missing in ${at}`;
+  }
+  if (error.keyword === 'enum') {
+    const accepted = (error.params['allowedValues'] as unknown[]).join(', ');
+    return `${at} is ${shown(error.data)}; accepted: ${accepted}`;
+  }
+  if (error.schema === path.pattern) {
+    return `${at} is ${shown(error.data)}; accepted: an absolute path`;
+  }
+  return `${at} is ${shown(error.data)}; it ${error.message ?? 'is not valid'}`;
+}
+
+function shown(value: unknown): string {
+  const text = value === undefined ? 'missing' : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+/** A refused request. */
+export function usage(message: string): UpdateError {
+  return new UpdateError('usage.invalid', message);
+}

@@ -1,0 +1,171 @@
+/**
+ * The routes of the control server, one row each. Always holds: a change is answered with 202 and a
+ * job, and everything that comes from a client is checked before the daemon sees it. Imports core
+ * and its own folder.
+ */
+import type { ServerResponse } from 'node:http';
+import { UpdateError } from '../core/errors.ts';
+import type { Caller, ControlBackend } from './backend.ts';
+import { streamEvents } from './events.ts';
+import {
+  API,
+  HISTORY_DEFAULT,
+  HISTORY_MAX,
+  parseJobBody,
+  parseValidateBody,
+  usage,
+} from './protocol.ts';
+
+/** What a route is given to answer with. */
+export interface RouteContext {
+  readonly backend: ControlBackend;
+  /** Values of the named parts of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly body: unknown;
+  readonly caller: Caller;
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal;
+  /** For a stream, which answers by itself. */
+  readonly response: ServerResponse;
+  readonly heartbeatMs: number;
+  readonly stallMs: number;
+}
+
+interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Parts that start with a colon are named. */
+  readonly path: string;
+  readonly status: 200 | 202;
+  readonly summary: string;
+  readonly handle: (context: RouteContext) => unknown;
+}
+
+export const ROUTES: readonly Route[] = [
+  {
+    method: 'GET',
+    path: `${API}/status`,
+    status: 200,
+    summary: 'Both nodes, the rollout, the reform checklist, alarms.',
+    handle: ({ backend }) => backend.status(),
+  },
+  {
+    method: 'GET',
+    path: `${API}/slots`,
+    status: 200,
+    summary: 'Slots of both nodes.',
+    handle: async ({ backend }) => backend.slots(),
+  },
+  {
+    method: 'GET',
+    path: `${API}/history`,
+    status: 200,
+    summary: 'Rollouts, newest first; ?limit=N.',
+    handle: async ({ backend, query }) => {
+      const limit = wholeNumber(query, 'limit', { min: 1, max: HISTORY_MAX });
+      return { rollouts: await backend.history(limit ?? HISTORY_DEFAULT) };
+    },
+  },
+  {
+    method: 'GET',
+    path: `${API}/jobs`,
+    status: 200,
+    summary: 'Jobs that the daemon knows.',
+    handle: ({ backend }) => ({ jobs: backend.jobs() }),
+  },
+  {
+    method: 'GET',
+    path: `${API}/jobs/:id`,
+    status: 200,
+    summary: 'One job.',
+    handle: ({ backend, params }) => backend.job(params['id']!),
+  },
+  {
+    method: 'POST',
+    path: `${API}/jobs`,
+    status: 202,
+    summary: 'Starts a change: stage, update, rollback or commit.',
+    handle: async ({ backend, body, caller }) => backend.start(await parseJobBody(body), caller),
+  },
+  {
+    method: 'POST',
+    path: `${API}/jobs/:id/cancel`,
+    status: 202,
+    summary: 'Cancels a job, if that is still possible.',
+    handle: async ({ backend, params, caller }) => backend.cancel(params['id']!, caller),
+  },
+  {
+    method: 'POST',
+    path: `${API}/validate`,
+    status: 200,
+    summary: 'Checks a bundle against this pair; writes nothing.',
+    handle: async ({ backend, body, signal }) => {
+      const { path } = await parseValidateBody(body);
+      return backend.validate(path, signal);
+    },
+  },
+  {
+    method: 'GET',
+    path: `${API}/events`,
+    status: 200,
+    summary: 'Events as NDJSON; ?since=SEQ, ?follow=1, ?job=ID.',
+    handle: async ({ backend, query, response, heartbeatMs, stallMs }) => {
+      const since = wholeNumber(query, 'since', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
+      const follow = query.get('follow') === '1';
+      const job = query.get('job');
+      const options = { since, job, follow, heartbeatMs, stallMs };
+      await streamEvents(backend, response, options);
+    },
+  },
+];
+
+/**
+ * The route of a request with the named parts of its path. Throws `usage.invalid`, with HTTP status
+ * 404 for an unknown path and 405 for a known path with another method.
+ */
+export function findRoute(
+  method: string,
+  pathname: string,
+): { readonly route: Route; readonly params: Readonly<Record<string, string>> } {
+  const methods: string[] = [];
+  for (const route of ROUTES) {
+    const params = match(route.path, pathname);
+    if (params === null) continue;
+    if (route.method === method) return { route, params };
+    methods.push(route.method);
+  }
+  if (methods.length > 0) {
+    const message = `${pathname} takes ${methods.join(', ')}, found ${method}`;
+    throw new UpdateError('usage.invalid', message, { detail: { http: 405 } });
+  }
+  const shown = pathname.length > 100 ? `${pathname.slice(0, 100)}...` : pathname;
+  const message = `${shown} is not a path of the control API ${API}`;
+  throw new UpdateError('usage.invalid', message, { detail: { http: 404 } });
+}
+
+function match(pattern: string, pathname: string): Readonly<Record<string, string>> | null {
+  const wanted = pattern.split('/');
+  const found = pathname.split('/');
+  if (wanted.length !== found.length) return null;
+  const params: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const value = found[index]!;
+    if (part.startsWith(':')) {
+      if (!/^[\w.-]{1,128}$/.test(value)) return null;
+      params[part.slice(1)] = value;
+    } else if (part !== value) return null;
+  }
+  return params;
+}
+
+function wholeNumber(
+  query: URLSearchParams,
+  name: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  if (number >= min && number <= max) return number;
+  throw usage(`${name} is ${text.slice(0, 40)}; accepted: a whole number from ${min} to ${max}`);
+}

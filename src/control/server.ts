@@ -1,0 +1,200 @@
+/**
+ * The control server: HTTP and JSON on a unix socket, the daemon's only door for command line,
+ * scripts and console. Always holds: every answer is JSON with a request id, an error is an
+ * ErrorReport and never a stack; bodies, open requests and idle time are limited, so that no client
+ * can hold up the daemon. Imports core and its own folder.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { EXIT, type ExitStatus } from '../core/codes.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { ControlBackend } from './backend.ts';
+import { BODY_BYTES_MAX, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
+import { findRoute, type RouteContext } from './routes.ts';
+import { listenOn } from './socket.ts';
+
+export interface ControlOptions {
+  readonly socketPath: string;
+  /** Group that may use the socket, when there is such a group. */
+  readonly group?: string;
+  /** Requests in work at once, streams included; one more is refused with `daemon.busy`. */
+  readonly requestsMax?: number;
+  readonly heartbeatMs?: number;
+  readonly stallMs?: number;
+}
+
+const REQUESTS_MAX = 64;
+/** Connections beyond this are dropped without an answer. */
+const CONNECTIONS_MAX = 256;
+const HEADER_BYTES_MAX = 8 * 1024;
+const HEADERS_MS = 5_000;
+const REQUEST_MS = 10_000;
+const IDLE_MS = 5_000;
+const CHECK_MS = 1_000;
+
+/**
+ * Opens the control socket. Throws `state.locked` when another daemon answers on it. Disposing ends
+ * all streams and removes the socket.
+ */
+export async function startControl(
+  backend: ControlBackend,
+  options: ControlOptions,
+): Promise<AsyncDisposable> {
+  const control = new Control(backend, options);
+  await listenOn(control.server, options.socketPath, options.group);
+  return control;
+}
+
+class Control implements AsyncDisposable {
+  readonly server: Server;
+  readonly #backend: ControlBackend;
+  readonly #options: ControlOptions;
+  #requests = 0;
+  #open = 0;
+
+  constructor(backend: ControlBackend, options: ControlOptions) {
+    this.#backend = backend;
+    this.#options = options;
+    this.server = createServer({
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: IDLE_MS,
+      connectionsCheckingInterval: CHECK_MS,
+    });
+    this.server.maxConnections = CONNECTIONS_MAX;
+    this.server.on('request', (request, response) => void this.#answer(request, response));
+    this.server.on('clientError', refuseGarbage);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  /** Never rejects: whatever goes wrong becomes an answer, or the end of the connection. */
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const id = `r${++this.#requests}`;
+    response.setHeader('x-request-id', id);
+    response.on('error', () => response.destroy());
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    this.#open++;
+    try {
+      if (this.#open > (this.#options.requestsMax ?? REQUESTS_MAX)) {
+        throw new UpdateError('daemon.busy', `${this.#open - 1} requests are open already`);
+      }
+      await this.#route(request, response, gone.signal);
+    } catch (error) {
+      sendError(response, asUpdateError(error), id);
+    } finally {
+      this.#open--;
+    }
+  }
+
+  async #route(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://tandem');
+    const { route, params } = findRoute(request.method ?? '', url.pathname);
+    const { 'x-tandem-caller': claimed } = request.headers;
+    const context: RouteContext = {
+      backend: this.#backend,
+      params,
+      query: url.searchParams,
+      body: route.method === 'POST' ? await readBody(request) : undefined,
+      caller: { name: callerName(claimed) },
+      signal,
+      response,
+      heartbeatMs: this.#options.heartbeatMs ?? HEARTBEAT_MS,
+      stallMs: this.#options.stallMs ?? STALL_MS,
+    };
+    const result = await route.handle(context);
+    if (!response.headersSent) sendJson(response, route.status, result);
+  }
+}
+
+/**
+ * Node cannot read the peer credentials of a unix socket, so the name is the client's claim; what
+ * authorises is the mode of the socket. The audit log shows it as such.
+ */
+function callerName(claimed: string | string[] | undefined): string {
+  return typeof claimed === 'string' && /^[\w.-]{1,32}$/.test(claimed) ? claimed : 'local';
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) {
+      const message = `the request body is longer than ${BODY_BYTES_MAX} bytes`;
+      throw new UpdateError('usage.invalid', message, { detail: { http: 413 } });
+    }
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (text === '') return {};
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new UpdateError('usage.invalid', 'the request body is not JSON', { cause });
+  }
+}
+
+/** HTTP status by class; a client goes by the code in the body. */
+function httpStatus(error: UpdateError): number {
+  const given = error.detail?.['http'];
+  if (typeof given === 'number') return given;
+  if (error.code === 'job.unknown' || error.code === 'file.not_found') return 404;
+  if (error.code === 'daemon.busy') return 503;
+  return STATUS_BY_CLASS[error.exit] ?? 422;
+}
+
+const STATUS_BY_CLASS: Partial<Record<ExitStatus, number>> = {
+  [EXIT.internal]: 500,
+  [EXIT.usage]: 400,
+  [EXIT.notAuthorised]: 401,
+  [EXIT.notPermitted]: 403,
+  [EXIT.pairNotHealthy]: 409,
+  [EXIT.noSpace]: 507,
+};
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  if (response.destroyed) return;
+  const body = `${JSON.stringify(value)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
+  response.end(body);
+}
+
+function sendError(response: ServerResponse, error: UpdateError, request: string): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const status = httpStatus(error);
+  // The rest of a body that is not read would be taken for the next request.
+  if (status === 413) response.setHeader('connection', 'close');
+  sendJson(response, status, { error: error.report(), request });
+}
+
+/** Bytes that are not HTTP, or a client that does not finish its request. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const report = usage(`the request is not valid HTTP: ${error.code ?? error.message}`).report();
+  const body = `${JSON.stringify({ error: report })}\n`;
+  socket.end(
+    'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n' +
+      `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,89 @@
+/**
+ * The unix socket that the control server listens on. Always holds: it is never more open than mode
+ * 0660, not even for a moment, and a socket file is taken over only when nobody answers on it.
+ * Imports core.
+ */
+import { chown, lstat, readFile, unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { UpdateError } from '../core/errors.ts';
+
+const PROBE_MS = 2_000;
+/** Owner and group may connect (connecting needs the right to write), nobody else. */
+const SOCKET_UMASK = 0o117;
+
+/**
+ * Lets the server listen on a unix socket and gives the socket to `group` when there is such a
+ * group. Throws `state.locked` when a daemon already answers there, `file.unreadable` when the path
+ * cannot be used.
+ */
+export async function listenOn(server: Server, path: string, group?: string): Promise<void> {
+  await removeStale(path);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      // The socket file is made within listen(), before it returns, so the mask covers just that.
+      const before = process.umask(SOCKET_UMASK);
+      try {
+        server.listen({ path }, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      } finally {
+        process.umask(before);
+      }
+    });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') throw inUse(path);
+    const text = `cannot listen on the control socket ${path}: ${message}`;
+    throw new UpdateError('file.unreadable', text, { cause });
+  }
+  if (group !== undefined) await giveToGroup(path, group);
+}
+
+async function removeStale(path: string): Promise<void> {
+  const stat = await lstat(path).catch(() => null);
+  if (stat === null) return;
+  if (!stat.isSocket()) {
+    const message = `${path} exists and is not a socket; the control socket cannot be made there`;
+    throw new UpdateError('file.unreadable', message);
+  }
+  if (await answers(path)) throw inUse(path);
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw new UpdateError('file.unreadable', error.message);
+  });
+}
+
+/** Whether anybody accepts connections; only a plain refusal proves that nobody does. */
+async function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path, timeout: PROBE_MS });
+    const end = (result: boolean): void => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('timeout', () => end(true));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      end(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT');
+    });
+  });
+}
+
+function inUse(path: string): UpdateError {
+  return new UpdateError('state.locked', `another daemon answers on the control socket ${path}`);
+}
+
+/**
+ * Without the group, or without the right to change it, the socket stays with the owner's own
+ * group: narrower than wished, never wider.
+ */
+async function giveToGroup(path: string, group: string): Promise<void> {
+  const table = await readFile('/etc/group', 'utf8').catch(() => '');
+  const entry = table.split('\n').find((line) => line.startsWith(`${group}:`));
+  const id = Number(entry?.split(':')[2] ?? NaN);
+  if (!Number.isSafeInteger(id)) return;
+  await chown(path, -1, id).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPERM') throw new UpdateError('file.unreadable', error.message);
+  });
+}

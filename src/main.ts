@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+/**
+ * Entry of the one program: command line, daemon, installer process and its worker threads. Always
+ * holds: only this file reads argv and sets the exit status, and it loads no more than the role that
+ * was asked for. Runs from source by type stripping and from one bundled file alike. May import
+ * cli/, and the two composition roots lazily.
+ */
+import { isMainThread, workerData } from 'node:worker_threads';
+
+const INSTALLER_ROLE = '__installer';
+
+if (!isMainThread && isInstallWorker(workerData)) {
+  await import('./install/worker.ts');
+} else if (process.argv[2] === INSTALLER_ROLE) {
+  const { runInstaller } = await import('./installer.ts');
+  await runInstaller();
+} else {
+  const { processIo } = await import('./cli/io.ts');
+  const { runCommand } = await import('./cli/run.ts');
+  process.exitCode = await runCommand(process.argv.slice(2), processIo());
+}
+
+/** The installer starts worker threads from this same file, since a bundle has no other. */
+function isInstallWorker(data: unknown): boolean {
+  return (data as { tandemWorker?: unknown } | null)?.tandemWorker === 'install';
+}
