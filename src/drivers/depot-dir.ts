@@ -12,7 +12,8 @@ import { UpdateError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
 import type { Depot, DepotEntry } from '../ports.ts';
-import { preallocate, syncDirectory } from './preallocate.ts';
+import { syncDirectory } from './fs-atomic.ts';
+import { preallocate } from './preallocate.ts';
 
 /** Room that staging leaves to logs and records of the data partition, in bytes. */
 export const RESERVE_BYTES = 64 * 1024 * 1024;
@@ -104,11 +105,10 @@ class DirectoryDepot implements Depot {
   async retain(bundles: readonly Sha256[]): Promise<void> {
     const kept = new Set<string>(bundles);
     await guarded(this.#dir, async () => {
-      const gone = (name: string): boolean => {
+      await this.#remove((name) => {
         const bundle = ENTRY.exec(name)?.[1] ?? PARTIAL.exec(name)?.[1];
         return bundle !== undefined && !kept.has(bundle);
-      };
-      await this.#remove(gone);
+      });
       const names = await readdir(this.#dir);
       if (!names.some((name) => PARTIAL.test(name))) await this.#remove((n) => n === PAD_FILE);
     });

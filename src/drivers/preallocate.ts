@@ -10,6 +10,7 @@ import { open, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { UpdateError } from '../core/errors.ts';
+import { syncDirectory } from './fs-atomic.ts';
 
 const run = promisify(execFile);
 const STEP_BYTES = 1024 * 1024;
@@ -26,7 +27,7 @@ export function isNoRoom(error: unknown): boolean {
  * Makes `path` exactly `sizeBytes` long with all of its space allocated, durably; what it held
  * below that size stays, the rest reads as zeros. Idempotent. `fallocate` of util-linux does it at
  * once; where it is missing, or the file system cannot, zeros are written. Throws `space.depot` with
- * the bytes that are missing and leaves the file as long as it was (or absent when it was new).
+ * the bytes that are missing and leaves the file as long as it was (empty when it was new).
  */
 export async function preallocate(path: string, sizeBytes: number): Promise<void> {
   await using file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -35,12 +36,6 @@ export async function preallocate(path: string, sizeBytes: number): Promise<void
   if (before < sizeBytes) await grow(file, path, before, sizeBytes);
   await file.sync();
   await syncDirectory(dirname(path));
-}
-
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  await directory.sync();
 }
 
 /** Throws `space.depot` unless `bytes` more can be allocated on the file system of `path`. */

@@ -30,13 +30,15 @@ export function makeDepotDisk(capacityBytes: number): DepotDisk {
 const partial = (bundle: Sha256): string => `memory:${bundle}.part`;
 const final = (bundle: Sha256): string => `memory:${bundle}.bin`;
 
+function entryOf(path: string, file: MemoryFile): DepotEntry[] {
+  return path.endsWith('.bin') && file.holds ? [{ path, bytes: file.bytes, ...file.holds }] : [];
+}
+
 /** The depot on `disk`. */
 export function memoryDepot(disk: DepotDisk): Depot {
   const remove = (gone: (path: string) => boolean): void => {
     for (const path of disk.files.keys()) if (gone(path)) disk.files.delete(path);
   };
-  const entryOf = (path: string, file: MemoryFile): DepotEntry[] =>
-    path.endsWith('.bin') && file.holds ? [{ path, bytes: file.bytes, ...file.holds }] : [];
   return {
     list: () => Promise.resolve([...disk.files].flatMap(([path, file]) => entryOf(path, file))),
     async reserve(bundle, bytes) {
