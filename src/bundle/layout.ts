@@ -1,0 +1,72 @@
+/**
+ * Where everything in a bundle is, docs/bundle.md B2.1 and B2.4: the members in their one order,
+ * with positions that follow from the sizes in the signed manifest and from nothing else. Reader
+ * and builder share it. Imports core types.
+ */
+import type { Manifest, ManifestImage } from '../core/manifest.ts';
+import { BLOCK_BYTES, END_BYTES, SIGNATURE_BYTES } from './limits.ts';
+import { paddedBytes } from './ustar.ts';
+
+export const MANIFEST_NAME = 'manifest.json';
+export const SIGNATURE_NAME = 'manifest.sig';
+
+/** A member of the archive. */
+export interface Member {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Position of its header; its data follow 512 bytes later. */
+  readonly headerOffset: number;
+  readonly dataOffset: number;
+  /** Position after its padding. */
+  readonly endOffset: number;
+  /** The image that it belongs to; undefined for the manifest and its signatures. */
+  readonly image?: ManifestImage;
+}
+
+export interface Layout {
+  readonly manifest: Member;
+  readonly signature: Member;
+  readonly indexes: readonly Member[];
+  readonly images: readonly Member[];
+  /** Everything before the first byte of the first image. */
+  readonly headBytes: number;
+  /** Where the two zero blocks begin. */
+  readonly endOffset: number;
+  /** Size of the whole file. */
+  readonly sizeBytes: number;
+}
+
+/** The member at `headerOffset`. */
+export function memberAt(headerOffset: number, name: string, sizeBytes: number): Member {
+  const dataOffset = headerOffset + BLOCK_BYTES;
+  const endOffset = dataOffset + paddedBytes(sizeBytes);
+  return { name, sizeBytes, headerOffset, dataOffset, endOffset };
+}
+
+/** Layout of a bundle with a manifest of `manifestBytes` bytes. */
+export function layoutOf(manifestBytes: number, manifest: Pick<Manifest, 'images'>): Layout {
+  const first = memberAt(0, MANIFEST_NAME, manifestBytes);
+  const signature = memberAt(first.endOffset, SIGNATURE_NAME, SIGNATURE_BYTES);
+  let at = signature.endOffset;
+  const place = (name: string, sizeBytes: number, image: ManifestImage): Member => {
+    const member = { ...memberAt(at, name, sizeBytes), image };
+    at = member.endOffset;
+    return member;
+  };
+  const indexes = manifest.images.map((image) =>
+    place(`index/${image.name}.idx`, image.indexBytes, image),
+  );
+  const headBytes = at + BLOCK_BYTES;
+  const images = manifest.images.map((image) =>
+    place(`image/${image.name}.zst`, image.compressedBytes, image),
+  );
+  return {
+    manifest: first,
+    signature,
+    indexes,
+    images,
+    headBytes,
+    endOffset: at,
+    sizeBytes: at + END_BYTES,
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * The limits and fixed numbers of the format, docs/bundle.md B1.4: each reader stops at them, and
+ * the builder refuses to make what a reader would refuse. Imports nothing.
+ */
+
+/** Block of the archive: headers and padding come in this size. */
+export const BLOCK_BYTES = 512;
+/** Two zero blocks end the archive. */
+export const END_BYTES = 2 * BLOCK_BYTES;
+/** `manifest.json` at most. */
+export const MANIFEST_BYTES_MAX = 1024 * 1024;
+/** `manifest.sig` exactly: signing never moves anything (B3.6). */
+export const SIGNATURE_BYTES = 16 * 1024;
+/** Signatures in one bundle at most. */
+export const SIGNATURES_MAX = 16;
+/** Chunks of one image at most; with the record size this bounds an index to 5.5 MiB. */
+export const CHUNKS_MAX = 65_536;
+export const CHUNK_BYTES_MIN = 64 * 1024;
+export const CHUNK_BYTES_MAX = 4 * 1024 * 1024;
+/** Chunk size of bundles that this program makes. */
+export const CHUNK_BYTES_DEFAULT = 1024 * 1024;
+/** Largest size that the 11 octal digits of a header can say. */
+export const MEMBER_BYTES_MAX = 2 ** 33 - 1;
+/** Trust root file at most. */
+export const ROOT_BYTES_MAX = 64 * 1024;
+export const ROOT_KEYS_MAX = 64;
+/** Key files and attached signature files at most. */
+export const KEY_FILE_BYTES_MAX = 16 * 1024;

@@ -1,0 +1,182 @@
+/**
+ * `manifest.json`: its schema, its inner consistency, and its canonical text, docs/bundle.md B4.
+ * Always holds: a manifest that was parsed here can be believed to be consistent, and no more; only
+ * the reader, which has judged its signature before, may call it verified. Imports core.
+ */
+import { UpdateError } from '../core/errors.ts';
+import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from '../core/manifest.ts';
+import { compareVersions, parseRange, parseVersion } from '../core/version.ts';
+import { parseStrictJson, type JsonRole } from './json.ts';
+import { indexBytes } from './index-codec.ts';
+import { MANIFEST_BYTES_MAX, MEMBER_BYTES_MAX } from './limits.ts';
+import { manifestSchema } from './manifest-schema.ts';
+import { quoted } from './quote.ts';
+import { checkOf } from './schema.ts';
+
+/** Entries of `requires` that this program knows: none yet. */
+export const KNOWN_FEATURES: readonly string[] = [];
+/** Entry of `requires` in a bundle with records of kind 3. */
+export const DELTA_FEATURE = 'delta';
+
+const ROLE: JsonRole = { code: 'bundle.invalid_manifest', what: 'the manifest' };
+const checkSchema = checkOf(manifestSchema);
+
+/** What every format of the manifest has, so that a later one is refused by its own name. */
+const checkHead = checkOf({
+  type: 'object',
+  required: ['format'],
+  properties: {
+    format: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+    requires: { type: 'array', maxItems: 64, items: { type: 'string', maxLength: 64 } },
+  },
+} as const);
+
+/**
+ * Manifest from its bytes (B4.2): strict JSON, format, features, schema, consistency, in this
+ * order. Throws `bundle.unknown_format`, `bundle.delta_unsupported` or `bundle.invalid_manifest`.
+ */
+export function parseManifest(bytes: Uint8Array): Manifest {
+  if (bytes.length > MANIFEST_BYTES_MAX) {
+    throw invalid(`has ${bytes.length} bytes, expected at most ${MANIFEST_BYTES_MAX}`);
+  }
+  const value = parseStrictJson(bytes, ROLE);
+  const head = checkHead(value, ROLE);
+  if (head.format !== MANIFEST_FORMAT) {
+    throw new UpdateError(
+      'bundle.unknown_format',
+      `the manifest has format ${head.format}, this program reads format ${MANIFEST_FORMAT}`,
+      { detail: { found: head.format, expected: MANIFEST_FORMAT } },
+    );
+  }
+  checkFeatures(head.requires ?? []);
+  const manifest = checkSchema(value, ROLE) as unknown as Manifest;
+  checkConsistency(manifest);
+  return manifest;
+}
+
+/** B4.4: what a reader does not know it must not guess. */
+function checkFeatures(requires: readonly string[]): void {
+  const unknown = requires.filter((name) => !KNOWN_FEATURES.includes(name));
+  const first = unknown[0];
+  if (first === undefined) return;
+  const detail = { found: unknown.map((name) => name.slice(0, 64)), expected: KNOWN_FEATURES };
+  if (unknown.includes(DELTA_FEATURE)) {
+    throw new UpdateError('bundle.delta_unsupported', 'the bundle requires delta images', {
+      detail,
+    });
+  }
+  throw new UpdateError(
+    'bundle.unknown_format',
+    `the bundle requires ${quoted(first)}, which this program does not know`,
+    { detail },
+  );
+}
+
+/** B4.5: statements of the manifest that must agree with each other. */
+export function checkConsistency(manifest: Manifest): void {
+  parseVersion(manifest.version);
+  parseVersion(manifest.minUpdater);
+  parseRange(manifest.from);
+  parseRange(manifest.pair.sideBySide);
+  for (const version of manifest.blocked) parseVersion(version);
+  const [min, max] = manifest.pair.protocol;
+  if (min > max) throw invalid(`has the pair protocols ${min} to ${max}`);
+  const { images } = manifest;
+  const names = new Set(images.map((image) => image.name));
+  if (names.size !== images.length) throw invalid('names two images alike');
+  const systems = images.filter((image) => image.class === 'system');
+  const storages = images.filter((image) => image.class === 'storage');
+  if (systems.length !== 1) throw invalid(`has ${systems.length} system images, expected 1`);
+  if (storages.length > 1) throw invalid(`has ${storages.length} storage images, expected 0 or 1`);
+  for (const image of images) checkImage(image);
+  const system = systems[0];
+  if (system === undefined) return;
+  const order = { version: manifest.version, counter: manifest.releaseCounter };
+  const why = orderDisagreement(order, system);
+  if (why !== undefined) throw invalid(`and its system image disagree: ${why}`);
+}
+
+function checkImage(image: ManifestImage): void {
+  const bad = (why: string): UpdateError => invalid(`says of image ${image.name}: ${why}`);
+  parseVersion(image.version);
+  parseRange(image.runsWith);
+  if ((image.chunkBytes & (image.chunkBytes - 1)) !== 0) {
+    throw bad(`chunks of ${image.chunkBytes} bytes, expected a power of two`);
+  }
+  const chunks = Math.ceil(image.rawBytes / image.chunkBytes);
+  if (image.chunks !== chunks) {
+    throw bad(`${image.chunks} chunks, expected ${chunks} for ${image.rawBytes} bytes`);
+  }
+  if (image.indexBytes !== indexBytes(chunks)) {
+    throw bad(`an index of ${image.indexBytes} bytes, expected ${indexBytes(chunks)}`);
+  }
+  if (image.compressedBytes > MEMBER_BYTES_MAX) {
+    throw bad(`${image.compressedBytes} compressed bytes, expected at most ${MEMBER_BYTES_MAX}`);
+  }
+  if ((image.formatLevel !== undefined) !== (image.class === 'storage')) {
+    throw bad('formatLevel belongs to storage images, and to each of them');
+  }
+}
+
+/** A version with the counter that orders it. */
+export interface OrderPoint {
+  readonly version: string;
+  readonly counter: number;
+}
+
+/**
+ * Undefined when the semver order of two points of one sequence is the order of their counters
+ * (B4.6), otherwise a sentence.
+ */
+export function orderDisagreement(a: OrderPoint, b: OrderPoint): string | undefined {
+  const byVersion = compareVersions(a.version, b.version);
+  if (byVersion === Math.sign(a.counter - b.counter)) return undefined;
+  return `version ${a.version} has counter ${a.counter}, version ${b.version} has ${b.counter}`;
+}
+
+/** Canonical text of a manifest (B4.7): what the builder writes. */
+export function manifestText(manifest: Manifest): string {
+  const { pair, health } = manifest;
+  const ordered = {
+    format: manifest.format,
+    product: manifest.product,
+    hardware: manifest.hardware,
+    version: manifest.version,
+    releaseCounter: manifest.releaseCounter,
+    from: manifest.from,
+    blocked: manifest.blocked,
+    minUpdater: manifest.minUpdater,
+    pair: { protocol: pair.protocol, sideBySide: pair.sideBySide },
+    requires: manifest.requires,
+    images: manifest.images.map(orderedImage),
+    ...(health !== undefined && { health }),
+    ...(manifest.notes !== undefined && { notes: manifest.notes }),
+    ...(manifest.created !== undefined && { created: manifest.created }),
+  };
+  return `${JSON.stringify(ordered, undefined, 2)}\n`;
+}
+
+function orderedImage(image: ManifestImage): ManifestImage {
+  return {
+    name: image.name,
+    class: image.class,
+    version: image.version,
+    counter: image.counter,
+    rawBytes: image.rawBytes,
+    chunkBytes: image.chunkBytes,
+    chunks: image.chunks,
+    compressedBytes: image.compressedBytes,
+    indexBytes: image.indexBytes,
+    indexSha256: image.indexSha256,
+    rawSha256: image.rawSha256,
+    imageId: image.imageId,
+    runsWith: image.runsWith,
+    ...(image.formatLevel !== undefined && { formatLevel: image.formatLevel }),
+  };
+}
+
+function invalid(why: string): UpdateError {
+  return new UpdateError('bundle.invalid_manifest', `the manifest ${why}`, {
+    detail: { found: why },
+  });
+}
