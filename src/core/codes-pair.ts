@@ -51,6 +51,11 @@ export const PAIR_CODES = {
     title: 'The pairing was cancelled.',
     next: 'Run `tandem pair init` again for a new code; the old one is dead.',
   },
+  'pair.unconfirmed': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This node is paired, but the other node did not confirm that it is.',
+    next: 'Run `tandem pair init` and `tandem pair join` again: the same two nodes stay a pair.',
+  },
   'link.listen_failed': {
     exit: EXIT.pairNotHealthy,
     title: 'The address of the link cannot be used on this node.',
