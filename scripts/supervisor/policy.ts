@@ -1,0 +1,140 @@
+/**
+ * The decisions of an appliance's firmware: which slot is loaded, what follows the end of the
+ * program, and when the watchdog bites. Always holds: a trial is loaded only after its attempt was
+ * saved and confirmed; every choice ends, because no slot is tried twice in one boot. No process, no
+ * file and no clock in here: all of them come in as arguments. Imports core.
+ */
+import {
+  afterLoadFailure,
+  selectBoot,
+  type BootCounter,
+  type BootInfo,
+  type BootState,
+} from '../../src/core/boot.ts';
+import type { Slot } from '../../src/core/model.ts';
+
+/** What was loaded; the boot id is added where the boot begins. */
+export type Choice = Omit<BootInfo, 'bootId'>;
+
+/** What the loader needs from the disk. */
+export interface LoaderIo {
+  /** Saves the counter and reads it back; throws when it is not there afterwards. */
+  save(counter: BootCounter): Promise<void>;
+  /** True when the slot was loaded; false, with a log line, when it cannot be. */
+  load(slot: Slot): Promise<boolean>;
+  readonly log: (text: string) => void;
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Selects and loads a slot, or null for "reboot and try again". A counter that cannot be saved
+ * boots the default slot; a trial that cannot be loaded loses all its attempts at once.
+ */
+export async function loadSlot(
+  state: BootState,
+  counter: BootCounter,
+  io: LoaderIo,
+): Promise<Choice | null> {
+  const selected = selectBoot(state, counter);
+  let choice: Choice = {
+    slot: selected.slot,
+    reason: selected.reason,
+    attempt: selected.attempt,
+  };
+  if (selected.save !== null) {
+    try {
+      await io.save(selected.save);
+    } catch (error) {
+      io.log(`the attempt cannot be counted, so the default slot boots: ${words(error)}`);
+      choice = { slot: state.default, reason: 'fallback', attempt: 0 };
+    }
+  }
+  const tried = new Set<Slot>();
+  for (;;) {
+    if (await io.load(choice.slot)) return choice;
+    tried.add(choice.slot);
+    if (choice.reason === 'trial') await spendAttempts(state, io);
+    const next = afterLoadFailure(state, choice.slot);
+    if (next === null || tried.has(next)) return null;
+    choice = { slot: next, reason: 'fallback', attempt: 0 };
+  }
+}
+
+/** A trial that cannot even be loaded will not load the next time either. */
+async function spendAttempts(state: BootState, io: LoaderIo): Promise<void> {
+  try {
+    await io.save({ trialId: state.trialId, used: state.tries });
+  } catch (error) {
+    io.log(`the attempts of the trial cannot be spent: ${words(error)}`);
+  }
+}
+
+/** Exit status by which the program asks for a reboot. */
+export const EXIT_REBOOT = 42;
+
+/** How a program ended: with a status, or by a signal. */
+export interface ProgramEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** How many crashes within which time are one too many. */
+export interface CrashRule {
+  readonly limit: number;
+  readonly windowMs: number;
+}
+/** The third crash within 60 s reboots the appliance. */
+export const CRASH_RULE: CrashRule = { limit: 3, windowMs: 60_000 };
+
+/** What follows the end of the program, with the crashes that still count. */
+export interface AfterEnd {
+  readonly do: 'reboot' | 'restart';
+  readonly why: string;
+  readonly crashesMs: readonly number[];
+}
+
+/**
+ * Exit status 42 is a reboot. Any other end, 0 too, is a crash: the program starts again within the
+ * same boot, unless this was one crash too many within the window. Times are monotonic.
+ */
+export function afterEnd(
+  crashesMs: readonly number[],
+  end: ProgramEnd,
+  nowMs: number,
+  rule: CrashRule = CRASH_RULE,
+): AfterEnd {
+  if (end.code === EXIT_REBOOT) {
+    return { do: 'reboot', why: 'the program asked for a reboot', crashesMs: [] };
+  }
+  const how = end.signal === null ? `status ${String(end.code)}` : `signal ${end.signal}`;
+  const recent = [...crashesMs.filter((at) => nowMs - at < rule.windowMs), nowMs];
+  if (recent.length >= rule.limit) {
+    const why = `the program ended with ${how}, time ${String(recent.length)} in a row`;
+    return { do: 'reboot', why, crashesMs: [] };
+  }
+  return { do: 'restart', why: `the program ended with ${how}`, crashesMs: recent };
+}
+
+/** What the watchdog remembers: the newest mark of its file and when that was seen. */
+export interface WatchdogState {
+  readonly mark: string;
+  readonly sinceMs: number;
+  readonly armed: boolean;
+}
+
+/**
+ * The watchdog after one more look at its file. It arms itself with the first feed; a mark that
+ * does not change for `limitMs` bites.
+ */
+export function watchdogStep(
+  state: WatchdogState,
+  mark: string,
+  nowMs: number,
+  limitMs: number,
+): { readonly state: WatchdogState; readonly bites: boolean } {
+  if (mark !== state.mark) return { state: { mark, sinceMs: nowMs, armed: true }, bites: false };
+  return { state, bites: state.armed && nowMs - state.sinceMs >= limitMs };
+}
