@@ -67,6 +67,11 @@ export const BUNDLE_CODES = {
     title: 'Both nodes already run this version or a newer one.',
     next: 'Nothing needs to be done; to go back use `tandem rollback`, or install a newer bundle.',
   },
+  'version.downgrade': {
+    exit: EXIT.noPath,
+    title: 'The bundle is older than a part of what is installed.',
+    next: 'Use a bundle at least as new as every node and component, or `tandem rollback`.',
+  },
   'version.no_path': {
     exit: EXIT.noPath,
     title: 'There is no supported upgrade path from the installed version.',
