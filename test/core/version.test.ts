@@ -14,7 +14,8 @@ import {
   VERSION_CHARS_MAX,
 } from '../../src/core/version.ts';
 
-const RUNS = { numRuns: 500 };
+/** Seeded: the counts that guard against an empty proof are the same in every run. */
+const RUNS = { numRuns: 500, seed: 1 };
 const REFUSED = { name: 'UpdateError', code: 'bundle.invalid_manifest' };
 
 /** Small numbers and words, so that equal and neighbouring versions are frequent. */
