@@ -5,15 +5,11 @@
 import t from 'tap';
 import { CODES, type Code } from '../../src/core/codes.ts';
 import type { Manifest } from '../../src/core/manifest.ts';
-import { NODES, type NodeId } from '../../src/core/model.ts';
 import {
   DEPOT_MARGIN_BYTES,
   judgeBundle,
-  planRollout,
-  runsTogether,
   type NodeView,
   type PolicyView,
-  type RolloutPlan,
 } from '../../src/core/policy.ts';
 import { DIGEST, image, MANIFEST, nodeView, release, VIEW } from './policy-cases.ts';
 
@@ -55,6 +51,11 @@ const ROWS: readonly Row[] = [
     manifest: { requires: ['delta'] },
     code: 'bundle.delta_unsupported',
     check: 'requires',
+  },
+  {
+    name: 'a delta bundle that requires more',
+    manifest: { requires: ['delta', 'quantum'] },
+    code: 'bundle.unknown_format',
   },
   {
     name: 'a known feature',
@@ -253,6 +254,13 @@ const ROWS: readonly Row[] = [
     check: 'combination',
   },
   {
+    name: 'storage that is there already and refuses the new system',
+    manifest: { images: [image('system', 2), image('storage', 2, { runsWith: '<2.0.0' })] },
+    a: nodeView(1, 2),
+    b: nodeView(1, 2),
+    code: 'version.incompatible',
+  },
+  {
     name: 'new storage that only refuses the old system',
     manifest: { images: [image('system', 2), image('storage', 2, { runsWith: '>=2.0.0' })] },
     code: null,
@@ -341,6 +349,16 @@ t.test('every check has a row in which it decides', async (t) => {
   );
 });
 
+t.test('in a manifest of an unknown format nothing else is read', async (t) => {
+  const report = judgeBundle({ ...MANIFEST, format: 2 }, VIEW);
+  t.strictSame(
+    report.checks.map((check) => check.name),
+    ['format'],
+  );
+  t.equal(report.version, null);
+  t.equal(report.product, null);
+});
+
 t.test('the first failed check decides, the later ones are still reported', async (t) => {
   const row: Row = { name: '', code: null, manifest: { product: 'x', from: '9.0.0' } };
   const { manifest, view } = build({ ...row, view: { hardware: 'y' } });
@@ -350,47 +368,4 @@ t.test('the first failed check decides, the later ones are still reported', asyn
     report.checks.filter((check) => !check.ok).map((check) => check.name),
     ['product', 'hardware', 'path'],
   );
-});
-
-t.test('a plan names what each node gets', async (t) => {
-  const cases: readonly (readonly [NodeView, NodeView, string, string])[] = [
-    [nodeView(1, 1), nodeView(1, 1), 'system storage', 'system storage'],
-    [nodeView(2, 2), nodeView(1, 1), '', 'system storage'],
-    [nodeView(1, 2), nodeView(2, 2), 'system', ''],
-    // New storage software is proven in a trial, and a trial boots the other system slot.
-    [nodeView(2, 1), nodeView(2, 2), 'system storage', ''],
-  ];
-  for (const [a, b, onA, onB] of cases) {
-    const plan = planRollout(MANIFEST, { ...VIEW, nodes: { A: a, B: b } });
-    const words = (node: NodeId): string => plan[node].targets.map((one) => one.class).join(' ');
-    t.strictSame([words('A'), words('B')], [onA, onB]);
-    for (const node of NODES) t.equal(plan[node].skip, words(node) === '');
-  }
-});
-
-function planWith(storageRunsWith: string, systemRunsWith = '*'): RolloutPlan {
-  const system = image('system', 2, { runsWith: systemRunsWith });
-  const images = [system, image('storage', 2, { runsWith: storageRunsWith })];
-  const nodes = { A: nodeView(1, 1), B: nodeView(1, 2) };
-  return planRollout({ ...MANIFEST, images }, { ...VIEW, nodes });
-}
-
-t.test('a plan says whether the new storage may stay under the old system', async (t) => {
-  t.equal(planWith('>=1.0.0').A.storageRunsUnderOld, true);
-  t.equal(planWith('>=2.0.0').A.storageRunsUnderOld, false);
-  t.equal(
-    planWith('>=1.0.0', '>=2.0.0').A.storageRunsUnderOld,
-    true,
-    'the new system does not matter',
-  );
-  t.equal(planWith('>=1.0.0').B.storageRunsUnderOld, false, 'no new storage on B');
-});
-
-t.test('both sides of a combination may refuse it', async (t) => {
-  const any = { version: '1.0.0', runsWith: null };
-  const two = { version: '2.0.0', runsWith: '>=2.0.0' };
-  t.equal(runsTogether(any, any), true);
-  t.equal(runsTogether(any, two), false);
-  t.equal(runsTogether(two, any), false);
-  t.equal(runsTogether(two, two), true);
 });
