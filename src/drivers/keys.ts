@@ -1,10 +1,11 @@
 /**
  * The identity of a node: a self-signed P-256 key and certificate, and the pin of the peer. Files
  * in the keys directory (mode 0700): `node.key` (PKCS #8 PEM, 0600), `node.crt` (PEM), `pair.json`
- * (schema, node, pair id, peer's pin). Always holds: every file is replaced atomically and durably;
+ * (schema, node, pair id, peer's pin, 0600). Always holds: every file is replaced atomically and durably;
  * `pair.json` exists only once this node is paired; trust is the SHA-256 digest of the peer's
  * public key and nothing else. The X.509 library is loaded only where a key is made, so the daemon
- * never carries it. Imports core, node: and, lazily, @peculiar/x509.
+ * never carries it. Imports core,
+ * its own parts and, lazily, @peculiar/x509.
  */
 import {
   constants,
@@ -14,11 +15,12 @@ import {
   webcrypto,
   X509Certificate,
 } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, stat, type FileHandle } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
+import { ioError, readFileLimited, syncDirectory, writeFileAtomic } from './fs-atomic.ts';
 
 /** Name of the private key in the keys directory. */
 export const KEY_FILE = 'node.key';
@@ -59,11 +61,22 @@ export interface PairRecord {
   readonly peer: { readonly node: NodeId; readonly spkiSha256: string };
 }
 
+/** Makes the keys directory, mode 0700 whatever it was before; throws `state.io`. */
+export async function makeKeysDir(keysDir: string): Promise<void> {
+  try {
+    await mkdir(keysDir, { recursive: true, mode: 0o700 });
+    await chmod(keysDir, 0o700);
+    await syncDirectory(dirname(keysDir));
+  } catch (error) {
+    throw ioError(error, 'state.io', `the directory ${keysDir} cannot be made`);
+  }
+}
+
 /**
  * The node's key and certificate; makes them when there are none. Idempotent: existing ones that
  * belong together are returned. A half-made set (power cut between the two files) is made anew,
- * but never when the node is paired: then it throws `pair.keys_damaged`. Throws `file.unreadable`
- * when the directory cannot be written.
+ * but never when the node is paired: then it throws `pair.keys_damaged`. Throws `state.io` when
+ * the directory cannot be written.
  */
 export async function createKeys(keysDir: string, node: NodeId): Promise<NodeKeys> {
   await makeKeysDir(keysDir);
@@ -77,8 +90,8 @@ export async function createKeys(keysDir: string, node: NodeId): Promise<NodeKey
     );
   }
   const made = await makeCertificate(node);
-  await writeDurably(join(keysDir, KEY_FILE), made.keyPem, 0o600);
-  await writeDurably(join(keysDir, CERT_FILE), made.certPem, 0o644);
+  await writeFileAtomic(join(keysDir, KEY_FILE), made.keyPem);
+  await writeFileAtomic(join(keysDir, CERT_FILE), made.certPem, { mode: 0o644 });
   return made;
 }
 
@@ -127,7 +140,7 @@ export async function readPairRecord(keysDir: string): Promise<PairRecord | null
 
 /** Writes the record of the pairing; durable when it returns. */
 export async function writePairRecord(keysDir: string, record: PairRecord): Promise<void> {
-  await writeDurably(join(keysDir, PAIR_FILE), `${JSON.stringify(record, null, 2)}\n`, 0o600);
+  await writeFileAtomic(join(keysDir, PAIR_FILE), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 function parsePairRecord(text: string, keysDir: string): PairRecord {
@@ -234,47 +247,12 @@ async function makeCertificate(node: NodeId): Promise<NodeKeys> {
   };
 }
 
-async function makeKeysDir(keysDir: string): Promise<void> {
-  try {
-    await mkdir(keysDir, { recursive: true, mode: 0o700 });
-    await chmod(keysDir, 0o700);
-    await syncDirectory(dirname(keysDir));
-  } catch (cause) {
-    throw new UpdateError('file.unreadable', `cannot make the directory ${keysDir}`, { cause });
-  }
-}
-
 /** Text of a small file; null when it does not exist. */
 async function readText(path: string): Promise<string | null> {
   try {
-    const { size } = await stat(path);
-    if (size > FILE_BYTES_MAX) {
-      throw new UpdateError('pair.keys_damaged', `${path} is larger than ${FILE_BYTES_MAX} bytes`);
-    }
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (cause instanceof UpdateError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new UpdateError('file.unreadable', `cannot read ${path}`, { cause });
+    return (await readFileLimited(path, FILE_BYTES_MAX)).toString();
+  } catch (error) {
+    if (error instanceof UpdateError && error.code === 'file.not_found') return null;
+    throw error;
   }
-}
-
-/** Replaces a file so that after a power cut it is either the old or the new one, whole. */
-async function writeDurably(path: string, text: string, mode: number): Promise<void> {
-  const temporary = `${path}.new`;
-  try {
-    await using file: FileHandle = await open(temporary, 'w', mode);
-    await file.chmod(mode);
-    await file.writeFile(text);
-    await file.sync();
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
-  } catch (cause) {
-    throw new UpdateError('file.unreadable', `cannot write ${path}`, { cause });
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, 'r');
-  await directory.sync();
 }

@@ -1,7 +1,7 @@
 /**
  * One connection to the peer: frames, keep-alive and back-pressure over a socket whose other end
  * has proved the pinned key. Always holds: `onUp` comes at most once and only after the first
- * frame arrived, `onDown` exactly once and last; messages wait in one place per `type`, so a peer
+ * frame arrived, `onDown` exactly once and last; messages wait in one place per kind, so a peer
  * that does not read costs bounded memory and gets the newest state of each kind when it reads
  * again. Time is counted in ticks of this process, so neither a wrong wall clock nor a process
  * that was itself stopped for a while makes a living peer look silent. Imports core.
@@ -27,6 +27,8 @@ export interface ConnectionTimers {
   readonly silentTicks: number;
 }
 
+/** Frames that wait at most; the longest waiting one goes first. */
+const WAITING_MAX = 32;
 /** How long the other end may take to read the last words before the socket is closed anyway. */
 const FAREWELL_MS = 250;
 
@@ -36,7 +38,7 @@ export class PeerConnection {
   readonly #timers: ConnectionTimers;
   readonly #parser = new FrameParser();
   readonly #ticker: NodeJS.Timeout;
-  /** Newest waiting frame per message type, in the order in which they were last replaced. */
+  /** Newest waiting frame per kind of message, in the order in which they were last replaced. */
   readonly #waiting = new Map<string, Buffer>();
   #blocked = false;
   #quietTicks = 0;
@@ -64,16 +66,18 @@ export class PeerConnection {
 
   /**
    * Sends a frame now, or, while the socket's buffer is full, keeps it in place of the waiting
-   * frame with the same `type`. Does nothing when the connection is not up.
+   * frame with the same `key`. Does nothing when the connection is not up.
    */
-  send(type: string, frame: Buffer): void {
+  send(key: string, frame: Buffer): void {
     if (!this.up) return;
     if (!this.#blocked) {
       this.#write(frame);
       return;
     }
-    this.#waiting.delete(type);
-    this.#waiting.set(type, frame);
+    this.#waiting.delete(key);
+    this.#waiting.set(key, frame);
+    const [oldest] = this.#waiting.keys();
+    if (this.#waiting.size > WAITING_MAX && oldest !== undefined) this.#waiting.delete(oldest);
   }
 
   /** Frames that wait for room in the socket's buffer. */
@@ -159,9 +163,9 @@ export class PeerConnection {
 
   #flush(): void {
     this.#blocked = false;
-    for (const [type, frame] of this.#waiting) {
+    for (const [key, frame] of this.#waiting) {
       if (this.#blocked) return;
-      this.#waiting.delete(type);
+      this.#waiting.delete(key);
       this.#write(frame);
     }
   }

@@ -124,8 +124,7 @@ class NetworkLink implements TlsLink {
 
   send(message: object): void {
     const frame = encodeFrame(message);
-    const type = (message as { readonly type?: unknown }).type;
-    this.#connection?.send(typeof type === 'string' ? type : '', frame);
+    this.#connection?.send(kindOf(message), frame);
   }
 
   onMessage(listener: (message: unknown) => void): void {
@@ -321,6 +320,15 @@ const unreachable = ({ host, port }: Endpoint, cause: unknown): UpdateError =>
   new UpdateError('pair.peer_unreachable', `${host}:${port}: ${brokenBy(cause).message}`, {
     cause,
   });
+
+/**
+ * Messages of one kind replace each other while the peer does not read: those of one `type`, and
+ * of one `id` where they have one, because a request is not replaced by another request.
+ */
+function kindOf(message: object): string {
+  const { type, id } = message as { readonly type?: unknown; readonly id?: unknown };
+  return JSON.stringify([type, id]);
+}
 
 async function closeServer(server: Server): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -21,6 +21,7 @@ import { CODES, type Code } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import { encodeFrame, FrameParser } from './frames.ts';
+import type { PairRecord } from './keys.ts';
 import { brokenBy } from './link-connection.ts';
 
 /** Name of the pairing in the TLS handshake (ALPN); a new version of the steps gets a new one. */
@@ -79,7 +80,7 @@ const REFUSALS: readonly Code[] = [
   'pair.code_wrong',
   'pair.already_paired',
   'pair.same_node',
-  'file.unreadable',
+  'state.io',
 ];
 
 /** Messages in turn over one connection, which it closes after a time limit. */
@@ -173,3 +174,21 @@ function refusal(code: unknown): UpdateError {
 /** The code that the other side is told for an error of ours; null for what it need not know. */
 export const refusalCode = (error: UpdateError): Code | null =>
   REFUSALS.find((code) => code === error.code) ?? null;
+
+/** Throws `pair.already_paired` when this node is paired with another key than `spki`. */
+export function assertSamePeer(record: PairRecord | null, spki: string): void {
+  if (!record || record.peer.spkiSha256 === spki) return;
+  throw new UpdateError(
+    'pair.already_paired',
+    `this node is paired with key ${record.peer.spkiSha256.slice(0, 16)}…, ` +
+      `the other node has key ${spki.slice(0, 16)}…`,
+    { detail: { expected: record.peer.spkiSha256, found: spki } },
+  );
+}
+
+/** The error of a pairing that its operator ended. */
+export const cancelled = (): UpdateError => new UpdateError('pair.cancelled', 'cancelled');
+
+/** The error of two nodes that cannot be a pair because their ids are equal. */
+export const sameNode = (node: NodeId): UpdateError =>
+  new UpdateError('pair.same_node', `both nodes are configured as node ${node}`);
