@@ -35,6 +35,11 @@ export function cancelNow(rollout: RolloutRecord, node: NodeId): Move {
   return { phase: 'CANCELLED', result, say: result.message, node };
 }
 
+/** Cancelled, and not on the way back already: the way back itself is never cancelled. */
+function cancelling(rollout: RolloutRecord): boolean {
+  return rollout.abort !== null && !rollout.phase.startsWith('RB_');
+}
+
 /** A peer's trouble that waiting does not mend ends the staging; link trouble is waited out. */
 export function stage(s: NodeState, rollout: RolloutRecord): Move | undefined {
   const node = other(s);
@@ -88,7 +93,7 @@ export function down(
 ): Move | undefined {
   if (me(s) === node) return undefined;
   const promised = view(s, node)?.record.standDown?.rollout === rollout.id;
-  if (rollout.abort !== null && bad !== null) return toBack(rollout, node, bad, null);
+  if (cancelling(rollout) && bad !== null) return toBack(rollout, node, bad, null);
   if (!promised || s.record.role.peerMayTakeOver) return undefined;
   const again = good === 'RB_ACT' ? { job: node } : {};
   return { phase: good, say: `node ${node} stands down and restarts`, node, ...again };
@@ -113,7 +118,7 @@ export function activate(
     case 'failed':
       return toBack(rollout, node, bad, reasonOf(update, 'the activation failed'));
     case 'installed':
-      return rollout.abort === null ? undefined : toBack(rollout, node, bad, null);
+      return !cancelling(rollout) ? undefined : toBack(rollout, node, bad, null);
     default:
       return undefined;
   }
@@ -136,9 +141,7 @@ export function trial(
     case 'reverted':
       return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
     default:
-      return rollout.abort === null || update === null
-        ? undefined
-        : toBack(rollout, node, bad, null);
+      return !cancelling(rollout) || update === null ? undefined : toBack(rollout, node, bad, null);
   }
 }
 
@@ -153,7 +156,7 @@ export function sync(
   if (update?.state === 'reverting' || update?.state === 'reverted') {
     return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
   }
-  if (update !== null && rollout.abort !== null) return toBack(rollout, node, bad, null);
+  if (update !== null && cancelling(rollout)) return toBack(rollout, node, bad, null);
   if (update?.state !== 'healthy' || !peerCurrent(s)) return undefined;
   return { phase: good, say: `the storage of node ${node} is in sync`, node };
 }

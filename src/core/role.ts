@@ -138,9 +138,8 @@ export function handoverReady(s: NodeState): boolean {
 /** R2: the write that ends being holder, after service and storage were let go. */
 function release(s: NodeState): NodeRecord | undefined {
   const { record, world } = s;
-  if (!world.draining || world.serving !== null || world.store.role !== 'secondary') {
-    return undefined;
-  }
+  const letGo = world.serving === null && world.store.role === 'secondary';
+  if (!world.draining || !letGo || record.role.holder !== me(s) || !connected(s)) return undefined;
   return withRole(record, {
     epoch: record.role.epoch + 1,
     holder: other(s),

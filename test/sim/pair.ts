@@ -1,0 +1,411 @@
+/**
+ * A pair of simulated appliances with a link and a replicated store, driven by virtual time in one
+ * thread: the real pure machine, effects executed one by one, invariants I1-I8 checked after every
+ * step. Only tests import it.
+ */
+import type { NodeId, Sha256 } from '../../src/core/model.ts';
+import { NODES, peerOf } from '../../src/core/model.ts';
+import type { NodeRecord, Policy, RolloutRecord } from '../../src/core/records.ts';
+import { compareWriter, END_PHASES } from '../../src/core/records.ts';
+import { effectKey, onTrial, type Effect, type NodeState } from '../../src/core/state.ts';
+import type { StoreStatus } from '../../src/core/store.ts';
+import { Appliance, PowerCut, release, seal, type Disk, type Faults } from './appliance.ts';
+
+export const BUNDLE = 'c'.repeat(64) as Sha256;
+export const TICK_MS = 100;
+/** Health checks of a trial take some steps, so that its phases can be met. */
+const HEALTH_TICKS = 3;
+
+interface Replica {
+  role: 'primary' | 'secondary';
+  epoch: number;
+  /** Acknowledged writes that this copy holds. */
+  writes: number;
+  stale: boolean;
+  alone: boolean;
+}
+
+export interface PairOptions {
+  readonly faults?: Faults;
+  readonly policy?: Partial<Policy>;
+  readonly newStorage?: number;
+  /** Which systems the new storage software runs under. */
+  readonly storageRunsWith?: string;
+}
+
+function disk(node: NodeId): Disk {
+  const record: NodeRecord = {
+    schema: 1,
+    node,
+    pair: 'p',
+    bootId: '',
+    role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
+    standDown: null,
+    knownStale: false,
+    generation: { current: 'g', base: null, history: [] },
+    slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
+    storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
+    update: { state: 'idle' },
+    lastTrialId: 0,
+    canRollBack: false,
+    featureLevel: 1,
+    releaseFloor: 0,
+  };
+  return {
+    record,
+    rollout: null,
+    boot: { seq: 1, default: 'A', trial: null, trialId: 0, tries: 0, otherOk: false },
+    counter: { trialId: 0, used: 0 },
+    seals: {
+      system: { A: seal('system', 1, '>=1.0.0'), B: null },
+      storage: { A: seal('storage', 1, '>=1.0.0'), B: null },
+    },
+    depot: [],
+  };
+}
+
+export class Pair {
+  readonly nodes: Record<NodeId, Appliance>;
+  readonly replicas: Record<NodeId, Replica>;
+  readonly options: PairOptions;
+  ms = 0;
+  linkUp = true;
+  acknowledged = 0;
+  /** Virtual milliseconds in which nobody served, longest run. */
+  longestGapMs = 0;
+  private gapMs = 0;
+  cuts = 0;
+
+  constructor(options: PairOptions = {}) {
+    this.options = options;
+    const faults = options.faults ?? {};
+    this.nodes = {
+      A: new Appliance('A', disk('A'), faults),
+      B: new Appliance('B', disk('B'), faults),
+    };
+    const fresh = (): Replica => ({
+      role: 'secondary',
+      epoch: 1,
+      writes: 0,
+      stale: false,
+      alone: false,
+    });
+    this.replicas = { A: fresh(), B: fresh() };
+    for (const node of NODES) this.nodes[node].powerOn(0);
+  }
+
+  /** The rollout record as the daemon makes it from a validated bundle. */
+  start(kind: RolloutRecord['kind'] = 'update'): void {
+    const holder = this.serving();
+    if (holder === null) throw new Error('nobody serves');
+    const newStorage = this.options.newStorage ?? 2;
+    const order = this.options.policy?.order ?? 'active-first';
+    const first = order === 'active-first' ? holder : peerOf(holder);
+    const plain = { from: { system: null, storage: null }, skip: false, attempts: 0, log: [] };
+    const record: RolloutRecord = {
+      schema: 1,
+      id: `${kind}-${this.ms}`,
+      kind,
+      to: {
+        bundle: BUNDLE,
+        bytes: 1,
+        product: 'sim',
+        version: '2.0.0',
+        counter: 2,
+        images: [
+          { name: 'system', class: 'system', release: release('system', 2), runsWith: '>=1.0.0' },
+          {
+            name: 'storage',
+            class: 'storage',
+            release: release('storage', newStorage),
+            runsWith: this.options.storageRunsWith ?? '>=1.0.0',
+          },
+        ],
+      },
+      first,
+      policy: {
+        order,
+        onSecondFailure: 'hold',
+        retries: 1,
+        soakS: 1,
+        tries: 2,
+        deadmanS: 600,
+        ...this.options.policy,
+      },
+      writer: { epoch: 0, seq: 0 },
+      phase: 'STAGE',
+      nodes: { A: plain, B: plain },
+      soak: null,
+      abort: null,
+      result: null,
+      startedAt: '',
+      phaseAt: '',
+      estimateS: null,
+      finalized: false,
+    };
+    const active = this.nodes[holder];
+    if (kind === 'update' && !active.disk.depot.includes(BUNDLE)) active.disk.depot.push(BUNDLE);
+    this.send(holder, { type: 'depot', depot: [...active.disk.depot], freeBytes: null });
+    this.send(holder, { type: 'start', record });
+  }
+
+  serving(): NodeId | null {
+    return NODES.find((node) => this.nodes[node].state?.world.serving != null) ?? null;
+  }
+
+  send(node: NodeId, event: Parameters<Appliance['send']>[0]): void {
+    try {
+      this.nodes[node].send(event, this.ms);
+    } catch (error) {
+      if (!(error instanceof PowerCut)) throw error;
+      this.cuts++;
+    }
+    this.check();
+  }
+
+  /** One step of virtual time: boots, messages, store, effects, writes of a client. */
+  tick(): void {
+    this.ms += TICK_MS;
+    for (const node of NODES) if (this.nodes[node].state === null) this.reboot(node);
+    for (const node of NODES) this.deliver(node);
+    for (const node of NODES) this.runEffects(node);
+    this.replicate();
+    this.gapMs = this.serving() === null ? this.gapMs + TICK_MS : 0;
+    this.longestGapMs = Math.max(this.longestGapMs, this.gapMs);
+  }
+
+  private reboot(node: NodeId): void {
+    this.replicas[node].role = 'secondary';
+    this.replicas[node].alone = false;
+    this.nodes[node].powerOn(this.ms);
+    this.send(peerOf(node), { type: 'link', up: false });
+  }
+
+  private deliver(to: NodeId): void {
+    const from = this.nodes[peerOf(to)];
+    const receiver = this.nodes[to];
+    const up = this.linkUp && from.state !== null;
+    this.send(to, { type: 'tick' });
+    if (receiver.state === null) return;
+    if (receiver.state.world.linkUp !== up) this.send(to, { type: 'link', up });
+    if (!up) return;
+    const report = from.report();
+    if (report !== null) this.send(to, { type: 'report', report: structuredClone(report) });
+    const record = from.state?.rollout ?? null;
+    const mine = this.nodes[to].state?.rollout ?? null;
+    if (record !== null && (mine === null || compareWriter(record.writer, mine.writer) > 0)) {
+      this.send(to, { type: 'rollout', record: structuredClone(record) });
+    }
+  }
+
+  private runEffects(node: NodeId): void {
+    const appliance = this.nodes[node];
+    const done = new Set<string>();
+    for (let guard = 0; guard < 50; guard++) {
+      const effect = appliance.effects().find((one) => !done.has(effectKey(one)));
+      if (effect === undefined) return;
+      done.add(effectKey(effect));
+      try {
+        this.execute(node, effect);
+      } catch (error) {
+        if (!(error instanceof PowerCut)) throw error;
+        this.cuts++;
+        return;
+      }
+    }
+    throw new Error(`node ${node}: effects never end`);
+  }
+
+  private execute(node: NodeId, effect: Effect): void {
+    const appliance = this.nodes[node];
+    const replica = this.replicas[node];
+    const { disk: d } = appliance;
+    switch (effect.do) {
+      case 'run-storage': {
+        const found = d.seals.storage[effect.slot];
+        if (found === null) throw new Error(`node ${node} runs an invalid storage slot`);
+        const running = { slot: effect.slot, release: found.release };
+        this.send(node, { type: 'storage', running });
+        return this.storeEvent(node);
+      }
+      case 'serve':
+        Object.assign(replica, { role: 'primary', epoch: effect.epoch, alone: false });
+        this.storeEvent(node);
+        return this.send(node, { type: 'serving', epoch: effect.epoch });
+      case 'release':
+        this.send(node, { type: 'serving', epoch: null });
+        Object.assign(replica, { role: 'secondary', alone: false });
+        return this.storeEvent(node);
+      case 'go-alone':
+        replica.alone = true;
+        return this.storeEvent(node);
+      case 'fetch':
+        if (!d.depot.includes(effect.bundle)) appliance.write(() => d.depot.push(effect.bundle));
+        return this.send(node, { type: 'depot', depot: [...d.depot], freeBytes: null });
+      case 'offer':
+        return;
+      case 'install': {
+        const reason = appliance.install(effect.job);
+        this.send(node, { type: 'seals', seals: appliance.seals() });
+        this.send(node, { type: 'boot-state', state: d.boot });
+        const event =
+          reason === null
+            ? ({ type: 'installed', job: effect.job } as const)
+            : ({ type: 'install-failed', job: effect.job, reason } as const);
+        return this.send(node, event);
+      }
+      case 'arm': {
+        const { id, slot, tries } = effect.trial;
+        appliance.write(() => {
+          d.boot = appliance.bump({ trial: slot, trialId: id, tries, otherOk: false });
+        });
+        return this.send(node, { type: 'boot-state', state: d.boot });
+      }
+      case 'commit':
+        appliance.write(() => {
+          d.boot = appliance.bump({ default: effect.trial.slot, trial: null, otherOk: true });
+        });
+        return this.send(node, { type: 'boot-state', state: d.boot });
+      case 'revert':
+        appliance.write(() => (d.boot = appliance.bump({ trial: null })));
+        return this.send(node, { type: 'boot-state', state: d.boot });
+      case 'close-other-slot':
+        appliance.write(() => (d.boot = appliance.bump({ otherOk: false })));
+        return this.send(node, { type: 'boot-state', state: d.boot });
+      case 'reboot':
+        appliance.state = null;
+        return;
+      case 'check-health': {
+        const verdict = appliance.health();
+        if (verdict === undefined || ++appliance.checks < HEALTH_TICKS) return;
+        appliance.checks = 0;
+        const trialId = effect.trial.id;
+        if (verdict.storage === null) this.send(node, { type: 'storage-proven', trialId });
+        const reason = verdict.storage ?? verdict.system;
+        return this.send(node, { type: 'health', trialId, reason });
+      }
+    }
+  }
+
+  private storeEvent(node: NodeId): void {
+    const { state } = this.nodes[node];
+    if (state === null || state.world.storage === null) return;
+    const status = this.storeStatus(node);
+    if (JSON.stringify(status) === JSON.stringify(state.world.store)) return;
+    this.send(node, { type: 'store', status });
+  }
+
+  private storeConnected(): boolean {
+    return this.linkUp && NODES.every((node) => this.nodes[node].state?.world.storage != null);
+  }
+
+  private storeStatus(node: NodeId): StoreStatus {
+    const mine = this.replicas[node];
+    const theirs = this.replicas[peerOf(node)];
+    const connected = this.storeConnected();
+    const primary = mine.role === 'primary';
+    return {
+      role: mine.role,
+      epoch: mine.epoch,
+      connected,
+      local: mine.stale ? 'stale' : 'current',
+      peer: primary && connected ? (theirs.stale ? 'stale' : 'current') : 'unknown',
+      frozen: primary && !connected && !mine.alone,
+      splitBrain: false,
+      sync: null,
+      lastSync: null,
+      generation: { current: 'g', base: null, history: [] },
+      protocol: [1, 1],
+    };
+  }
+
+  /** A client writes once per tick; resync takes one tick. */
+  private replicate(): void {
+    for (const node of NODES) {
+      const mine = this.replicas[node];
+      const theirs = this.replicas[peerOf(node)];
+      if (mine.role !== 'primary' || this.nodes[node].state === null) continue;
+      if (this.storeConnected()) {
+        if (theirs.stale) Object.assign(theirs, { stale: false, writes: mine.writes });
+        mine.writes++;
+        theirs.writes++;
+        this.acknowledged++;
+      } else if (mine.alone) {
+        mine.writes++;
+        this.acknowledged++;
+        theirs.stale = true;
+      }
+    }
+    for (const node of NODES) this.storeEvent(node);
+  }
+
+  /** True when nothing moves any more: an end phase, both admitted, both current. */
+  quiet(): boolean {
+    const rollouts = NODES.map((node) => this.nodes[node].state?.rollout ?? null);
+    const ended = rollouts.every((one) => one === null || END_PHASES.has(one.phase));
+    const same = JSON.stringify(rollouts[0]) === JSON.stringify(rollouts[1]);
+    return ended && same && this.highlyAvailable();
+  }
+
+  highlyAvailable(): boolean {
+    const holder = this.serving();
+    if (holder === null) return false;
+    const standby = this.nodes[peerOf(holder)].state;
+    const active = this.nodes[holder].state;
+    if (standby === null || active === null) return false;
+    return (
+      standby.world.admitted &&
+      active.record.role.peerMayTakeOver &&
+      standby.record.standDown === null &&
+      NODES.every((node) => !this.replicas[node].stale)
+    );
+  }
+
+  /** Runs until quiet; throws with the state when it does not come to rest in `seconds`. */
+  run(seconds = 600): void {
+    const until = this.ms + seconds * 1000;
+    for (let calm = 0; calm < 10;) {
+      this.tick();
+      calm = this.quiet() ? calm + 1 : 0;
+      if (this.ms > until) throw new Error(`not quiet: ${this.describe()}`);
+    }
+  }
+
+  describe(): string {
+    return NODES.map((node) => {
+      const s = this.nodes[node].state;
+      if (s === null) return `${node} off`;
+      const { record, world } = s;
+      return `${node} ${s.rollout?.phase} update=${record.update.state} boot=${world.boot.slot} epoch=${record.role.epoch}${record.role.holder} pmto=${record.role.peerMayTakeOver} sd=${record.standDown !== null} adm=${world.admitted} serving=${world.serving} drain=${world.draining} effects=${this.nodes[node].effects().map((e) => e.do)} store=${world.store.role}/${world.store.local}/${world.store.peer}`;
+    }).join('\n');
+  }
+
+  check(): void {
+    const live = NODES.map((node) => this.nodes[node].state).filter((s) => s !== null);
+    const servers = live.filter((s) => s.world.serving !== null);
+    const fail = (what: string): never => {
+      throw new Error(`${what} at ${this.ms} ms\n${this.describe()}`);
+    };
+    if (servers.length > 1) fail('I1 two nodes serve');
+    for (const s of servers) this.checkServer(s, fail);
+    const [a, b] = [this.nodes.A.disk, this.nodes.B.disk];
+    const both = [a, b].map((d) => d.record.role);
+    if (both[0]?.epoch === both[1]?.epoch && both[0]?.holder !== both[1]?.holder) {
+      fail('I5 one epoch, two holders');
+    }
+    if (a.record.standDown !== null && b.record.standDown !== null) fail('I6 both stood down');
+    if (a.boot.trial !== null && b.boot.trial !== null) fail('I3 two trials at once');
+  }
+
+  private checkServer(s: NodeState, fail: (what: string) => never): void {
+    const { node } = s.record;
+    if (this.replicas[node].writes < this.acknowledged) fail('I2 an acknowledged write is lost');
+    if (onTrial(s)) fail('I8 an uncommitted trial serves');
+    const storage = s.world.storage?.release.version;
+    const system = s.world.system?.version;
+    const range = this.options.storageRunsWith ?? '>=1.0.0';
+    if (storage === '2.0.0' && system === '1.0.0' && range === '>=2.0.0') {
+      fail('I7 storage and system do not run together');
+    }
+  }
+}
