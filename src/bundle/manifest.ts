@@ -8,7 +8,7 @@ import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from '../core/mani
 import { compareVersions, parseRange, parseVersion } from '../core/version.ts';
 import { parseStrictJson, type JsonRole } from './json.ts';
 import { indexBytes } from './index-codec.ts';
-import { MANIFEST_BYTES_MAX, MEMBER_BYTES_MAX } from './limits.ts';
+import { MANIFEST_BYTES_MAX } from './limits.ts';
 import { manifestSchema } from './manifest-schema.ts';
 import { quoted } from './quote.ts';
 import { checkOf } from './schema.ts';
@@ -50,7 +50,8 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   }
   checkFeatures(head.requires ?? []);
   const manifest = checkSchema(value, ROLE) as unknown as Manifest;
-  checkConsistency(manifest);
+  checkDecided(manifest);
+  for (const image of manifest.images) checkSizes(image);
   return manifest;
 }
 
@@ -72,8 +73,30 @@ function checkFeatures(requires: readonly string[]): void {
   );
 }
 
-/** B4.5: statements of the manifest that must agree with each other. */
-export function checkConsistency(manifest: Manifest): void {
+/** What people decide about an image. */
+export type ImageSpec = Pick<
+  ManifestImage,
+  'name' | 'class' | 'version' | 'counter' | 'runsWith' | 'formatLevel'
+>;
+
+/** What people decide about a bundle; the rest of a manifest is computed. */
+export type DecidedManifest = Pick<
+  Manifest,
+  | 'product'
+  | 'hardware'
+  | 'version'
+  | 'releaseCounter'
+  | 'from'
+  | 'blocked'
+  | 'minUpdater'
+  | 'pair'
+  | 'health'
+  | 'notes'
+  | 'created'
+> & { readonly images: readonly ImageSpec[] };
+
+/** B4.5: what was decided must agree with itself. Throws `bundle.invalid_manifest`. */
+export function checkDecided(manifest: DecidedManifest): void {
   parseVersion(manifest.version);
   parseVersion(manifest.minUpdater);
   parseRange(manifest.from);
@@ -88,34 +111,38 @@ export function checkConsistency(manifest: Manifest): void {
   const storages = images.filter((image) => image.class === 'storage');
   if (systems.length !== 1) throw invalid(`has ${systems.length} system images, expected 1`);
   if (storages.length > 1) throw invalid(`has ${storages.length} storage images, expected 0 or 1`);
-  for (const image of images) checkImage(image);
-  const system = systems[0];
-  if (system === undefined) return;
-  const order = { version: manifest.version, counter: manifest.releaseCounter };
-  const why = orderDisagreement(order, system);
-  if (why !== undefined) throw invalid(`and its system image disagree: ${why}`);
+  for (const image of images) {
+    parseVersion(image.version);
+    parseRange(image.runsWith);
+    if ((image.formatLevel !== undefined) !== (image.class === 'storage')) {
+      throw invalidImage(image, 'formatLevel belongs to storage images, and to each of them');
+    }
+  }
+  // The system image and the release share one sequence of versions (B4.6).
+  const release = { version: manifest.version, counter: manifest.releaseCounter };
+  for (const system of systems) {
+    const why = orderDisagreement(release, system);
+    if (why !== undefined) throw invalid(`and its system image disagree: ${why}`);
+  }
 }
 
-function checkImage(image: ManifestImage): void {
-  const bad = (why: string): UpdateError => invalid(`says of image ${image.name}: ${why}`);
-  parseVersion(image.version);
-  parseRange(image.runsWith);
+/** B4.5: sizes that must agree with each other. */
+function checkSizes(image: ManifestImage): void {
   if ((image.chunkBytes & (image.chunkBytes - 1)) !== 0) {
-    throw bad(`chunks of ${image.chunkBytes} bytes, expected a power of two`);
+    throw invalidImage(image, `chunks of ${image.chunkBytes} bytes, expected a power of two`);
   }
   const chunks = Math.ceil(image.rawBytes / image.chunkBytes);
   if (image.chunks !== chunks) {
-    throw bad(`${image.chunks} chunks, expected ${chunks} for ${image.rawBytes} bytes`);
+    throw invalidImage(image, `${image.chunks} chunks, expected ${chunks}`);
   }
-  if (image.indexBytes !== indexBytes(chunks)) {
-    throw bad(`an index of ${image.indexBytes} bytes, expected ${indexBytes(chunks)}`);
+  const expected = indexBytes(chunks);
+  if (image.indexBytes !== expected) {
+    throw invalidImage(image, `an index of ${image.indexBytes} bytes, expected ${expected}`);
   }
-  if (image.compressedBytes > MEMBER_BYTES_MAX) {
-    throw bad(`${image.compressedBytes} compressed bytes, expected at most ${MEMBER_BYTES_MAX}`);
-  }
-  if ((image.formatLevel !== undefined) !== (image.class === 'storage')) {
-    throw bad('formatLevel belongs to storage images, and to each of them');
-  }
+}
+
+function invalidImage(image: Pick<ManifestImage, 'name'>, why: string): UpdateError {
+  return invalid(`says of image ${image.name}: ${why}`);
 }
 
 /** A version with the counter that orders it. */

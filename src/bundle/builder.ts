@@ -1,0 +1,249 @@
+/**
+ * Makes update.bin, docs/bundle.md B7. Always holds: the same input gives the same bytes with the
+ * same zstd; what a reader would refuse is not made; the output appears whole, synced and checked,
+ * or not at all. Images are compressed once into a file beside the output, because manifest and
+ * index come first and say what came out. Imports core.
+ */
+import { hash } from 'node:crypto';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { UpdateError } from '../core/errors.ts';
+import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from '../core/manifest.ts';
+import type { Sha256 } from '../core/model.ts';
+import { openImage, writeImage, type WrittenImage } from './image-writer.ts';
+import { encodeIndex, imageIdOf } from './index-codec.ts';
+import type { SigningKey } from './keys.ts';
+import { layoutOf, type Layout } from './layout.ts';
+import { CHUNK_BYTES_DEFAULT, END_BYTES, MANIFEST_BYTES_MAX } from './limits.ts';
+import { manifestText, orderDisagreement } from './manifest.ts';
+import { progressMeter, type OnProgress } from './progress.ts';
+import { inspectBundle, inspectImages } from './reader.ts';
+import { besidePath, replaceFile, writeAll } from './replace-file.ts';
+import { bundleId, encodeSignatures, signManifest } from './signature.ts';
+import { fileError, fileSource, type FileSource } from './source.ts';
+import { checkSpec, invalidInput, type BundleSpec, type CheckedSpec } from './spec.ts';
+import { memberHeader, paddedBytes } from './ustar.ts';
+
+export type { BundleSpec } from './spec.ts';
+export { signBundle } from './sign.ts';
+
+/** zstd level of bundles when nothing else is asked for. */
+export const LEVEL_DEFAULT = 9;
+const COPY_BYTES = 1024 * 1024;
+
+/** Earlier releases, whose order of versions and counters the new one must continue. */
+export type EarlierRelease = Pick<Manifest, 'product' | 'version' | 'releaseCounter' | 'images'>;
+
+export interface MakeOptions {
+  readonly onProgress?: OnProgress;
+  /** zstd level, 1 to 22. */
+  readonly level?: number;
+  readonly signal?: AbortSignal;
+  readonly after?: readonly EarlierRelease[];
+  /** Signs at once; without keys the bundle has an empty list of signatures. */
+  readonly keys?: readonly SigningKey[];
+}
+
+export interface MadeBundle {
+  readonly bundle: Sha256;
+  readonly sizeBytes: number;
+  readonly manifest: Manifest;
+  /** Exact bytes of manifest.json, for a signer elsewhere. */
+  readonly manifestBytes: Uint8Array;
+}
+
+/**
+ * Makes a bundle at `outPath` from the raw images at `images[name]`; a file that is already there
+ * is replaced at the end. Throws `bundle.invalid_input` for a spec or an image that cannot become a
+ * bundle, `file.*` and `space.depot` for the files, the signal's reason when it is aborted.
+ */
+export async function makeBundle(
+  spec: BundleSpec,
+  images: Readonly<Record<string, string>>,
+  outPath: string,
+  options: MakeOptions = {},
+): Promise<MadeBundle> {
+  const level = options.level ?? LEVEL_DEFAULT;
+  if (!(Number.isInteger(level) && level >= 1 && level <= 22)) {
+    throw invalidInput(`level ${level}, expected 1 to 22`);
+  }
+  const checked = checkSpec(spec);
+  for (const earlier of options.after ?? []) checkOrder(checked, earlier);
+  const paths = pathsOf(checked, images, outPath);
+  const chunkBytes = checked.chunkBytes ?? CHUNK_BYTES_DEFAULT;
+  await using inputs = new AsyncDisposableStack();
+  const sources: FileSource[] = [];
+  for (const [name, path] of paths) {
+    sources.push(inputs.use(await openImage({ name, path }, chunkBytes)));
+  }
+  const total = sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+  const onBytes = progressMeter(total, options.onProgress);
+  const work = { chunkBytes, level, onBytes, signal: options.signal };
+  return await replaceFile(outPath, async (out) => {
+    await using spool = await openSpool(outPath);
+    const written: WrittenImage[] = [];
+    let at = 0;
+    for (const [i, source] of sources.entries()) {
+      const name = checked.images[i]!.name;
+      const image = await writeImage(name, source, spool.handle, at, work);
+      written.push(image);
+      at += image.compressedBytes;
+    }
+    const made = describe(checked, chunkBytes, written);
+    await assemble(out, made, spool.handle, options);
+    await readBack(out, made.bundle);
+    const { bundle, manifest, manifestBytes } = made;
+    return { bundle, manifest, manifestBytes, sizeBytes: made.layout.sizeBytes };
+  });
+}
+
+/** B4.6: the counter is the ordering authority, so versions must not say anything else. */
+function checkOrder(spec: CheckedSpec, earlier: EarlierRelease): void {
+  if (earlier.product !== spec.product) {
+    throw invalidInput(
+      `the earlier release is of product ${earlier.product}, this one is of ${spec.product}`,
+    );
+  }
+  const faults = [
+    orderDisagreement(
+      { version: spec.version, counter: spec.releaseCounter },
+      { version: earlier.version, counter: earlier.releaseCounter },
+    ),
+    ...spec.images.map((image) => {
+      const before = earlier.images.find((one) => one.class === image.class);
+      return before === undefined ? undefined : orderDisagreement(image, before);
+    }),
+  ];
+  const why = faults.find((fault) => fault !== undefined);
+  if (why !== undefined) throw invalidInput(`versions and counters disagree: ${why}`);
+}
+
+function pathsOf(
+  spec: CheckedSpec,
+  images: Readonly<Record<string, string>>,
+  outPath: string,
+): readonly (readonly [name: string, path: string])[] {
+  const names = spec.images.map((image) => image.name);
+  const extra = Object.keys(images).find((name) => !names.includes(name));
+  if (extra !== undefined) {
+    throw invalidInput(`a file for image ${extra}, which the spec does not name`);
+  }
+  return names.map((name) => {
+    const path = Object.hasOwn(images, name) ? images[name] : undefined;
+    if (path === undefined) throw invalidInput(`no file for image ${name}`);
+    if (resolve(path) === resolve(outPath)) {
+      throw invalidInput(`the file of image ${name} would be replaced by the bundle`);
+    }
+    return [name, path] as const;
+  });
+}
+
+/** File for the compressed images until their place is known; it has no name any more. */
+async function openSpool(
+  outPath: string,
+): Promise<AsyncDisposable & { readonly handle: FileHandle }> {
+  const path = besidePath(outPath, 'spool');
+  try {
+    const handle = await open(path, 'wx+', 0o600);
+    await rm(path);
+    return { handle, [Symbol.asyncDispose]: () => handle.close() };
+  } catch (cause) {
+    throw fileError(cause, path);
+  }
+}
+
+interface Description {
+  readonly bundle: Sha256;
+  readonly manifest: Manifest;
+  readonly manifestBytes: Uint8Array;
+  readonly indexes: readonly Buffer[];
+  readonly layout: Layout;
+}
+
+/** Manifest and indexes from what the images became. */
+function describe(
+  spec: CheckedSpec,
+  chunkBytes: number,
+  written: readonly WrittenImage[],
+): Description {
+  const indexes = written.map((image) => encodeIndex(chunkBytes, image.records));
+  const images = spec.images.map((decided, i): ManifestImage => {
+    const { rawBytes, rawSha256, compressedBytes, records } = written[i]!;
+    const index = indexes[i]!;
+    return {
+      ...decided,
+      rawBytes,
+      chunkBytes,
+      chunks: records.length,
+      compressedBytes,
+      indexBytes: index.length,
+      indexSha256: hash('sha256', index, 'hex') as Sha256,
+      rawSha256,
+      imageId: imageIdOf({ rawBytes, chunkBytes }, records),
+    };
+  });
+  const { chunkBytes: _chunkBytes, ...decided } = spec;
+  const manifest: Manifest = { ...decided, format: MANIFEST_FORMAT, requires: [], images };
+  const manifestBytes = Buffer.from(manifestText(manifest));
+  if (manifestBytes.length > MANIFEST_BYTES_MAX) {
+    throw invalidInput(
+      `a manifest of ${manifestBytes.length} bytes, expected at most ${MANIFEST_BYTES_MAX}`,
+    );
+  }
+  const layout = layoutOf(manifestBytes.length, manifest);
+  return { bundle: bundleId(manifestBytes), manifest, manifestBytes, indexes, layout };
+}
+
+/** Writes every member in its place (B2.1). */
+async function assemble(
+  out: FileHandle,
+  { bundle, layout, manifestBytes, indexes }: Description,
+  spool: FileHandle,
+  options: MakeOptions,
+): Promise<void> {
+  const signatures = (options.keys ?? []).map((key) => signManifest(manifestBytes, key));
+  const list = encodeSignatures({ manifest: bundle, signatures });
+  const head = [layout.manifest, layout.signature, ...layout.indexes];
+  const contents = [manifestBytes, list, ...indexes];
+  for (const [i, member] of head.entries()) {
+    const bytes = Buffer.alloc(member.endOffset - member.headerOffset);
+    bytes.set(memberHeader(member.name, member.sizeBytes));
+    bytes.set(contents[i]!, member.dataOffset - member.headerOffset);
+    await writeAll(out, bytes, member.headerOffset);
+  }
+  let from = 0;
+  for (const { name, sizeBytes, headerOffset, dataOffset } of layout.images) {
+    await writeAll(out, memberHeader(name, sizeBytes), headerOffset);
+    await copyRange(spool, from, out, dataOffset, sizeBytes, options.signal);
+    const padding = Buffer.alloc(paddedBytes(sizeBytes) - sizeBytes);
+    await writeAll(out, padding, dataOffset + sizeBytes);
+    from += sizeBytes;
+  }
+  await writeAll(out, Buffer.alloc(END_BYTES), layout.endOffset);
+}
+
+async function copyRange(
+  from: FileHandle,
+  fromOffset: number,
+  to: FileHandle,
+  toOffset: number,
+  lengthBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const source = await fileSource(from);
+  for (let done = 0; done < lengthBytes; done += COPY_BYTES) {
+    const length = Math.min(COPY_BYTES, lengthBytes - done);
+    const bytes = await source.readAt(fromOffset + done, length, signal);
+    await writeAll(to, bytes, toOffset + done);
+  }
+}
+
+/** What was written must pass the reader's own checks before it takes its place. */
+async function readBack(out: FileHandle, bundle: Sha256): Promise<void> {
+  const source = await fileSource(out);
+  const found = await inspectBundle(source);
+  await inspectImages(source, found.layout);
+  if (found.bundle !== bundle) {
+    throw new UpdateError('internal.bug', `made bundle ${bundle}, read back ${found.bundle}`);
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Signatures on their way into a bundle, docs/bundle.md B7.6 and B7.7: made here with keys at hand,
+ * or made elsewhere over `manifest.json` alone and attached. Always holds: what is signed was parsed
+ * and its structure checked before; the bundle is replaced by a complete copy, and nothing but the
+ * 16 KiB of `manifest.sig` differs. Imports core.
+ */
+import { constants } from 'node:fs';
+import { copyFile, open } from 'node:fs/promises';
+import { UpdateError } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import type { Sha256 } from '../core/model.ts';
+import type { SigningKey } from './keys.ts';
+import { KEY_FILE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURE_BYTES } from './limits.ts';
+import { parseManifest } from './manifest.ts';
+import { parseMinisigFile, parseMinisignSignature } from './minisign.ts';
+import { inspectBundle, inspectImages, type UntrustedBundle } from './reader.ts';
+import { replaceFile, writeAll } from './replace-file.ts';
+import {
+  bundleId,
+  checkEntry,
+  decodeList,
+  encodeSignatures,
+  listText,
+  signManifest,
+  type SignatureEntry,
+  type SignatureList,
+} from './signature.ts';
+import { fileSource, openFileSource, readSmallFile, type ByteSource } from './source.ts';
+import { parseSshSignature, unarmor } from './sshsig.ts';
+import type { TrustRoot } from './trust.ts';
+
+export interface SignedBundle {
+  readonly bundle: Sha256;
+  /** Key ids of all signatures that the bundle now has. */
+  readonly keyids: readonly string[];
+}
+
+/**
+ * Adds a signature of each key to the bundle at `path`; one of the same key is replaced. Throws
+ * `bundle.*` when the file is not a whole bundle, `file.*` when it cannot be written.
+ */
+export async function signBundle(path: string, keys: readonly SigningKey[]): Promise<SignedBundle> {
+  return await addSignatures(path, (found) =>
+    keys.map((key) => signManifest(found.manifestBytes, key)),
+  );
+}
+
+/**
+ * Adds the signatures of detached files (B7.7) to the bundle at `path`. With a trust root a
+ * signature of a key that it names must be good; a minisign signature needs one, because it does not
+ * name its key in full. Throws `bundle.invalid_input` for a file that does not belong to this
+ * bundle, `trust.untrusted` for a bad signature.
+ */
+export async function attachSignatures(
+  path: string,
+  files: readonly string[],
+  root?: TrustRoot,
+): Promise<SignedBundle> {
+  return await addSignatures(path, async (found) => {
+    const added: SignatureEntry[] = [];
+    for (const file of files) {
+      const bytes = await readSmallFile(file, Math.max(KEY_FILE_BYTES_MAX, SIGNATURE_BYTES));
+      for (const entry of entriesOf(file, bytes, found.bundle, root)) {
+        checkAttached(file, entry, found.manifestBytes, root);
+        added.push(entry);
+      }
+    }
+    return added;
+  });
+}
+
+/** What a signer who has the manifest alone gives back. */
+export interface DetachedSignatures {
+  readonly bundle: Sha256;
+  readonly manifest: Manifest;
+  /** Content of the detached signature file (B3.5), with a line feed. */
+  readonly text: string;
+}
+
+/** Signs a manifest file that travelled alone (B7.7). Throws what `parseManifest` throws. */
+export async function signManifestFile(
+  path: string,
+  keys: readonly SigningKey[],
+): Promise<DetachedSignatures> {
+  const bytes = await readSmallFile(path, MANIFEST_BYTES_MAX);
+  const manifest = parseManifest(bytes);
+  const bundle = bundleId(bytes);
+  const signatures = keys.map((key) => signManifest(bytes, key));
+  return { bundle, manifest, text: `${listText({ manifest: bundle, signatures })}\n` };
+}
+
+async function addSignatures(
+  path: string,
+  make: (found: UntrustedBundle) => readonly SignatureEntry[] | Promise<readonly SignatureEntry[]>,
+): Promise<SignedBundle> {
+  await using source = await openFileSource(path);
+  const found = await inspectWhole(source);
+  const added = await make(found);
+  const keyids = new Set(added.map((entry) => entry.keyid));
+  const kept = found.signatures.signatures.filter((entry) => !keyids.has(entry.keyid));
+  const signatures = [...kept, ...added];
+  const list: SignatureList = { manifest: found.bundle, signatures };
+  const member = encodeSignatures(list);
+  await replaceFile(path, async (handle, temporary) => {
+    // A copy that shares its blocks where the file system can do that.
+    await copyFile(path, temporary, constants.COPYFILE_FICLONE);
+    await using copy = await open(temporary, 'r+');
+    await writeAll(copy, member, found.layout.signature.dataOffset);
+    const again = await inspectWhole(await fileSource(copy));
+    if (again.bundle !== found.bundle) {
+      throw new UpdateError('bundle.damaged', `${path} was changed while it was signed`);
+    }
+    await handle.sync();
+  });
+  return { bundle: found.bundle, keyids: signatures.map((entry) => entry.keyid) };
+}
+
+/** A signature under half a bundle would look like a promise; so the structure comes first. */
+async function inspectWhole(source: ByteSource): Promise<UntrustedBundle> {
+  const found = await inspectBundle(source);
+  await inspectImages(source, found.layout);
+  return found;
+}
+
+/** Signatures in a detached file: our list, an SSH signature, or a minisign signature. */
+function entriesOf(
+  file: string,
+  bytes: Uint8Array,
+  bundle: Sha256,
+  root: TrustRoot | undefined,
+): readonly SignatureEntry[] {
+  const text = Buffer.from(bytes).toString('latin1');
+  if (text.trimStart().startsWith('{')) {
+    const list = decodeList(bytes);
+    if (list.manifest === bundle) return list.signatures;
+    throw badFile(file, `signs the manifest ${list.manifest}, this bundle has ${bundle}`);
+  }
+  const ssh = unarmor(text);
+  if (ssh !== undefined) {
+    const signature = parseSshSignature(ssh);
+    if (signature === undefined) throw badFile(file, 'is not an SSH signature by an Ed25519 key');
+    return [{ keyid: signature.key.keyid, scheme: 'sshsig', sig: ssh.toString('base64') }];
+  }
+  const minisig = parseMinisigFile(text);
+  const number = minisig && parseMinisignSignature(minisig)?.keyNumber;
+  if (minisig === undefined || number === undefined) {
+    throw badFile(file, 'is no signature file of tandem, ssh-keygen or minisign');
+  }
+  const key = [...(root?.keys.values() ?? [])].find((one) => one.keyNumber === number);
+  if (key !== undefined) {
+    return [{ keyid: key.keyid, scheme: 'minisign', sig: minisig.toString('base64') }];
+  }
+  const why = root === undefined ? 'needs the trust root to name its key' : 'is of an unknown key';
+  throw badFile(file, `${why} (minisign key number ${number})`);
+}
+
+function checkAttached(
+  file: string,
+  entry: SignatureEntry,
+  manifest: Uint8Array,
+  root: TrustRoot | undefined,
+): void {
+  const trusted = [...(root?.keys.values() ?? [])].find((key) => key.keyid === entry.keyid);
+  if (trusted === undefined) return;
+  const why = checkEntry(manifest, entry, trusted);
+  if (why === undefined) return;
+  throw new UpdateError('trust.untrusted', `${file}: the signature ${why}`, {
+    detail: { path: file, keyid: entry.keyid },
+  });
+}
+
+function badFile(path: string, why: string): UpdateError {
+  return new UpdateError('bundle.invalid_input', `${path} ${why}`, { detail: { path } });
+}
