@@ -1,0 +1,107 @@
+/**
+ * The repair of a damaged journal: of each file the good records before the first damage stay, and
+ * the last one of each kind goes as snapshot into a generation above everything that was ever seen.
+ * A file whose head is damaged is read by its frames. Always holds: the repair writes into the file
+ * that does not hold the newest good record, so that a power cut during a repair loses nothing, and
+ * no sequence number is used again. Pure, imports only core.
+ */
+import { frameBytes, readFrame, readHeader, SECTOR_BYTES, type FrameHeader } from './frame.ts';
+import {
+  fileOf,
+  lastOfEachKind,
+  mergeEntries,
+  planGeneration,
+  readHead,
+  scanFile,
+  type FileIndex,
+  type GoodHead,
+  type JournalBytes,
+  type JournalEntry,
+  type Scan,
+  type WritePlan,
+} from './journal.ts';
+
+export interface RepairPlan extends WritePlan {
+  /** Records that can still be read. */
+  readonly kept: number;
+  /** Bytes from the first damage to the end of the last frame behind it. */
+  readonly droppedBytes: number;
+  /** The file that the steps write into; the other one holds the newest good record. */
+  readonly target: FileIndex;
+}
+
+/**
+ * The writes that repair a damaged journal. `sizeBytes` is the full size of a file: a missing or
+ * shorter target must be made so large before. Throws `internal.bug` when the snapshots do not fit.
+ */
+export function planRepair(files: JournalBytes, sizeBytes: number): RepairPlan {
+  const found = [salvage(files, 0), salvage(files, 1)] as const;
+  const entries = mergeEntries(found[0].entries, found[1].entries);
+  const newestSeq = (file: FileIndex): number => found[file].entries.at(-1)?.seq ?? 0;
+  const source: FileIndex = newestSeq(1) > newestSeq(0) ? 1 : 0;
+  const seen = [...headers(files[0]), ...headers(files[1])];
+  const highest = Math.max(0, ...seen.map((header) => header.generation));
+  const generation = fileOf(highest + 1) === source ? highest + 2 : highest + 1;
+  const seq = Math.max(0, ...seen.map((header) => header.seq));
+  const sizesBytes = [sizeBytes, sizeBytes] as const;
+  const cursor = { generation: 0, offset: 0, seq, sizesBytes, last: lastOfEachKind(entries) };
+  const droppedBytes = found[0].droppedBytes + found[1].droppedBytes;
+  const target = fileOf(generation);
+  return { ...planGeneration(cursor, generation), kept: entries.length, droppedBytes, target };
+}
+
+interface Salvage {
+  readonly entries: readonly JournalEntry[];
+  readonly droppedBytes: number;
+}
+
+/** What one file still gives, and how much of its own generation lies behind the damage. */
+function salvage(files: JournalBytes, file: FileIndex): Salvage {
+  const bytes = files[file];
+  const head = readHead(files, file);
+  const known = head.state === 'good' ? head : headFromFrames(bytes);
+  if (known === null) return { entries: [], droppedBytes: 0 };
+  const scan = scanFile(bytes, file, known);
+  return { entries: scan.entries, droppedBytes: behind(bytes, scan, known.generation) };
+}
+
+/**
+ * The head that the frames themselves suggest: the snapshots of one generation that lie one behind
+ * the other at the start. Null when the file starts with something else.
+ */
+function headFromFrames(bytes: Uint8Array): GoodHead | null {
+  const generation = readHeader(bytes, SECTOR_BYTES)?.generation ?? 0;
+  let offset = SECTOR_BYTES;
+  let seq = 0;
+  let snapshots = 0;
+  for (;;) {
+    const frame = readFrame(bytes, offset);
+    const next = frame?.kind === 'snapshot' && frame.generation === generation && frame.seq > seq;
+    if (!next) break;
+    seq = frame.seq;
+    snapshots += 1;
+    offset += frameBytes(frame.lengthBytes);
+  }
+  return snapshots === 0 ? null : { state: 'good', generation, seq, snapshots };
+}
+
+/** Length of what the repair gives up: up to the end of the last frame of the generation. */
+function behind(bytes: Uint8Array, scan: Scan, generation: number): number {
+  if (scan.damage === null) return 0;
+  const ends = headers(bytes)
+    .filter((header) => header.generation === generation && header.offset >= scan.end)
+    .map((header) => header.offset + frameBytes(header.lengthBytes));
+  return Math.max(scan.end + SECTOR_BYTES, ...ends) - scan.end;
+}
+
+type PlacedHeader = FrameHeader & { readonly offset: number };
+
+/** Every whole header of a file, sector by sector. */
+function headers(bytes: Uint8Array): readonly PlacedHeader[] {
+  const found: PlacedHeader[] = [];
+  for (let offset = 0; offset + SECTOR_BYTES <= bytes.length; offset += SECTOR_BYTES) {
+    const header = readHeader(bytes, offset);
+    if (header !== null) found.push({ ...header, offset });
+  }
+  return found;
+}
