@@ -4,6 +4,7 @@
  */
 import { CODES, EXIT, isCode, type Code } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
+import { EXIT_WORDS } from '../core/exit.ts';
 import { nearestName } from '../core/nearest.ts';
 import { flag, printJson, printLines } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
@@ -16,39 +17,12 @@ interface Explained {
   readonly next: string;
 }
 
-/** What a scripts' author must know of each class, where the word alone does not say it. */
-const CLASS_WORDS: Readonly<Record<keyof typeof EXIT, string>> = {
-  done: 'done',
-  internal: 'internal error',
-  usage: 'usage',
-  nothingToDo: 'nothing to do',
-  bundleDamaged: 'bundle damaged or of the wrong type',
-  sameOrNewer: 'same or newer version on every node and component',
-  noPath: 'no supported path from the installed version',
-  untrusted: 'signature not trusted',
-  otherProduct: 'not for this product or hardware',
-  noSpace: 'no space',
-  window: 'blocked by a maintenance window',
-  deferred: 'deferred by a user',
-  notAuthorised: 'not authorised',
-  notReplicated: 'not replicated yet',
-  pairNotHealthy: 'pair not healthy, busy, or peer unreachable',
-  activeFailed: 'first node failed, reverted',
-  storageFailed: 'storage failed, reverted',
-  standbyFailed: 'second node failed; reverted, held or rolled back',
-  revertFailed: 'revert failed',
-  waitTimedOut: 'the wait ended before the job; the job goes on',
-  cancelled: 'cancelled',
-  daemonUnreachable: 'daemon unreachable',
-  notPermitted: 'not permitted',
-};
-
 const CLASSES = Object.entries(EXIT) as [keyof typeof EXIT, number][];
 
 function explained(code: Code): Explained {
   const { exit, title, next } = CODES[code];
   const [name] = CLASSES.find(([, status]) => status === exit)!;
-  return { code, exit, class: CLASS_WORDS[name], title, next };
+  return { code, exit, class: EXIT_WORDS[name], title, next };
 }
 
 /** Every code, ordered by exit status; the order within a class is that of the table. */
@@ -75,7 +49,7 @@ export function explainWord(word: string): readonly Explained[] {
 
 function textOf(status: number, entries: readonly Explained[]): string[] {
   const [name] = CLASSES.find(([, exit]) => exit === status)!;
-  const lines = [`exit ${status}: ${CLASS_WORDS[name]}`];
+  const lines = [`exit ${status}: ${EXIT_WORDS[name]}`];
   for (const { code, title, next } of entries)
     lines.push(`  ${code}`, `    ${title}`, `    ${next}`);
   return lines;

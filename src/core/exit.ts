@@ -37,6 +37,33 @@ export const EXIT = {
 /** Any of the exit statuses of `EXIT`. */
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
+/** What each exit status means, in a few words; `tandem explain` and the docs print it. */
+export const EXIT_WORDS: Readonly<Record<keyof typeof EXIT, string>> = {
+  done: 'done',
+  internal: 'internal error',
+  usage: 'usage',
+  nothingToDo: 'nothing to do',
+  bundleDamaged: 'bundle damaged or of the wrong type',
+  sameOrNewer: 'same or newer version on every node and component',
+  noPath: 'no supported path from the installed version',
+  untrusted: 'signature not trusted',
+  otherProduct: 'not for this product or hardware',
+  noSpace: 'no space',
+  window: 'blocked by a maintenance window',
+  deferred: 'deferred by a user',
+  notAuthorised: 'not authorised',
+  notReplicated: 'not replicated yet',
+  pairNotHealthy: 'pair not healthy, busy, or peer unreachable',
+  activeFailed: 'first node failed, reverted',
+  storageFailed: 'storage failed, reverted',
+  standbyFailed: 'second node failed; reverted, held or rolled back',
+  revertFailed: 'revert failed',
+  waitTimedOut: 'the wait ended before the job; the job goes on',
+  cancelled: 'cancelled',
+  daemonUnreachable: 'daemon unreachable',
+  notPermitted: 'not permitted',
+};
+
 /** What the tables say of a code. */
 export interface CodeEntry {
   /** Exit status of a command that ends with this code. */
