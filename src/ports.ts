@@ -190,7 +190,12 @@ export interface Hooks {
 export interface Installer {
   run<T>(
     request: object,
-    options: { readonly signal: AbortSignal; readonly onProgress?: (p: Progress) => void },
+    options: {
+      readonly signal: AbortSignal;
+      readonly onProgress?: (progress: Progress) => void;
+      /** `serve`: the port on which the bundle can be pulled. */
+      readonly onListening?: (port: number) => void;
+    },
   ): Promise<T>;
 }
 
