@@ -166,6 +166,11 @@ export const CODES = {
     next: 'Read the log of the workload on the node that is named.',
   },
 
+  'installer.crashed': {
+    exit: EXIT.internal,
+    title: 'The process that does the bulk work ended before it was done.',
+    next: 'It is started again and resumes; if that repeats, read its log and the kernel log.',
+  },
   'wait.timed_out': {
     exit: EXIT.waitTimedOut,
     title: 'The wait timed out; the job goes on.',
