@@ -5,6 +5,7 @@
  * shape of a verb.
  */
 import { createInterface } from 'node:readline/promises';
+import { isatty } from 'node:tty';
 import type { CliIo } from './verb.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -24,7 +25,7 @@ export function processIo(): CliIo {
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    errIsTerminal: Boolean(process.stderr.isTTY) && process.env['TERM'] !== 'dumb',
+    errIsTerminal: isatty(process.stderr.fd) && process.env['TERM'] !== 'dumb',
     get columns() {
       return process.stderr.columns ?? process.stdout.columns ?? 80;
     },

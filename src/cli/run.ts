@@ -3,7 +3,7 @@
  * carries JSON only, an error too; without it a failure is a sentence, the next action and the code
  * on standard error; never a stack. Imports core and the table; used by main.ts and by tests.
  */
-import { CODES, EXIT } from '../core/codes.ts';
+import { EXIT } from '../core/codes.ts';
 import { asUpdateError, type UpdateError } from '../core/errors.ts';
 import { helpText } from './help.ts';
 import { parseCommand } from './parse.ts';
@@ -42,7 +42,7 @@ export function reportError(error: UpdateError, json: boolean, io: CliIo): numbe
   if (Array.isArray(problems) && problems.length > 1) {
     for (const problem of problems.slice(1)) io.err(`        ${problem}\n`);
   }
-  io.err(`${CODES[report.code].title}\n${report.next}\n(${report.code}, exit ${error.exit})\n`);
+  io.err(`Next: ${report.next}\n(${report.code}, exit ${error.exit})\n`);
   const cause = error.cause instanceof Error ? error.cause : error;
   if (report.code === 'internal.bug' && io.env['TANDEM_DEBUG']) io.err(`${cause.stack}\n`);
   return error.exit;

@@ -6,6 +6,7 @@
 import { resolve } from 'node:path';
 import { ControlClient } from '../control/client.ts';
 import { UpdateError } from '../core/errors.ts';
+import type { RenderOptions } from './render.ts';
 import type { CliIo, VerbOption, VerbValues } from './verb.ts';
 
 /** Where the daemon listens when nothing says otherwise. */
@@ -102,4 +103,49 @@ async function socketPath(values: VerbValues, io: CliIo): Promise<string> {
     if (error instanceof UpdateError && error.code === 'file.not_found') return SOCKET_PATH;
     throw error;
   }
+}
+
+/** How wide and in which characters lines are made for this outside. */
+export function renderOptions(io: CliIo): RenderOptions {
+  const { env } = io;
+  const locale = env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '';
+  const columns = Math.max(40, Math.min(io.columns || 80, 240));
+  return { columns, unicode: /utf-?8/i.test(locale) };
+}
+
+/** The option of every verb that can wait. */
+export const TIMEOUT_OPTION = {
+  timeout: {
+    type: 'string',
+    value: 'S',
+    help: 'Stop waiting after this many seconds with exit status 40; the job goes on.',
+  },
+} as const satisfies Record<string, VerbOption>;
+
+/** Longest wait that can be asked for: 30 days. */
+const TIMEOUT_S_MAX = 30 * 24 * 3600;
+
+/** The end of a wait: by `--timeout`, or by Ctrl-C. */
+export interface Wait extends Disposable {
+  readonly signal: AbortSignal;
+  /** The error to end with: why the wait was over, or the other error when it was not. */
+  readonly end: (other: UpdateError) => UpdateError;
+}
+
+/** Starts the clock of `--timeout`; `what` opens the sentence, e.g. `job 12 still runs`. */
+export function waitSignal(values: VerbValues, io: CliIo, what: string): Wait {
+  const timeoutS = wholeNumber(values, 'timeout', { min: 1, max: TIMEOUT_S_MAX });
+  const over = new AbortController();
+  const timer =
+    timeoutS === undefined ? undefined : setTimeout(() => over.abort(), timeoutS * 1000);
+  return {
+    signal: AbortSignal.any([io.signal, over.signal]),
+    end: (other) => {
+      if (over.signal.aborted) {
+        return new UpdateError('wait.timed_out', `${what} after ${timeoutS} s`);
+      }
+      return io.signal.aborted ? new UpdateError('wait.detached', `detached: ${what}`) : other;
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
 }

@@ -72,6 +72,8 @@ export interface RolloutStatus {
   readonly finalized: boolean;
   readonly canCancel: boolean;
   readonly result: Reason | null;
+  /** Nodes that were up to date already and are left alone. */
+  readonly skipped?: readonly NodeId[];
   readonly logs: Readonly<Record<NodeId, readonly StepLog[]>>;
 }
 

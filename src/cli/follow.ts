@@ -1,0 +1,86 @@
+/**
+ * What a person or a script sees while a job runs: NDJSON on standard output, a view that is redrawn
+ * in place on a terminal, or plain lines with time stamps elsewhere. Always holds: a line is never
+ * wider than the terminal, nothing is redrawn that did not change, and plain output has at most ten
+ * lines per phase for progress. Imports core, the control client and the views.
+ */
+import type { JobKind, JobStatus, PairStatus, TandemEvent } from '../core/status.ts';
+import { renderEvent, renderJob } from './render-records.ts';
+import { renderRollout } from './render-rollout.ts';
+import { printJson, renderOptions } from './values.ts';
+import type { CliIo } from './verb.ts';
+
+/** Where the news of a job go. */
+export interface Follower {
+  /** True when it wants to be told the status again and again. */
+  readonly wantsStatus: boolean;
+  event(event: TandemEvent): void;
+  status(job: JobStatus, status: PairStatus | null): void;
+  /** A sentence of the wait itself, e.g. that the daemon restarts. */
+  note(text: string): void;
+  /** The wait is over; what is drawn stays. */
+  end(): void;
+}
+
+/** Nothing but notes: a wait without `--follow`. */
+export function quietFollower(io: CliIo): Follower {
+  return {
+    wantsStatus: false,
+    event: () => {},
+    status: () => {},
+    note: (text) => io.err(`${text}\n`),
+    end: () => {},
+  };
+}
+
+/** Every event as one JSON object on a line of standard output. */
+export function jsonFollower(io: CliIo): Follower {
+  return { ...quietFollower(io), event: (event) => printJson(io, event) };
+}
+
+/** Lines with time stamps on standard error; progress in steps of ten percent. */
+export function lineFollower(kind: JobKind | null, io: CliIo): Follower {
+  let shown = '';
+  return {
+    ...quietFollower(io),
+    event: (event) => {
+      const tenth = event.pct === null ? '' : String(Math.floor(event.pct / 10));
+      const step = `${event.node} ${event.phase} ${event.state} ${tenth}`;
+      if (event.pct !== null && step === shown) return;
+      shown = step;
+      io.err(`${renderEvent(event, kind, renderOptions(io))}\n`);
+    },
+  };
+}
+
+const UP = (lines: number): string => (lines === 0 ? '' : `\x1b[${lines}A`);
+const CLEAR_LINE = '\x1b[K';
+const CLEAR_BELOW = '\x1b[J';
+
+/** The view of both nodes, redrawn in place on standard error. */
+export function terminalFollower(io: CliIo): Follower {
+  let drawn: readonly string[] = [];
+  const draw = (lines: readonly string[]): void => {
+    if (lines.join('\n') === drawn.join('\n')) return;
+    const text = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
+    io.err(`${UP(drawn.length)}\r${text}${CLEAR_BELOW}`);
+    drawn = lines;
+  };
+  return {
+    wantsStatus: true,
+    event: () => {},
+    status: (job, status) => {
+      const options = renderOptions(io);
+      const own = status?.rollout?.id === job.id;
+      const lines = own ? renderRollout(status, options) : renderJob(job, options);
+      draw([...lines, '', 'Ctrl-C detaches; the job goes on.']);
+    },
+    note: (text) => {
+      io.err(`${text}\n`);
+      drawn = [];
+    },
+    end: () => {
+      drawn = [];
+    },
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * The verbs of jobs: list, wait, cancel, log. Always holds: `job wait` attaches to a job from
+ * anywhere and any time, also after a reboot. Imports core, the control client and its own folder.
+ */
+import type { ControlClient } from '../control/client.ts';
+import { EXIT } from '../core/codes.ts';
+import { UpdateError } from '../core/errors.ts';
+import type { JobStatus } from '../core/status.ts';
+import { jsonFollower, lineFollower } from './follow.ts';
+import { renderJob, renderJobs } from './render-records.ts';
+import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
+import { renderOptions, wholeNumber } from './values.ts';
+import type { CliIo, Verb, VerbValues } from './verb.ts';
+import { exitOf, FOLLOW_OPTIONS, waitForJob } from './wait.ts';
+
+/** Newest first. */
+function newestFirst(jobs: readonly JobStatus[]): readonly JobStatus[] {
+  return jobs.toSorted((a, b) =>
+    a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0,
+  );
+}
+
+/** The job that was named; without a name the newest one that runs, else the newest one. */
+async function pick(client: ControlClient, id: string | undefined, io: CliIo): Promise<JobStatus> {
+  if (id !== undefined) return client.job(id, io.signal);
+  const jobs = newestFirst(await client.jobs(io.signal));
+  const job = jobs.find((entry) => entry.state === 'running') ?? jobs[0];
+  if (job === undefined) throw new UpdateError('job.unknown', 'the daemon knows no job');
+  return job;
+}
+
+async function list(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const jobs = newestFirst(await client.jobs(io.signal));
+  if (flag(values, 'json')) printJson(io, { jobs });
+  else printLines(io, renderJobs(jobs, renderOptions(io)));
+  return EXIT.done;
+}
+
+async function wait(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  return waitForJob(client, await pick(client, args[0], io), values, io);
+}
+
+async function cancel(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const job = await client.cancel(args[0]!, io.signal);
+  if (flag(values, 'wait') || flag(values, 'follow')) {
+    // The end that was asked for is this command's success.
+    const exit = await waitForJob(client, job, values, io);
+    return exit === EXIT.cancelled ? EXIT.done : exit;
+  }
+  if (flag(values, 'json')) printJson(io, job);
+  else printLines(io, renderJob(job, renderOptions(io)));
+  return EXIT.done;
+}
+
+/** Kept events of a job; with `--follow` also the new ones until its end. */
+async function log(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const job = await pick(client, args[0], io);
+  const json = flag(values, 'json');
+  if (flag(values, 'follow') && job.state === 'running') {
+    return waitForJob(client, job, values, io);
+  }
+  const since = wholeNumber(values, 'since-seq', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
+  const follower = json ? jsonFollower(io) : lineFollower(job.kind, { ...io, err: io.out });
+  for await (const event of client.events({ since, job: job.id, signal: io.signal })) {
+    follower.event(event);
+  }
+  if (!json) printLines(io, renderJob(job, renderOptions(io)));
+  return flag(values, 'follow') ? exitOf(job) : EXIT.done;
+}
+
+export const jobVerbs: readonly Verb[] = [
+  {
+    name: 'job list',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'List the jobs that the daemon knows, newest first.',
+    example: 'tandem job list',
+    options: CLIENT_OPTIONS,
+    run: list,
+  },
+  {
+    name: 'job wait',
+    args: '[ID]',
+    minArgs: 0,
+    maxArgs: 1,
+    summary: 'Attach to a job, the newest one without ID; the exit status is that of its end.',
+    example: 'tandem job wait --follow --timeout 3600',
+    options: { ...CLIENT_OPTIONS, ...FOLLOW_OPTIONS },
+    run: wait,
+  },
+  {
+    name: 'job cancel',
+    args: 'ID',
+    minArgs: 1,
+    maxArgs: 1,
+    summary: 'Cancel an update while that is still possible.',
+    example: 'tandem job cancel 20261121-113548-a1 --wait',
+    options: {
+      ...CLIENT_OPTIONS,
+      wait: { type: 'boolean', help: 'Wait until it is cancelled; exit status 0 then.' },
+      ...FOLLOW_OPTIONS,
+    },
+    run: cancel,
+  },
+  {
+    name: 'job log',
+    args: '[ID]',
+    minArgs: 0,
+    maxArgs: 1,
+    summary: 'Print the events of a job that the daemon still keeps.',
+    example: 'tandem job log --since-seq 120',
+    options: { ...CLIENT_OPTIONS, ...FOLLOW_OPTIONS },
+    run: log,
+  },
+];

@@ -1,0 +1,164 @@
+/**
+ * Views of the pair at rest: both nodes, the reform checklist, the slots. Always holds: a fact that
+ * is not known or is older than three seconds is shown as UNKNOWN with its age, never as its last
+ * good value; text from outside is made harmless. Pure; imports core and the pieces in render.ts.
+ */
+import { NODES, type NodeId, type Release } from '../core/model.ts';
+import type { NodeStatus, PairStatus, ReformItem, SlotStatus } from '../core/status.ts';
+import { rolloutHeadline } from './render-rollout.ts';
+import { clip, mark, plain, progressWords, stamp, table, wrap } from './render.ts';
+import type { Mark, RenderOptions } from './render.ts';
+
+const UNKNOWN = 'UNKNOWN';
+
+/** `tandem status`: one screen with both nodes, the update, alarms and what to do. */
+export function renderStatus(status: PairStatus, options: RenderOptions): string[] {
+  const { columns } = options;
+  const pair = status.pair === null ? 'not paired' : `pair ${plain(status.pair, options)}`;
+  const ha = status.ha.ok ? 'high availability is up' : 'NO high availability';
+  return [
+    clip(`${status.state}: ${ha}  (${pair}, ${stamp(status.at)})`, columns),
+    ...wrap(plain(status.ha.text, options), columns, '  '),
+    '',
+    ...nodeTable(status, options),
+    ...updateLines(status, options),
+    ...alarmLines(status, options),
+  ];
+}
+
+function nodeTable(status: PairStatus, options: RenderOptions): string[] {
+  const nodes = NODES.map((id) => status.nodes[id]);
+  const row = (name: string, cell: (node: NodeStatus) => string): readonly string[] => [
+    name,
+    ...nodes.map((node) => (node.known ? plain(cell(node), options) : UNKNOWN)),
+  ];
+  const head = ['', ...nodes.map((node) => `Node ${node.node} ${heard(node, status.self)}`)];
+  const rows = [
+    row('role', (node) => `${node.role}${node.serving ? ', serving' : ''}`),
+    row('system', (node) => version(node.system)),
+    row('other system slot', otherSystem),
+    row('storage software', (node) => version(node.storage)),
+    row('store', storeWords),
+    row('sync', (node) => (node.store?.sync ? progressWords(node.store.sync) : '-')),
+    row('boot', bootWords),
+    row('update', (node) => node.update),
+    row('may take over', takeOver),
+    row('program', (node) => node.program ?? UNKNOWN),
+  ];
+  return table([head, ...rows], options);
+}
+
+/** How old the facts of a node are. */
+function heard(node: NodeStatus, self: NodeId): string {
+  if (node.node === self) return '(this one)';
+  if (node.ageMs === null) return '(never heard)';
+  return node.known ? '(peer)' : `(last heard ${Math.round(node.ageMs / 1000)} s ago)`;
+}
+
+function version(release: Release | null): string {
+  return release?.version ?? UNKNOWN;
+}
+
+function otherSystem(node: NodeStatus): string {
+  const slot = node.slots.find((s) => s.class === 'system' && s.state !== 'booted');
+  if (slot === undefined) return UNKNOWN;
+  return slot.release === null ? slot.state : `${slot.release.version} (${slot.state})`;
+}
+
+function storeWords(node: NodeStatus): string {
+  if (node.store === null) return UNKNOWN;
+  const { role, copy, connected } = node.store;
+  return `${role}, ${copy}, ${connected ? 'connected' : 'NOT connected'}`;
+}
+
+function bootWords(node: NodeStatus): string {
+  if (node.boot === null) return UNKNOWN;
+  const slot = node.slots.find((s) => s.class === 'system' && s.state === 'booted')?.slot;
+  const attempt = node.boot.attempt > 0 ? `, attempt ${node.boot.attempt}` : '';
+  return `slot ${slot ?? UNKNOWN}, ${node.boot.reason}${attempt}`;
+}
+
+function takeOver(node: NodeStatus): string {
+  if (node.role === 'active') return '-';
+  if (node.standDown) return 'no, stood down';
+  return node.admitted ? 'yes' : 'no, not admitted yet';
+}
+
+function updateLines(status: PairStatus, options: RenderOptions): string[] {
+  const { rollout } = status;
+  if (rollout === null) return [];
+  const lines = ['', clip(rolloutHeadline(rollout, options), options.columns)];
+  const { result } = rollout;
+  if (result !== null) {
+    lines.push(
+      ...wrap(`${plain(result.message, options)} (${result.code})`, options.columns, '  '),
+    );
+  }
+  if (rollout.phase === 'DONE' && !rollout.finalized) {
+    const text =
+      'The old version is kept: `tandem rollback` returns to it, `tandem commit` ends that.';
+    lines.push(...wrap(text, options.columns, '  '));
+  }
+  return lines;
+}
+
+function alarmLines(status: PairStatus, options: RenderOptions): string[] {
+  return status.alarms.flatMap((alarm) => {
+    const where = alarm.node === null ? '' : ` node ${alarm.node}:`;
+    const text = `ALARM${where} ${plain(alarm.message, options)} (${alarm.code})`;
+    return ['', ...wrap(text, options.columns)];
+  });
+}
+
+const REFORM_MARKS: Readonly<Record<ReformItem['state'], Mark>> = {
+  ok: 'done',
+  waiting: 'now',
+  failed: 'failed',
+  unknown: 'todo',
+};
+
+/** True when the pair is formed: highly available, and every item of the checklist is good. */
+export function isReady(status: PairStatus): boolean {
+  return status.ha.ok && status.reform.every((item) => item.state === 'ok');
+}
+
+/** `tandem cluster status`: the reform checklist, and "ready" or what it waits for. */
+export function renderCluster(status: PairStatus, options: RenderOptions): string[] {
+  const items = status.reform.map((item) => {
+    const word = item.state === 'ok' ? '' : `${item.state}: `;
+    const text = plain(item.text, options);
+    return clip(
+      `${mark(REFORM_MARKS[item.state], options)} ${item.name.padEnd(9)} ${word}${text}`,
+      options.columns,
+    );
+  });
+  const waits = status.reform.filter((item) => item.state !== 'ok').map((item) => item.name);
+  const words =
+    waits.length > 0 ? `waiting for: ${waits.join(', ')}` : plain(status.ha.text, options);
+  const verdict = isReady(status) ? 'ready' : words;
+  return [
+    clip(`${status.state} (${stamp(status.at)})`, options.columns),
+    ...items,
+    ...wrap(verdict, options.columns),
+  ];
+}
+
+/** `tandem slots`: every slot of both nodes. */
+export function renderSlots(
+  slots: Readonly<Record<NodeId, readonly SlotStatus[]>>,
+  options: RenderOptions,
+): string[] {
+  const rows = NODES.flatMap((node) =>
+    slots[node].length === 0
+      ? [[node, UNKNOWN, '', '', '', '']]
+      : slots[node].map((slot) => [
+          node,
+          slot.class,
+          slot.slot,
+          slot.state,
+          plain(slot.release?.version ?? '-', options),
+          slot.default ? 'default' : '',
+        ]),
+  );
+  return table([['NODE', 'CLASS', 'SLOT', 'STATE', 'VERSION', ''], ...rows], options);
+}

@@ -1,0 +1,158 @@
+/**
+ * Pieces that every view is made of: marks, bars, times, sizes, columns. Always holds: a pure
+ * function of its arguments, lines never wider than asked, ASCII only unless Unicode is certain,
+ * state told by sign and word and never by colour. Imports core.
+ */
+import type { Progress } from '../core/model.ts';
+
+/** What the lines are made for. */
+export interface RenderOptions {
+  /** Width of the terminal in characters. */
+  readonly columns: number;
+  /** True only when the terminal surely shows UTF-8. */
+  readonly unicode: boolean;
+}
+
+/** How far a step is. */
+export type Mark = 'done' | 'now' | 'todo' | 'failed' | 'skipped';
+
+const ASCII_MARKS: Readonly<Record<Mark, string>> = {
+  done: '[x]',
+  now: '[>]',
+  todo: '[ ]',
+  failed: '[!]',
+  skipped: '[-]',
+};
+const UNICODE_MARKS: Readonly<Record<Mark, string>> = {
+  done: '[✓]',
+  now: '[▸]',
+  todo: '[ ]',
+  failed: '[✗]',
+  skipped: '[-]',
+};
+
+/** The sign of a step, three characters wide. */
+export function mark(kind: Mark, { unicode }: RenderOptions): string {
+  return (unicode ? UNICODE_MARKS : ASCII_MARKS)[kind];
+}
+
+/**
+ * Text from a peer, a log or a bundle without anything that a terminal would obey: control
+ * characters and direction marks are replaced, and all that is not ASCII where Unicode is not sure.
+ */
+export function plain(text: string, { unicode }: RenderOptions): string {
+  const safe = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ');
+  return unicode ? safe : safe.replaceAll(/[^\x20-\x7e]/g, '?');
+}
+
+/** The line cut to the width, with a sign that something was cut. */
+export function clip(line: string, width: number): string {
+  if (line.length <= width) return line;
+  return width <= 1 ? line.slice(0, Math.max(0, width)) : `${line.slice(0, width - 1)}~`;
+}
+
+/** Words wrapped at the width; a longer word is cut into pieces. */
+export function wrap(text: string, width: number, indent = ''): string[] {
+  const room = Math.max(10, width - indent.length);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ').flatMap((long) => pieces(long, room))) {
+    if (line !== '' && line.length + 1 + word.length > room) {
+      lines.push(indent + line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, indent + line];
+}
+
+function pieces(word: string, room: number): string[] {
+  if (word.length <= room) return [word];
+  return Array.from({ length: Math.ceil(word.length / room) }, (_, index) =>
+    word.slice(index * room, (index + 1) * room),
+  );
+}
+
+const two = (number: number): string => String(number).padStart(2, '0');
+
+/** Seconds as `0:07`, `12:34` or `1:02:03`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const rest = two(whole % 60);
+  return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** Local wall-clock time as `2026-11-21 11:35:48`; what is not a time comes back as it is. */
+export function stamp(iso: string): string {
+  const date = new Date(iso);
+  if (Number.isNaN(date.getTime())) return iso;
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** A size in the largest unit of 1024 that keeps it above 1, with three digits. */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/**
+ * Percent done, rounded down: 100 only when it is over, and null while the total is not known.
+ */
+export function percent(progress: Progress): number | null {
+  const { doneBytes, totalBytes } = progress;
+  if (totalBytes <= 0) return null;
+  return Math.max(0, Math.min(100, Math.floor((100 * doneBytes) / totalBytes)));
+}
+
+/** A bar of `width` characters with its brackets. */
+export function bar(done: number, width: number, { unicode }: RenderOptions): string {
+  const room = Math.max(1, width - 2);
+  const full = Math.max(0, Math.min(room, Math.floor((done / 100) * room)));
+  const [on, off] = unicode ? ['█', '░'] : ['#', '-'];
+  return `[${on.repeat(full)}${off.repeat(room - full)}]`;
+}
+
+/** `57 %, 112 MiB/s, ETA 0:12`, as far as it is known. */
+export function progressWords(progress: Progress): string {
+  const done = percent(progress);
+  const parts = [done === null ? bytes(progress.doneBytes) : `${done} %`];
+  if (progress.rateBps !== undefined) parts.push(`${bytes(progress.rateBps)}/s`);
+  if (progress.etaS !== undefined) parts.push(`ETA ${duration(progress.etaS)}`);
+  return parts.join(', ');
+}
+
+/** Two blocks of lines side by side, or one below the other where they do not fit. */
+export function sideBySide(
+  left: readonly string[],
+  right: readonly string[],
+  { columns }: RenderOptions,
+): string[] {
+  const half = Math.floor((columns - 2) / 2);
+  if (half < 34) return [...left, '', ...right].map((line) => clip(line, columns));
+  const rows = Math.max(left.length, right.length);
+  return Array.from({ length: rows }, (_, index) => {
+    const first = clip(left[index] ?? '', half).padEnd(half);
+    return `${first}  ${clip(right[index] ?? '', half)}`.trimEnd();
+  });
+}
+
+/** A table with its columns as wide as their widest cell; the last column is cut at the width. */
+export function table(rows: readonly (readonly string[])[], { columns }: RenderOptions): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) {
+      widths[index] = Math.max(widths[index] ?? 0, cell.length);
+    }
+  }
+  return rows.map((row) => {
+    const line = row.map((cell, index) => cell.padEnd(widths[index]!)).join('  ');
+    return clip(line.trimEnd(), columns);
+  });
+}

@@ -1,0 +1,148 @@
+/**
+ * The verbs that only look: status, cluster status, slots, history. Always holds: they change
+ * nothing, and they end with 0 when the daemon answered, whatever it said; only a wait that was
+ * asked for can time out. Imports core, the control client and the views.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT } from '../core/codes.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { PairStatus } from '../core/status.ts';
+import type { ControlClient } from '../control/client.ts';
+import { renderHistory, renderHistoryEntry } from './render-records.ts';
+import { renderRollout } from './render-rollout.ts';
+import { isReady, renderCluster, renderSlots, renderStatus } from './render-status.ts';
+import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
+import { renderOptions, TIMEOUT_OPTION, waitSignal, wholeNumber } from './values.ts';
+import type { CliIo, Verb, VerbValues } from './verb.ts';
+
+const POLL_MS = 500;
+
+async function status(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const found = await client.status(io.signal);
+  const options = renderOptions(io);
+  if (flag(values, 'json')) printJson(io, found);
+  else {
+    const running = found.rollout !== null && !found.rollout.ended;
+    const lines = renderStatus(found, options);
+    printLines(io, running ? [...lines, '', ...renderRollout(found, options)] : lines);
+  }
+  return EXIT.done;
+}
+
+async function cluster(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const wait = flag(values, 'wait-ready');
+  const found = wait ? await waitReady(client, values, io) : await client.status(io.signal);
+  if (flag(values, 'json')) {
+    const { state, ha, reform, at } = found;
+    printJson(io, { ready: isReady(found), state, ha, reform, at });
+  } else printLines(io, renderCluster(found, renderOptions(io)));
+  return EXIT.done;
+}
+
+/** The first status in which the pair is ready; a daemon that restarts is waited for. */
+async function waitReady(
+  client: ControlClient,
+  values: VerbValues,
+  io: CliIo,
+): Promise<PairStatus> {
+  using wait = waitSignal(values, io, 'the pair is not ready');
+  let told = '';
+  for (;;) {
+    const found = await client.status(wait.signal).catch((error: unknown) => {
+      const lost = asUpdateError(error);
+      if (lost.code !== 'daemon.unreachable' || wait.signal.aborted) throw wait.end(lost);
+      return lost;
+    });
+    if (!(found instanceof UpdateError) && isReady(found)) return found;
+    const open = found instanceof UpdateError ? [] : found.reform.filter((i) => i.state !== 'ok');
+    const names = open.map((item) => item.name).join(', ') || 'high availability';
+    const words = found instanceof UpdateError ? found.message : `waiting for: ${names}`;
+    if (words !== told) io.err(`${words}\n`);
+    told = words;
+    await sleep(POLL_MS, undefined, { signal: wait.signal }).catch((error: unknown) => {
+      throw wait.end(asUpdateError(error));
+    });
+  }
+}
+
+async function slots(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const found = await client.slots(io.signal);
+  if (flag(values, 'json')) printJson(io, { slots: found });
+  else printLines(io, renderSlots(found, renderOptions(io)));
+  return EXIT.done;
+}
+
+/** How far back a single rollout is looked for. */
+const HISTORY_SEARCH = 1000;
+
+async function history(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const limit = wholeNumber(values, 'limit', { min: 1, max: HISTORY_SEARCH });
+  const client = await connect(values, io);
+  const options = renderOptions(io);
+  const [id] = args;
+  if (id === undefined) {
+    const rollouts = await client.history(limit, io.signal);
+    if (flag(values, 'json')) printJson(io, { rollouts });
+    else printLines(io, renderHistory(rollouts, options));
+    return EXIT.done;
+  }
+  const rollouts = await client.history(HISTORY_SEARCH, io.signal);
+  const rollout = rollouts.find((entry) => entry.id === id);
+  if (rollout === undefined) throw new UpdateError('job.unknown', `there is no rollout ${id}`);
+  if (flag(values, 'json')) printJson(io, rollout);
+  else printLines(io, renderHistoryEntry(rollout, options));
+  return EXIT.done;
+}
+
+export const statusVerbs: readonly Verb[] = [
+  {
+    name: 'status',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'Show both nodes, the update that runs or ran last, and alarms.',
+    example: 'tandem status --json',
+    options: CLIENT_OPTIONS,
+    run: status,
+  },
+  {
+    name: 'cluster status',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'Show how far the pair has reformed, or wait until it is ready.',
+    example: 'tandem cluster status --wait-ready --timeout 300',
+    options: {
+      ...CLIENT_OPTIONS,
+      'wait-ready': { type: 'boolean', help: 'Wait until the pair is highly available.' },
+      ...TIMEOUT_OPTION,
+    },
+    run: cluster,
+  },
+  {
+    name: 'slots',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'Show what the slots of both nodes hold.',
+    example: 'tandem slots',
+    options: CLIENT_OPTIONS,
+    run: slots,
+  },
+  {
+    name: 'history',
+    args: '[ID]',
+    minArgs: 0,
+    maxArgs: 1,
+    summary: 'List the updates of the pair, or show the log of one.',
+    example: 'tandem history --limit 5',
+    options: {
+      ...CLIENT_OPTIONS,
+      limit: { type: 'string', value: 'N', help: 'At most this many; default 20.' },
+    },
+    run: history,
+  },
+];

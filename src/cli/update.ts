@@ -1,0 +1,161 @@
+/**
+ * The verbs that check or change the pair: validate, stage, update, rollback, commit. Always holds:
+ * a change is a job of the daemon and never the work of this process; nothing is asked where nobody
+ * can answer; paths are absolute before they are sent. Imports core, the control client and its own
+ * folder.
+ */
+import { stat } from 'node:fs/promises';
+import type { JobRequest } from '../control/backend.ts';
+import { CODES, EXIT } from '../core/codes.ts';
+import { UpdateError } from '../core/errors.ts';
+import { renderJob, renderValidate } from './render-records.ts';
+import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, printJson } from './values.ts';
+import { printLines, renderOptions } from './values.ts';
+import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
+import { attachCommand, FOLLOW_OPTIONS, waitForJob } from './wait.ts';
+
+const CHANGE_OPTIONS = {
+  ...CLIENT_OPTIONS,
+  wait: { type: 'boolean', help: 'Wait for the end; the exit status is that of the job.' },
+  ...FOLLOW_OPTIONS,
+  detach: { type: 'boolean', help: 'Print only the id of the job and return.' },
+  yes: { type: 'boolean', help: 'Do not ask; without a terminal nothing is ever asked.' },
+} as const satisfies Record<string, VerbOption>;
+
+async function validate(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const client = await connect(values, io);
+  const report = await client.validate(absolute(args[0]!), io.signal);
+  const exit = report.ok || report.code === null ? EXIT.done : CODES[report.code].exit;
+  if (flag(values, 'json')) printJson(io, { ...report, exit });
+  else printLines(io, renderValidate(report, renderOptions(io)));
+  return report.ok ? EXIT.done : exit === EXIT.done ? EXIT.internal : exit;
+}
+
+/** Sends a change, then returns, detaches or waits, as the options say. */
+async function change(
+  request: JobRequest,
+  question: string,
+  values: VerbValues,
+  io: CliIo,
+): Promise<number> {
+  const waits = flag(values, 'wait') || flag(values, 'follow');
+  if (waits && flag(values, 'detach')) {
+    throw new UpdateError('usage.invalid', '--detach does not go with --wait or --follow');
+  }
+  const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
+  if (confirm !== undefined && !(await confirm(question))) {
+    throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
+  }
+  const client = await connect(values, io);
+  const job = await client.start(request, io.signal);
+  if (waits) return waitForJob(client, job, values, io);
+  if (flag(values, 'json')) printJson(io, job);
+  else if (flag(values, 'detach')) io.out(`${job.id}\n`);
+  else {
+    printLines(io, renderJob(job, renderOptions(io)));
+    io.err(`Watch it: ${attachCommand(job.id, 0, values)}\n`);
+  }
+  return EXIT.done;
+}
+
+async function stage(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const path = absolute(args[0]!);
+  return change({ kind: 'stage', path }, `Copy ${path} to both nodes?`, values, io);
+}
+
+async function update(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const word = args[0]!;
+  const order = oneOf(values, 'order', ['active-first', 'standby-first']);
+  const onSecondFailure = oneOf(values, 'on-second-failure', ['hold', 'rollback']);
+  const isId = /^[0-9a-f]{64}$/.test(word) && !(await exists(word));
+  const request: JobRequest = {
+    kind: 'update',
+    source: isId ? { bundle: word } : { path: absolute(word) },
+    ...(order === undefined ? {} : { order }),
+    ...(onSecondFailure === undefined ? {} : { onSecondFailure }),
+  };
+  const what = isId ? `the staged bundle ${word.slice(0, 12)}` : absolute(word);
+  return change(request, `Update both nodes with ${what}? Each one restarts.`, values, io);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function rollback(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const question = 'Return both nodes to the old version? Each one restarts.';
+  return change({ kind: 'rollback' }, question, values, io);
+}
+
+async function commit(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const question = 'Make the new version permanent? Then the old one cannot be returned to.';
+  return change({ kind: 'commit' }, question, values, io);
+}
+
+export const updateVerbs: readonly Verb[] = [
+  {
+    name: 'validate',
+    args: 'FILE',
+    minArgs: 1,
+    maxArgs: 1,
+    summary: 'Check a bundle against this pair; nothing is written.',
+    example: 'tandem validate /media/usb/update.bin',
+    options: CLIENT_OPTIONS,
+    run: validate,
+  },
+  {
+    name: 'stage',
+    args: 'FILE',
+    minArgs: 1,
+    maxArgs: 1,
+    summary: 'Copy a bundle to both nodes and verify it there; no slot is written.',
+    example: 'tandem stage /media/usb/update.bin --wait',
+    options: CHANGE_OPTIONS,
+    run: stage,
+  },
+  {
+    name: 'update',
+    args: 'FILE|ID',
+    minArgs: 1,
+    maxArgs: 1,
+    summary: 'Update the pair from a bundle file or a staged bundle.',
+    example: 'tandem update /media/usb/update.bin --wait --follow',
+    options: {
+      ...CHANGE_OPTIONS,
+      order: {
+        type: 'string',
+        value: 'ORDER',
+        help: 'active-first or standby-first; default as configured.',
+      },
+      'on-second-failure': {
+        type: 'string',
+        value: 'WHAT',
+        help: 'hold or rollback, when the second node fails for good; default as configured.',
+      },
+    },
+    run: update,
+  },
+  {
+    name: 'rollback',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'Return the pair to the old version, until `tandem commit`.',
+    example: 'tandem rollback --wait --yes',
+    options: CHANGE_OPTIONS,
+    run: rollback,
+  },
+  {
+    name: 'commit',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'Make the new version permanent on both nodes.',
+    example: 'tandem commit --wait --yes',
+    options: CHANGE_OPTIONS,
+    run: commit,
+  },
+];

@@ -1,0 +1,225 @@
+/**
+ * Waiting for a job. Always holds: Ctrl-C and `--timeout` end the wait and never the job; a daemon
+ * that restarts, or a node that reboots, is waited for and said so; every event of the job is shown
+ * once, the last ones too; the exit status is that of the job's end. Imports core, the control
+ * client and its own folder.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CODES, EXIT } from '../core/codes.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { JobStatus, TandemEvent } from '../core/status.ts';
+import type { ControlClient } from '../control/client.ts';
+import { jsonFollower, lineFollower, quietFollower, terminalFollower } from './follow.ts';
+import type { Follower } from './follow.ts';
+import { renderJob } from './render-records.ts';
+import { flag, printJson, printLines, renderOptions, TIMEOUT_OPTION } from './values.ts';
+import { text, waitSignal, wholeNumber } from './values.ts';
+import type { CliIo, VerbOption, VerbValues } from './verb.ts';
+
+/** Options of every verb that waits for a job. */
+export const FOLLOW_OPTIONS = {
+  follow: { type: 'boolean', help: 'Show what happens; with --json as NDJSON events.' },
+  ...TIMEOUT_OPTION,
+  'since-seq': {
+    type: 'string',
+    value: 'SEQ',
+    help: 'With --follow: only events after this sequence number.',
+  },
+} as const satisfies Record<string, VerbOption>;
+
+const POLL_MS = 500;
+
+/**
+ * Waits until the job has ended, shows what was asked for, prints the end and returns its exit
+ * status. A wait that ended first throws `wait.timed_out` or `wait.detached`, both with the command
+ * to attach again; with `--follow --json` that is the last line of the stream instead.
+ */
+export async function waitForJob(
+  client: ControlClient,
+  job: JobStatus,
+  values: VerbValues,
+  io: CliIo,
+): Promise<number> {
+  const follow = flag(values, 'follow');
+  const json = flag(values, 'json');
+  const follower = followerFor(job, { follow, json }, io);
+  const since = wholeNumber(values, 'since-seq', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
+  const watch = new Watch(client, job, follower, since);
+  using wait = waitSignal(values, io, `job ${job.id} still runs`);
+  let ended: JobStatus;
+  try {
+    ended = await watch.run(wait.signal, follow);
+  } catch (error) {
+    const end = wait.end(asUpdateError(error));
+    if (end.exit !== EXIT.waitTimedOut) throw end;
+    const attach = attachCommand(job.id, watch.last, values);
+    if (json && follow) {
+      printJson(io, closingEvent(job, watch.last, end));
+      io.err(`tandem: ${end.message}; attach again: ${attach}\n`);
+      return end.exit;
+    }
+    throw new UpdateError(end.code, `${end.message}; attach again: ${attach}`, {
+      detail: { job: job.id, seq: watch.last, attach },
+    });
+  } finally {
+    follower.end();
+  }
+  printEnd(ended, watch.last, { follow, json }, io);
+  return exitOf(ended);
+}
+
+/** Exit status of a command that waited for this job. */
+export function exitOf(job: JobStatus): number {
+  if (job.exit !== null) return job.exit;
+  if (job.state === 'done') return EXIT.done;
+  return job.code === null ? EXIT.internal : CODES[job.code].exit;
+}
+
+function followerFor(
+  job: JobStatus,
+  { follow, json }: { readonly follow: boolean; readonly json: boolean },
+  io: CliIo,
+): Follower {
+  if (!follow) return quietFollower(io);
+  if (json) return jsonFollower(io);
+  return io.errIsTerminal ? terminalFollower(io) : lineFollower(job.kind, io);
+}
+
+/** Two loops over one job: its events as they come, and its state again and again. */
+class Watch {
+  readonly #client: ControlClient;
+  readonly #follower: Follower;
+  #job: JobStatus;
+  #lost = false;
+  /** Sequence number of the last event that was shown. */
+  last: number;
+
+  constructor(client: ControlClient, job: JobStatus, follower: Follower, since: number) {
+    this.#client = client;
+    this.#job = job;
+    this.#follower = follower;
+    this.last = since;
+  }
+
+  async run(signal: AbortSignal, follow: boolean): Promise<JobStatus> {
+    const over = new AbortController();
+    const both = AbortSignal.any([signal, over.signal]);
+    const events = follow ? this.#events(both) : Promise.resolve();
+    try {
+      await Promise.race([this.#untilEnded(both), events.then(() => never(both))]);
+    } finally {
+      over.abort();
+      await events.catch(() => {});
+    }
+    if (follow) await this.#rest(signal);
+    return this.#job;
+  }
+
+  async #untilEnded(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      await this.#poll(signal);
+      if (this.#job.state !== 'running') return;
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    try {
+      this.#job = await this.#client.job(this.#job.id, signal);
+      const status = this.#follower.wantsStatus ? await this.#client.status(signal) : null;
+      this.#tellBack();
+      this.#follower.status(this.#job, status);
+    } catch (error) {
+      const lost = asUpdateError(error);
+      if (lost.code !== 'daemon.unreachable' && lost.code !== 'daemon.busy') throw lost;
+      if (!this.#lost) this.#follower.note(`${lost.message}; waiting for it, the job goes on`);
+      this.#lost = true;
+    }
+  }
+
+  #tellBack(): void {
+    if (this.#lost) this.#follower.note('The daemon answers again.');
+    this.#lost = false;
+  }
+
+  async #events(signal: AbortSignal): Promise<void> {
+    for await (const event of this.#client.follow({
+      since: this.last,
+      job: this.#job.id,
+      signal,
+    })) {
+      this.#show(event);
+    }
+  }
+
+  /** Events that came between the last one shown and the end of the job. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { last } = this;
+    try {
+      for await (const event of this.#client.events({ since: last, job: this.#job.id, signal })) {
+        this.#show(event);
+      }
+    } catch (error) {
+      // The end of the job is known; a daemon that just went away keeps these events to itself.
+      if (asUpdateError(error).code !== 'daemon.unreachable') throw error;
+    }
+  }
+
+  #show(event: TandemEvent): void {
+    this.last = event.seq;
+    this.#follower.event(event);
+  }
+}
+
+/** Settles only when the signal aborts: the event loop ending by itself must not end the wait. */
+async function never(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const stop = (): void => reject(asUpdateError(signal.reason));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function printEnd(
+  job: JobStatus,
+  seq: number,
+  { follow, json }: { readonly follow: boolean; readonly json: boolean },
+  io: CliIo,
+): void {
+  if (json) printJson(io, follow ? closingEvent(job, seq) : { ...job, exit: exitOf(job) });
+  else printLines(io, renderJob(job, renderOptions(io)));
+}
+
+/**
+ * The last line of `--follow --json`: an event like the others, with `exit` added, so that a reader
+ * of the stream needs no second command to know the end.
+ */
+function closingEvent(job: JobStatus, seq: number, ended?: UpdateError): object {
+  return {
+    v: 1,
+    seq,
+    ts: new Date().toISOString(),
+    job: job.id,
+    node: null,
+    phase: null,
+    state:
+      ended === undefined ? job.state : ended.code === 'wait.detached' ? 'detached' : 'timed_out',
+    pct: null,
+    eta_s: null,
+    msg: ended === undefined ? job.message : ended.message,
+    code: ended === undefined ? job.code : ended.code,
+    exit: ended === undefined ? exitOf(job) : ended.exit,
+  };
+}
+
+/** The command line that attaches to the job again, with the same socket. */
+export function attachCommand(id: string, seq: number, values: VerbValues): string {
+  const words = ['tandem job wait', id, '--follow'];
+  if (seq > 0) words.push('--since-seq', String(seq));
+  for (const name of ['socket', 'config']) {
+    const value = text(values, name);
+    if (value !== undefined) words.push(`--${name}`, value);
+  }
+  return words.join(' ');
+}
