@@ -1,12 +1,13 @@
 /**
  * A slot's raw content, read and written in whole chunks past the page cache (O_DIRECT): what is
- * read back comes from the disk, and the memory of the appliance is left alone. Every call is
- * synchronous, so this is for the installer's process and never for the daemon's loop. Always
+ * read back comes from the disk, and the memory of the appliance is left alone. Reads and writes
+ * are synchronous, so this is for the installer's process and never for the daemon's loop. Always
  * holds: nothing is read or written past `sizeBytes`, and the file never grows. Where a file system
  * or a length does not allow direct I/O the same bytes go through the page cache. Imports core and
  * node:fs.
  */
 import * as fs from 'node:fs';
+import { promisify } from 'node:util';
 import { UpdateError } from '../core/errors.ts';
 
 /**
@@ -22,6 +23,7 @@ declare const WebAssembly: {
   };
 };
 const WASM_PAGE_BYTES = 65_536;
+const fdatasync = promisify(fs.fdatasync);
 
 /**
  * Zeroed memory of at least `bytes` bytes that begins on a page boundary, as direct I/O needs it.
@@ -102,26 +104,26 @@ export class BlockFile implements Disposable {
   }
 
   /**
-   * Writes the first `length` bytes of `slab` at `offset`, a multiple of the block size. It is
-   * durable only after `sync`. The bytes of the slab after `length` are overwritten with zeros when
-   * the tail of an image is padded to a whole block inside the slot.
+   * Writes the first `length` bytes of `slab` at `offset`, a multiple of the block size, and zeros
+   * up to the end of the last block (or of the slot), for which the slab must have room. Durable
+   * only after `sync`.
    */
   write(slab: Uint8Array, offset: number, length: number): void {
     this.#checkRange(offset, length);
-    let end = length;
-    if (length % BLOCK_BYTES !== 0 && offset + roundUp(length) <= this.sizeBytes) {
-      end = roundUp(length);
-      slab.fill(0, length, end);
-    }
+    const end = Math.min(roundUp(length), this.sizeBytes - offset);
+    slab.fill(0, length, end);
     for (let done = 0; done < end;) {
       done += this.#transfer(fs.writeSync, slab, done, end - done, offset + done);
     }
   }
 
-  /** Everything that was written before is on the disk when this returns. */
-  sync(): void {
+  /**
+   * Everything that was written before the call, through any descriptor, is on the disk then. The
+   * one call that does not block its thread, so that work goes on while the disk is busy.
+   */
+  async sync(): Promise<void> {
     try {
-      fs.fdatasyncSync(this.#bufferedFd);
+      await fdatasync(this.#bufferedFd);
     } catch (cause) {
       throw slotError(this.path, 'be synced', cause);
     }

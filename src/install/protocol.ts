@@ -80,8 +80,13 @@ export interface InstallResult {
     readonly rawSha256: Sha256;
     /** As the signed manifest says; what boots later reports its own release file. */
     readonly release: Release;
+    /** As the signed manifest says, for the seal. */
+    readonly runsWith: string;
+    /** Written by this run; with `format` the zeros behind the image count too. */
     readonly writtenBytes: number;
+    /** Found in the slot (and hashed) where a finished install had left them. */
     readonly skippedBytes: number;
+    /** Found in the slot (and hashed) where an interrupted install had left them. */
     readonly resumedBytes: number;
   }[];
 }

@@ -22,7 +22,7 @@ t.test('whole chunks and an odd tail come back, the rest stays', async (t) => {
     slot.write(slab, 0, first.length);
     slab.fill(0xdd).set(tail);
     slot.write(slab, 4 * BLOCK_BYTES, tail.length);
-    slot.sync();
+    await slot.sync();
     slot.read(slab, 0, first.length);
     t.equal(sha256(slab.subarray(0, first.length)), sha256(first));
     slot.read(slab, 4 * BLOCK_BYTES, tail.length);
@@ -46,7 +46,7 @@ t.test('a slot that is no whole number of blocks: its tail goes through the cach
     using slot = BlockFile.open(path, sizeBytes, { claim: true });
     slab.set(content);
     slot.write(slab, 0, sizeBytes);
-    slot.sync();
+    await slot.sync();
     slab.fill(0);
     slot.read(slab, 0, sizeBytes);
     t.equal(sha256(slab.subarray(0, sizeBytes)), sha256(content));
@@ -62,7 +62,7 @@ t.test('memory that is not aligned falls back to the cache', async (t) => {
   const odd = allocateSlab(4 * BLOCK_BYTES).subarray(1, 1 + 2 * BLOCK_BYTES);
   odd.set(content);
   slot.write(odd, BLOCK_BYTES, odd.length);
-  slot.sync();
+  await slot.sync();
   odd.fill(0);
   slot.read(odd, BLOCK_BYTES, odd.length);
   t.ok(Buffer.from(odd).equals(content));

@@ -1,0 +1,54 @@
+/**
+ * The second thread of an install. It is started early, so that its start-up time is hidden behind
+ * the opening of the bundle. Always holds: a job's answer, an error of the thread and its death all
+ * settle the one promise of that job; disposing ends the thread. Imports core.
+ */
+import { Worker } from 'node:worker_threads';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { SlotJob } from './chunk-work.ts';
+import type { JobAnswer } from './worker.ts';
+
+/** A worker thread that takes slot jobs. */
+export class Helper implements AsyncDisposable {
+  readonly #worker: Worker;
+  #settle: ((error: UpdateError | null) => void) | null = null;
+  #dead: UpdateError | null = null;
+
+  /**
+   * `entry` is the program's own entry file, source or bundle: it loads src/install/worker.ts when
+   * its worker data say so.
+   */
+  constructor(entry: string) {
+    this.#worker = new Worker(entry, { workerData: { tandemWorker: 'install' } });
+    this.#worker.on('message', ({ failed }: JobAnswer) => {
+      this.#settle?.(failed === null ? null : UpdateError.from(failed));
+    });
+    this.#worker.on('error', (error) => this.#die(asUpdateError(error)));
+    this.#worker.on('exit', (status) => {
+      this.#die(new UpdateError('internal.bug', `the worker thread ended with status ${status}`));
+    });
+  }
+
+  /** Runs a job to its end; rejects with what went wrong in the thread. One at a time. */
+  async run(job: SlotJob): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<null>();
+    this.#settle = (error) => {
+      this.#settle = null;
+      if (error) reject(error);
+      else resolve(null);
+    };
+    if (this.#dead) this.#settle(this.#dead);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    else this.#worker.postMessage(job);
+    await promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #die(error: UpdateError): void {
+    this.#dead ??= error;
+    this.#settle?.(this.#dead);
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Installs images of a depot bundle into slots. Always holds: the bundle is opened once, and the
+ * descriptor whose head was verified is the one that every chunk is read from; no slot is written
+ * before the signature, the index and every size were checked; one installer at a time works on a
+ * slot; the result names only slots whose every chunk was hashed in the slot, or before it was
+ * written where read-back is off. The caller invalidates the slots before and seals them after.
+ * Imports core, bundle, drivers and the files of this room.
+ */
+import { availableParallelism } from 'node:os';
+import { openBundle } from '../bundle/reader.ts';
+import { openFileSource } from '../bundle/source.ts';
+import { loadTrustRoot } from '../bundle/trust.ts';
+import { Helper } from './crew.ts';
+import { Hints } from './hint.ts';
+import { lockPath } from './lock.ts';
+import { Meter, type OnProgress } from './meter.ts';
+import { planTarget } from './plan.ts';
+import type { InstallerRequest, InstallResult } from './protocol.ts';
+import { installSlot } from './slot-install.ts';
+
+/** The part of the protocol that is served here. */
+export type InstallRequest = Extract<InstallerRequest, { do: 'install' }>;
+
+export interface InstallOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+  /** The program's entry file, for the worker thread; null = all work in this thread. */
+  readonly entry: string | null;
+}
+
+/**
+ * Installs, and resumes by itself where the progress file knows slot and image. Throws `bundle.*`,
+ * `trust.*`, `space.slot` (before the first write), `slot.io`, `slot.readback`, `state.locked`,
+ * `state.io`, and the reason of the signal.
+ */
+export async function installImages(
+  request: InstallRequest,
+  options: InstallOptions,
+): Promise<InstallResult> {
+  // Started first: its start-up time is hidden behind the opening of the bundle.
+  await using helper = wantsHelper(options.entry) ? new Helper(options.entry) : null;
+  const root = await loadTrustRoot(request.trustRoot);
+  await using source = await openFileSource(request.path);
+  const bundle = await openBundle(source, root, options.signal);
+  const plans = request.targets.map((target) => planTarget(bundle, target, request.format));
+  await using locks = new AsyncDisposableStack();
+  for (const { target } of plans) locks.use(await lockPath(target.device, options.signal));
+  await using hints = await Hints.open(request.progressFile);
+
+  const passes = request.readBack ? 2 : 1;
+  const totalBytes = plans.reduce((sum, plan) => sum + plan.bytes * passes, 0);
+  const meter = new Meter(totalBytes, options.onProgress);
+  const images: InstallResult['images'][number][] = [];
+  let beforeBytes = 0;
+  for (const plan of plans) {
+    const { readBack, format } = request;
+    const shared = { signal: options.signal, bundleFd: source.handle.fd, helper, hints, meter };
+    images.push(await installSlot(plan, { ...shared, readBack, format, beforeBytes }));
+    beforeBytes += plan.bytes * passes;
+  }
+  meter.at(totalBytes);
+  meter.tell();
+  return { images };
+}
+
+/** On a machine with one processor a second thread only costs memory. */
+function wantsHelper(entry: string | null): entry is string {
+  return entry !== null && availableParallelism() > 1;
+}

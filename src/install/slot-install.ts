@@ -1,0 +1,209 @@
+/**
+ * One image into one slot: write what is missing, sync, read the whole slot back. The main thread
+ * and the worker share the chunks. Always holds: the read-back begins only when the last write is on
+ * the disk, so that a write gone astray is found wherever it landed (this is why it does not run
+ * beside the writing); it is left out only when this run wrote nothing, because then every chunk was
+ * hashed in the slot already. Imports core and the files of this room.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Board, CHUNK, PHASE } from './board.ts';
+import { ChunkWork, type SlotJob } from './chunk-work.ts';
+import type { Helper } from './crew.ts';
+import type { Hints, SlotHint } from './hint.ts';
+import type { Meter } from './meter.ts';
+import type { Plan } from './plan.ts';
+import type { InstallResult } from './protocol.ts';
+import { Recorder } from './recorder.ts';
+
+/** The main thread's loop gets a turn at least this often: signals, the closed input, replies. */
+const TURN_MS = 10;
+
+/** What an install of one slot shares with the others of the same request. */
+export interface SlotContext {
+  readonly signal: AbortSignal;
+  readonly bundleFd: number;
+  readonly readBack: boolean;
+  readonly format: boolean;
+  readonly helper: Helper | null;
+  readonly hints: Hints;
+  readonly meter: Meter;
+  /** Bytes that earlier slots count in the meter. */
+  readonly beforeBytes: number;
+}
+
+/**
+ * Writes the slot and says what was done. Throws `bundle.damaged`, `slot.io`, `slot.readback`,
+ * `state.io`, and the reason of the signal; what was written until then stays, and the progress
+ * record knows of it.
+ */
+export async function installSlot(
+  plan: Plan,
+  context: SlotContext,
+): Promise<InstallResult['images'][number]> {
+  const hint = usableHint(plan, context);
+  const job = jobOf(plan, context, hint);
+  const board = new Board(job.board);
+  const one = new SlotInstall(plan, context, job, board);
+  using work = new ChunkWork(job, { claim: true });
+  const helped = context.helper?.run(job) ?? Promise.resolve();
+  // A thread that fails or dies stops the other one.
+  const guarded = helped.catch((error: unknown) => {
+    board.stop();
+    throw error;
+  });
+  const both = await Promise.allSettled([one.run(work), guarded]);
+  for (const outcome of both) if (outcome.status === 'rejected') throw outcome.reason;
+  return one.result(hint);
+}
+
+/**
+ * The hint when it speaks of this image. A format goes on where the same format was interrupted and
+ * takes nothing from before it.
+ */
+function usableHint(plan: Plan, { hints, format }: SlotContext): SlotHint | null {
+  const hint = hints.of(plan.target.class, plan.target.slot);
+  if (hint?.imageId !== plan.opened.image.imageId) return null;
+  if (!format) return hint;
+  return hint.format && !hint.complete ? hint : null;
+}
+
+function endOf({ records }: Plan): number {
+  const last = records.at(-1);
+  return last === undefined ? 0 : last.rawOffset + last.rawBytes;
+}
+
+function jobOf(plan: Plan, context: SlotContext, hint: SlotHint | null): SlotJob {
+  const { records, target } = plan;
+  const doneBytes = hint?.doneBytes ?? 0;
+  const open = records.findIndex((record) => record.rawOffset + record.rawBytes > doneBytes);
+  return {
+    board: Board.create(records.length).memory,
+    device: target.device,
+    sizeBytes: target.sizeBytes,
+    bundleFd: context.bundleFd,
+    dataOffset: plan.opened.dataOffset,
+    records,
+    hintedChunks: open === -1 ? records.length : open,
+    readBack: context.readBack,
+  };
+}
+
+/** The main thread's part. */
+class SlotInstall {
+  readonly #plan: Plan;
+  readonly #context: SlotContext;
+  readonly #job: SlotJob;
+  readonly #board: Board;
+  #turnMs = performance.now();
+
+  constructor(plan: Plan, context: SlotContext, job: SlotJob, board: Board) {
+    this.#plan = plan;
+    this.#context = context;
+    this.#job = job;
+    this.#board = board;
+  }
+
+  async run(work: ChunkWork): Promise<void> {
+    const board = this.#board;
+    const recorder = new Recorder({
+      board,
+      records: this.#job.records,
+      hintedChunks: this.#job.hintedChunks,
+      sync: () => work.sync(),
+      save: (doneBytes) => this.#remember(doneBytes, false),
+    });
+    try {
+      await recorder.begin();
+      await this.#write(work, recorder);
+      if (board.stopped) return;
+      await recorder.finish();
+      if (this.#context.readBack && this.#sum(CHUNK.written) > 0) await this.#readBack(work);
+      if (!board.stopped) await this.#remember(endOf(this.#plan), true);
+    } finally {
+      // After an error or an abort this lets the other thread go; after success it has gone.
+      board.enter(PHASE.end);
+      board.stop();
+      await recorder.settle();
+    }
+  }
+
+  async #write(work: ChunkWork, recorder: Recorder): Promise<void> {
+    const board = this.#board;
+    while (board.finishedCount < board.count && !board.stopped) {
+      await this.#turn();
+      recorder.tick();
+      const seen = board.events;
+      const chunk = board.takeWrite();
+      if (typeof chunk === 'number') board.finishWrite(chunk, work.write(chunk));
+      else if (chunk === null || !(await recorder.advance())) board.sleep(seen);
+      this.#tell(0, board.finishedCount);
+    }
+  }
+
+  async #readBack(work: ChunkWork): Promise<void> {
+    const board = this.#board;
+    this.#context.meter.tell();
+    board.enter(PHASE.readBack);
+    while (board.readCount < board.count && !board.stopped) {
+      await this.#turn();
+      const seen = board.events;
+      const chunk = board.takeRead();
+      if (chunk !== null) {
+        work.readBack(chunk);
+        board.finishRead();
+      } else if (board.readCount < board.count) {
+        board.sleep(seen);
+      }
+      this.#tell(this.#plan.bytes, board.readCount);
+    }
+  }
+
+  /** Lets the loop run when it is time, and stops when the caller wants that. */
+  async #turn(): Promise<void> {
+    if (performance.now() - this.#turnMs < TURN_MS) return;
+    await nextTurn();
+    this.#turnMs = performance.now();
+    this.#context.signal.throwIfAborted();
+  }
+
+  #tell(phaseBytes: number, chunks: number): void {
+    const share = Math.floor((this.#plan.bytes * chunks) / this.#board.count);
+    this.#context.meter.at(this.#context.beforeBytes + phaseBytes + share);
+  }
+
+  /** Raw bytes of the chunks with that outcome. */
+  #sum(outcome: number): number {
+    return this.#plan.records.reduce(
+      (sum, record, chunk) => sum + (this.#board.outcome(chunk) === outcome ? record.rawBytes : 0),
+      0,
+    );
+  }
+
+  async #remember(doneBytes: number, complete: boolean): Promise<void> {
+    const { target, opened } = this.#plan;
+    const { class: cls, slot } = target;
+    const { imageId } = opened.image;
+    const { format, hints } = this.#context;
+    await hints.set({ class: cls, slot, imageId, doneBytes, format, complete });
+  }
+
+  result(hint: SlotHint | null): InstallResult['images'][number] {
+    const { target, opened, product } = this.#plan;
+    const { image } = opened;
+    const { version, counter, formatLevel } = image;
+    const release = { product, class: image.class, version, counter };
+    const kept = this.#sum(CHUNK.kept);
+    return {
+      class: target.class,
+      slot: target.slot,
+      imageId: image.imageId,
+      rawBytes: image.rawBytes,
+      rawSha256: image.rawSha256,
+      release: formatLevel === undefined ? release : { ...release, formatLevel },
+      runsWith: image.runsWith,
+      writtenBytes: this.#sum(CHUNK.written),
+      skippedBytes: hint?.complete === true ? kept : 0,
+      resumedBytes: hint?.complete === true ? 0 : kept,
+    };
+  }
+}
