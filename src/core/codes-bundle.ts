@@ -52,6 +52,11 @@ export const BUNDLE_CODES = {
     title: 'The bundle cannot be made from this input.',
     next: 'Correct the input that is named.',
   },
+  'bundle.interrupted': {
+    exit: EXIT.cancelled,
+    title: 'The command was interrupted; no file was changed.',
+    next: 'Run it again.',
+  },
   'trust.no_root': {
     exit: EXIT.untrusted,
     title: 'There is no usable trust root, so no signature can be trusted.',
