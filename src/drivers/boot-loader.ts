@@ -1,0 +1,192 @@
+/**
+ * What a boot loader does with the two files of the boot chooser at power-on: read the state, choose
+ * a slot, count the attempt of a trial and confirm the count. The supervisor of the embedded default
+ * plays the boot loader with these functions. Always holds: `state` is only read here; a boot that is
+ * not a trial writes nothing; and when state or counter are in doubt, a slot that has proved itself
+ * is chosen. Imports core and the drivers of files.
+ */
+import { join } from 'node:path';
+import { selectBoot, type BootCounter, type BootSelection, type BootState } from '../core/boot.ts';
+import { UpdateError } from '../core/errors.ts';
+import { SECTOR_BYTES } from '../core/frame.ts';
+import type { Slot } from '../core/model.ts';
+import { openDiskFile, type DiskFile } from './disk-file.ts';
+import { ioError } from './fs-atomic.ts';
+import { decodeValue, encodeValue, readCopies, TWO_COPY_BYTES, type Copies } from './two-copy.ts';
+
+/** The two files of a boot chooser, open. */
+export interface BootFiles {
+  readonly state: DiskFile;
+  readonly counter: DiskFile;
+}
+
+/** Sizes of the two files, in bytes. */
+export const BOOT_STATE_BYTES = TWO_COPY_BYTES;
+export const BOOT_COUNTER_BYTES = SECTOR_BYTES;
+/** A boot loader has no attempts saved for any trial. */
+export const NO_COUNTER: BootCounter = { trialId: 0, used: 0 };
+
+export const bootStatePath = (dir: string): string => join(dir, 'state');
+export const bootCounterPath = (dir: string): string => join(dir, 'counter');
+
+/** Both as they are on disk; null = cannot be read or is damaged (of the state: both copies). */
+export interface BootContent {
+  readonly state: BootState | null;
+  readonly counter: BootCounter | null;
+}
+
+/**
+ * What each slot says about itself when the state is lost: the release counter of a seal that was
+ * written when the slot was committed, or null for a slot without such a seal.
+ */
+export type SlotEvidence = Readonly<Record<Slot, { readonly releaseCounter: number } | null>>;
+
+/** Reads the two files of a directory; never throws for what a power cut or rot can do. */
+export async function readBootFiles(dir: string): Promise<BootContent> {
+  const state = await readWhole(bootStatePath(dir), BOOT_STATE_BYTES);
+  const counter = await readWhole(bootCounterPath(dir), BOOT_COUNTER_BYTES);
+  return {
+    state: state === null ? null : decodeState(readCopies(state)),
+    counter: counter === null ? null : decodeCounter(counter),
+  };
+}
+
+/**
+ * Saves the counter in place, reads it back and compares. Throws `boot.io` when it cannot be saved
+ * or confirmed: then the default slot is to be booted.
+ */
+export async function saveCounter(dir: string, counter: BootCounter): Promise<void> {
+  const path = bootCounterPath(dir);
+  try {
+    await using file = await openDiskFile(path, { maxBytes: BOOT_COUNTER_BYTES });
+    await writeCounter(file, counter);
+  } catch (error) {
+    throw ioError(error, 'boot.io', `The try counter ${path} cannot be saved`);
+  }
+}
+
+/**
+ * Power-on with the files of a directory: chooses the slot, and counts the attempt if it is a trial.
+ * Null = neither state nor evidence name a slot: reboot and try again, never a prompt.
+ */
+export async function chooseAtPowerOn(
+  dir: string,
+  evidence: SlotEvidence,
+): Promise<BootSelection | null> {
+  const content = await readBootFiles(dir);
+  return chooseBoot(content, evidence, (counter) => saveCounter(dir, counter));
+}
+
+/** The same with what was read already; `save` saves and confirms the counter, or throws. */
+export async function chooseBoot(
+  content: BootContent,
+  evidence: SlotEvidence,
+  save: (counter: BootCounter) => Promise<void>,
+): Promise<BootSelection | null> {
+  const { state, counter } = content;
+  if (state === null) {
+    const slot = slotFromEvidence(evidence);
+    return slot === null ? null : fallbackTo(slot);
+  }
+  // Attempts that cannot be counted would be endless.
+  if (state.trial !== null && counter === null) return fallbackTo(state.default);
+  const choice = selectBoot(state, counter ?? NO_COUNTER);
+  if (choice.save === null) return choice;
+  try {
+    await save(choice.save);
+    return choice;
+  } catch (error) {
+    if (error instanceof UpdateError) return fallbackTo(state.default);
+    throw error;
+  }
+}
+
+/**
+ * The slot to boot when both copies of the state are lost: the sealed one, of two the one with the
+ * higher release counter, of two equal ones A. Null when no slot is sealed.
+ */
+export function slotFromEvidence(evidence: SlotEvidence): Slot | null {
+  const { A, B } = evidence;
+  if (A === null) return B === null ? null : 'B';
+  return B !== null && B.releaseCounter > A.releaseCounter ? 'B' : 'A';
+}
+
+/** The counter in an open file, or null when it is damaged. Throws plain errors of the system. */
+export async function readCounter(file: DiskFile): Promise<BootCounter | null> {
+  if (file.sizeBytes < BOOT_COUNTER_BYTES) return null;
+  return decodeCounter(await file.read(0, BOOT_COUNTER_BYTES));
+}
+
+/** Writes the counter, reads it back and compares; throws `boot.io` or plain errors. */
+export async function writeCounter(file: DiskFile, counter: BootCounter): Promise<void> {
+  const bytes = encodeCounter(counter);
+  await file.write(0, bytes);
+  await file.sync();
+  const back = await file.read(0, bytes.length);
+  if (bytes.every((byte, index) => byte === back[index])) return;
+  throw new UpdateError('boot.io', `${file.name} does not hold the counter that was written`);
+}
+
+/** The counter as it lies on disk: one sector. */
+export function encodeCounter(counter: BootCounter): Uint8Array {
+  return encodeValue(1, encodeJson({ ...counter }));
+}
+
+/** The state of the copies, or null when no copy holds one. Later fields are ignored. */
+export function decodeState(copies: Copies): BootState | null {
+  if (copies.value === null) return null;
+  const fields = decodeJson(copies.value.bytes);
+  const { default: slot, trial, trialId, tries, otherOk } = fields;
+  const good =
+    isSlot(slot) &&
+    (trial === null || (isSlot(trial) && trial !== slot)) &&
+    isCount(trialId) &&
+    isCount(tries) &&
+    typeof otherOk === 'boolean';
+  if (!good) return null;
+  return { seq: copies.value.seq, default: slot, trial, trialId, tries, otherOk };
+}
+
+/** JSON of an object as bytes. */
+export function encodeJson(value: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+/** The object that these bytes hold as JSON; an empty one when they hold none. */
+export function decodeJson(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
+
+function decodeCounter(bytes: Uint8Array): BootCounter | null {
+  const value = decodeValue(bytes);
+  if (value === null) return null;
+  const { trialId, used } = decodeJson(value.bytes);
+  return isCount(trialId) && isCount(used) ? { trialId, used } : null;
+}
+
+function fallbackTo(slot: Slot): BootSelection {
+  return { slot, reason: 'fallback', attempt: 0, save: null };
+}
+
+async function readWhole(path: string, sizeBytes: number): Promise<Uint8Array | null> {
+  try {
+    await using file = await openDiskFile(path, { maxBytes: sizeBytes, readOnly: true });
+    return await file.read(0, sizeBytes);
+  } catch (error) {
+    if (ioError(error, 'boot.io', path) instanceof UpdateError) return null;
+    throw error;
+  }
+}
+
+function isSlot(value: unknown): value is Slot {
+  return value === 'A' || value === 'B';
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
