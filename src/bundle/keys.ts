@@ -150,17 +150,20 @@ export interface KeyFiles {
 }
 
 /**
- * Makes `DIR/NAME.key` and `DIR/NAME.pub`, both durable before return. Never replaces a file:
- * throws `usage.invalid` when one of them exists.
+ * Makes `DIR/NAME.key` and `DIR/NAME.pub` for a fresh key, both durable before return. Never
+ * replaces a file: throws `usage.invalid` when one of them exists.
  */
-export async function writeSigningKey(dir: string, name: string): Promise<KeyFiles> {
+export async function writeSigningKey(
+  dir: string,
+  name: string,
+  key: SigningKey = generateSigningKey(),
+): Promise<KeyFiles> {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
     throw new UpdateError(
       'usage.invalid',
       `the key name ${quoted(name)} is not valid, expected letters, digits, dot, dash, underscore`,
     );
   }
-  const key = generateSigningKey();
   const keyPath = join(dir, `${name}.key`);
   const publicPath = join(dir, `${name}.pub`);
   await mkdir(dir, { recursive: true });

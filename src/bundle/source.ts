@@ -5,7 +5,7 @@
  * is asked for. Imports core.
  */
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { UpdateError } from '../core/errors.ts';
 
 /** Random access to the bytes of one bundle. */
@@ -27,14 +27,14 @@ export type FileSource = ByteSource & AsyncDisposable & { readonly handle: FileH
  * grows is cut there, one that shrinks gives `bundle.truncated`. Throws `bundle.not_a_file`.
  */
 export async function fileSource(handle: FileHandle): Promise<ByteSource> {
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
-    const kind = stat.isDirectory() ? 'a directory' : 'a device, a pipe or a socket';
+  const found = await handle.stat();
+  if (!found.isFile()) {
+    const kind = found.isDirectory() ? 'a directory' : 'a device, a pipe or a socket';
     throw new UpdateError('bundle.not_a_file', `found ${kind}, expected a regular file`, {
       detail: { found: kind, expected: 'a regular file' },
     });
   }
-  const sizeBytes = stat.size;
+  const sizeBytes = found.size;
   return {
     sizeBytes,
     async readAt(offset, length, signal) {
@@ -93,6 +93,18 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<Uin
     );
   }
   return await source.readAt(0, source.sizeBytes);
+}
+
+/** Whether something is at `path`; throws `file.unreadable` when that cannot be said. */
+export async function fileExists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (cause) {
+    const error = fileError(cause, path);
+    if (error.code === 'file.not_found') return false;
+    throw error;
+  }
 }
 
 /** A failed file operation as an error with a code; the path is in the sentence. */
