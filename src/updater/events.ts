@@ -1,0 +1,126 @@
+/**
+ * The event log of a node: what people and scripts see as a stream, kept over restarts and shared with
+ * the peer, so that a follower can go on after a failover. Sequence numbers grow on both nodes together
+ * (a hybrid logical clock: wall milliseconds times 1024, never backwards, also with a clock at 1970).
+ * Imports only core.
+ */
+import type { Code } from '../core/codes.ts';
+import type { NodeId } from '../core/model.ts';
+import type { TandemEvent } from '../core/status.ts';
+
+/** Events kept in memory for `--since-seq`. */
+export const EVENTS_MAX = 2000;
+const PER_MS = 1024;
+
+/** Where events are kept over restarts; bounded by the driver. */
+export interface LineLog {
+  append(line: string): void;
+  read(): Promise<readonly string[]>;
+}
+
+export interface NewEvent {
+  readonly job: string | null;
+  readonly phase: string | null;
+  readonly state: string;
+  readonly msg: string;
+  readonly pct?: number | null;
+  readonly etaS?: number | null;
+  readonly code?: Code | null;
+  readonly node?: NodeId | null;
+}
+
+export class EventLog {
+  readonly #node: NodeId;
+  readonly #nowMs: () => number;
+  readonly #log: LineLog;
+  readonly #listeners = new Set<(event: TandemEvent) => void>();
+  #events: TandemEvent[] = [];
+  #last = 0;
+
+  constructor(node: NodeId, nowMs: () => number, log: LineLog) {
+    this.#node = node;
+    this.#nowMs = nowMs;
+    this.#log = log;
+  }
+
+  /** Reads what was kept; a damaged line is left out. */
+  async load(): Promise<void> {
+    const kept = (await this.#log.read()).slice(-EVENTS_MAX);
+    for (const line of kept) {
+      const event = parseEvent(line);
+      if (event !== null) this.#insert(event);
+    }
+  }
+
+  /** A new event of this node. Progress is shown but not kept over a restart. */
+  emit(event: NewEvent): TandemEvent {
+    const seq = Math.max(this.#last + 1, Math.floor(this.#nowMs()) * PER_MS);
+    const full: TandemEvent = {
+      v: 1,
+      seq,
+      ts: new Date(this.#nowMs()).toISOString(),
+      job: event.job,
+      node: event.node === undefined ? this.#node : event.node,
+      phase: event.phase,
+      state: event.state,
+      pct: event.pct ?? null,
+      eta_s: event.etaS ?? null,
+      msg: event.msg,
+      code: event.code ?? null,
+    };
+    this.#take(full);
+    return full;
+  }
+
+  /** An event of the peer; its number moves ours forward. Duplicates are dropped. */
+  adopt(value: unknown): void {
+    const event = toEvent(value);
+    if (event === null) return;
+    const known = this.#events.some((one) => one.seq === event.seq && one.node === event.node);
+    if (!known) this.#take(event);
+  }
+
+  since(seq: number): readonly TandemEvent[] {
+    return this.#events.filter((event) => event.seq > seq);
+  }
+
+  onEvent(listener: (event: TandemEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #take(event: TandemEvent): void {
+    this.#insert(event);
+    if (event.state !== 'progress') this.#log.append(JSON.stringify(event));
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #insert(event: TandemEvent): void {
+    const late = event.seq <= this.#last;
+    this.#last = Math.max(this.#last, event.seq);
+    this.#events.push(event);
+    if (late) this.#events.sort((a, b) => a.seq - b.seq);
+    if (this.#events.length > EVENTS_MAX) this.#events = this.#events.slice(-EVENTS_MAX);
+  }
+}
+
+function parseEvent(line: string): TandemEvent | null {
+  try {
+    return toEvent(JSON.parse(line));
+  } catch {
+    // A torn last line after a power cut is expected; the event is lost, nothing else is.
+    return null;
+  }
+}
+
+function toEvent(value: unknown): TandemEvent | null {
+  const event = value as Partial<TandemEvent> | null;
+  const good =
+    typeof event === 'object' &&
+    event !== null &&
+    event.v === 1 &&
+    Number.isSafeInteger(event.seq) &&
+    typeof event.state === 'string' &&
+    typeof event.msg === 'string';
+  return good ? (event as TandemEvent) : null;
+}

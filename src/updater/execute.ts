@@ -1,0 +1,264 @@
+/**
+ * What each effect means as port calls. Effects are idempotent: they look at what is there before they
+ * change anything, because after a power cut the same effect runs again. Imports core, ports and the
+ * installer's protocol; never drivers.
+ */
+import { join } from 'node:path';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { NodeId, SlotClass } from '../core/model.ts';
+import { SLOT_CLASSES } from '../core/model.ts';
+import type { Job, Target } from '../core/records.ts';
+import type { Seals } from '../core/report.ts';
+import type { Effect, Event, NodeState } from '../core/state.ts';
+import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
+import type { BootChooser, Depot, Installer, Slots, Store } from '../ports.ts';
+import { checkHealth, type HealthPorts, type HealthTimes } from './health.ts';
+
+export interface ExecutePorts extends HealthPorts {
+  readonly boot: BootChooser;
+  readonly slots: Slots;
+  readonly store: Store;
+  readonly depot: Depot;
+  readonly installer: Installer;
+}
+
+export interface ExecuteOptions {
+  readonly stateDir: string;
+  readonly depotDir: string;
+  readonly trustRoot: string;
+  /** Where this node serves bundles to its peer. */
+  readonly bulk: BulkEndpoint;
+  /** Where the peer serves bundles; the port comes with its report. */
+  readonly peerHost: string;
+  readonly health: HealthTimes;
+}
+
+type Dispatch = (event: Event) => Promise<boolean>;
+
+/** Which images the slots hold, as their seals say. */
+export async function readSeals(slots: Slots): Promise<Seals> {
+  const both = async (cls: SlotClass) => ({
+    A: (await slots.info(cls, 'A')).seal,
+    B: (await slots.info(cls, 'B')).seal,
+  });
+  return { system: await both('system'), storage: await both('storage') };
+}
+
+export class Executor {
+  readonly #ports: ExecutePorts;
+  readonly #options: ExecuteOptions;
+  readonly #state: () => NodeState;
+
+  constructor(ports: ExecutePorts, options: ExecuteOptions, state: () => NodeState) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#state = state;
+  }
+
+  /** Runs one effect to its end; throws UpdateError when it failed and may be tried again. */
+  async run(effect: Effect, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
+    const { store, service, storage, boot, host } = this.#ports;
+    switch (effect.do) {
+      case 'run-storage':
+        await storage.start(effect.slot, signal);
+        await dispatch({ type: 'storage', running: storage.running() });
+        return;
+      case 'serve':
+        await store.promote(effect.epoch);
+        await service.acquire(effect.epoch, signal);
+        await dispatch({ type: 'serving', epoch: effect.epoch });
+        return;
+      case 'release':
+        await service.release();
+        await store.demote();
+        await dispatch({ type: 'serving', epoch: null });
+        return;
+      case 'go-alone':
+        await store.goAlone(effect.epoch);
+        return;
+      case 'fetch':
+        return this.#fetch(effect, dispatch, signal);
+      case 'offer':
+        return this.#offer(effect, dispatch, signal);
+      case 'install':
+        return this.#install(effect.job, dispatch, signal);
+      case 'arm':
+        await boot.arm(effect.trial);
+        return this.#observeBoot(dispatch);
+      case 'commit':
+        await boot.commit(effect.trial.id);
+        return this.#observeBoot(dispatch);
+      case 'revert':
+        await boot.revert(effect.trial.id);
+        return this.#observeBoot(dispatch);
+      case 'close-other-slot':
+        await boot.setOtherOk(false);
+        return this.#observeBoot(dispatch);
+      case 'reboot':
+        await service.release();
+        await storage.stop();
+        await host.reboot(effect.reason);
+        return;
+      case 'check-health': {
+        const { trial } = effect;
+        const times = this.#options.health;
+        const reason = await checkHealth(trial, this.#state, this.#ports, times, dispatch, signal);
+        if (!signal.aborted) await dispatch({ type: 'health', trialId: trial.id, reason });
+        return;
+      }
+    }
+  }
+
+  /** Tells the machine which bundles the depot holds now. */
+  async observeDepot(dispatch: Dispatch): Promise<void> {
+    const entries = await this.#ports.depot.list();
+    const depot = entries.map((entry) => entry.bundle);
+    await dispatch({ type: 'depot', depot, freeBytes: null });
+  }
+
+  async #observeBoot(dispatch: Dispatch): Promise<void> {
+    const { state } = await this.#ports.boot.read();
+    await dispatch({ type: 'boot-state', state });
+  }
+
+  async #fetch(
+    effect: Effect & { do: 'fetch' },
+    dispatch: Dispatch,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { bulk, peerHost, depotDir, trustRoot } = this.#options;
+    const request: InstallerRequest = {
+      do: 'fetch',
+      from: { host: peerHost, port: effect.port, keysDir: bulk.keysDir },
+      bundle: effect.bundle,
+      bytes: effect.bytes,
+      trustRoot,
+      depotDir,
+    };
+    await this.#ports.depot.reserve(effect.bundle, effect.bytes);
+    await this.work(request, 'receiving', dispatch, signal);
+    await this.observeDepot(dispatch);
+  }
+
+  async #offer(
+    effect: Effect & { do: 'offer' },
+    dispatch: Dispatch,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const entry = (await this.#ports.depot.list()).find((one) => one.bundle === effect.bundle);
+    if (entry === undefined) throw new UpdateError('file.not_found', 'the bundle is not staged');
+    const request: InstallerRequest = { do: 'serve', path: entry.path, listen: this.#options.bulk };
+    try {
+      await this.#ports.installer.run(request, {
+        signal,
+        onListening: (port) => void dispatch({ type: 'bulk', port }),
+      });
+    } finally {
+      await dispatch({ type: 'bulk', port: null });
+    }
+  }
+
+  /** Runs a request of the installer with its progress shown as this node's activity. */
+  async work<T>(
+    request: InstallerRequest,
+    name: string,
+    dispatch: Dispatch,
+    signal: AbortSignal,
+  ): Promise<T> {
+    await dispatch({ type: 'activity', activity: { name, progress: null } });
+    try {
+      return await this.#ports.installer.run<T>(request, {
+        signal,
+        onProgress: (progress) => void dispatch({ type: 'activity', activity: { name, progress } }),
+      });
+    } finally {
+      await dispatch({ type: 'activity', activity: null });
+    }
+  }
+
+  async #install(job: Job, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
+    try {
+      if (job.mode === 'return') await this.#checkReturn(job);
+      else await this.#write(job, dispatch, signal);
+    } catch (cause) {
+      if (signal.aborted) return;
+      const error = asUpdateError(cause);
+      const message = `node ${this.#node()}: ${error.message}`;
+      await dispatch({ type: 'seals', seals: await readSeals(this.#ports.slots) });
+      await dispatch({ type: 'install-failed', job, reason: { code: error.code, message } });
+      return;
+    }
+    await dispatch({ type: 'seals', seals: await readSeals(this.#ports.slots) });
+    await dispatch({ type: 'installed', job });
+  }
+
+  /** The slots that are to be booted again still hold what they held. */
+  async #checkReturn(job: Job): Promise<void> {
+    for (const target of job.targets) {
+      const { seal } = await this.#ports.slots.info(target.class, target.slot);
+      if (seal?.release.counter !== target.release.counter) {
+        const message = `slot ${target.class}-${target.slot} does not hold ${target.release.version} any more`;
+        throw new UpdateError('rollback.unavailable', message);
+      }
+    }
+  }
+
+  /** Close, invalidate, write, read back, seal: the order is the safety argument. */
+  async #write(job: Job, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
+    const { boot, depot, slots } = this.#ports;
+    const entry = (await depot.list()).find((one) => one.bundle === job.bundle);
+    if (entry === undefined) throw new UpdateError('file.not_found', 'the bundle is not staged');
+    await this.#checkTargets(job.targets);
+    if ((await boot.read()).state.otherOk) {
+      await boot.setOtherOk(false);
+      await this.#observeBoot(dispatch);
+    }
+    for (const target of job.targets) await slots.invalidate(target.class, target.slot);
+    await dispatch({ type: 'seals', seals: await readSeals(slots) });
+    const request: InstallerRequest = {
+      do: 'install',
+      path: entry.path,
+      trustRoot: this.#options.trustRoot,
+      targets: job.targets.map((target) => {
+        const { path, sizeBytes } = slots.device(target.class, target.slot);
+        return {
+          image: target.image,
+          class: target.class,
+          slot: target.slot,
+          device: path,
+          sizeBytes,
+        };
+      }),
+      progressFile: join(this.#options.stateDir, 'install.progress'),
+      readBack: true,
+      format: false,
+    };
+    const result = await this.work<InstallResult>(request, 'installing', dispatch, signal);
+    for (const image of result.images) {
+      const runsWith = entry.manifest.images.find((one) => one.class === image.class)?.runsWith;
+      const { imageId, rawBytes, rawSha256, release } = image;
+      const seal = { imageId, rawBytes, rawSha256, release, runsWith: runsWith ?? '*' };
+      await slots.seal(image.class, image.slot, seal);
+    }
+  }
+
+  /** A last look before the first write: what runs is never a target. */
+  async #checkTargets(targets: readonly Target[]): Promise<void> {
+    const { record, world } = this.#state();
+    const { state } = await this.#ports.boot.read();
+    for (const target of targets) {
+      const inUse =
+        target.class === 'system'
+          ? target.slot === world.boot.slot || target.slot === state.default
+          : target.slot === world.storage?.slot || target.slot === record.storage.current;
+      if (inUse || !SLOT_CLASSES.includes(target.class)) {
+        const message = `slot ${target.class}-${target.slot} is in use and is not written`;
+        throw new UpdateError('boot.conflict', message);
+      }
+    }
+  }
+
+  #node(): NodeId {
+    return this.#state().record.node;
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The health checks of a trial (docs/ARCHITECTURE.md, "Health of a trial"). The node does not serve
+ * yet: storage first, because healthy storage software may be kept when the system is not. A check
+ * may need some time after a boot to become good; then all of them must stay good for the stable
+ * time. Imports core and ports.
+ */
+import type { Reason, Trial } from '../core/records.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { Event, NodeState } from '../core/state.ts';
+import type { Hooks, Host, ServiceAddress, StorageSoftware } from '../ports.ts';
+import { pause } from './effects.ts';
+
+export interface HealthPorts {
+  readonly host: Host;
+  readonly storage: StorageSoftware;
+  readonly service: ServiceAddress;
+  readonly hooks: Hooks;
+}
+
+export interface HealthTimes {
+  /** How long after the boot a check may still be bad. */
+  readonly graceMs: number;
+  /** How long all checks must stay good. */
+  readonly stableMs: number;
+  /** Pause between two rounds. */
+  readonly roundMs: number;
+  /** Time limit of one check. */
+  readonly checkMs: number;
+}
+
+interface Check {
+  readonly name: string;
+  /** A failure of this check is final: waiting does not mend it. */
+  readonly final: boolean;
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+/** Runs all checks until they are good for the stable time; returns why they are not, or null. */
+export async function checkHealth(
+  trial: Trial,
+  state: () => NodeState,
+  ports: HealthPorts,
+  times: HealthTimes,
+  dispatch: (event: Event) => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<Reason | null> {
+  const { host } = ports;
+  const beganMs = host.monotonicMs();
+  const checks = checksOf(trial, state, ports, dispatch);
+  let goodSinceMs: number | null = null;
+  while (!signal.aborted) {
+    const bad = await firstBad(checks, times.checkMs, signal);
+    const nowMs = host.monotonicMs();
+    if (bad === null) {
+      goodSinceMs ??= nowMs;
+      if (nowMs - goodSinceMs >= times.stableMs) return hooksVerdict(trial, state, ports, signal);
+    } else {
+      const grace = nowMs - beganMs < times.graceMs && goodSinceMs === null && !bad.final;
+      if (!grace) return bad.reason;
+    }
+    await pause(times.roundMs, signal);
+  }
+  return null;
+}
+
+async function firstBad(
+  checks: readonly Check[],
+  checkMs: number,
+  signal: AbortSignal,
+): Promise<{ readonly reason: Reason; readonly final: boolean } | null> {
+  for (const check of checks) {
+    if (signal.aborted) return null;
+    try {
+      await check.run(AbortSignal.any([signal, AbortSignal.timeout(checkMs)]));
+    } catch (cause) {
+      const error = asUpdateError(cause);
+      const code = error.code.startsWith('health.') ? error.code : 'health.check';
+      const message = `health check "${check.name}" failed: ${error.message}`;
+      return { reason: { code, message }, final: check.final };
+    }
+  }
+  return null;
+}
+
+function checksOf(
+  trial: Trial,
+  state: () => NodeState,
+  ports: HealthPorts,
+  dispatch: (event: Event) => Promise<boolean>,
+): readonly Check[] {
+  const { host, storage, service } = ports;
+  return [
+    { name: 'slot', final: true, run: async () => checkSlot(trial, state()) },
+    { name: 'data partition writable', final: false, run: (signal) => host.checkWritable(signal) },
+    {
+      name: 'storage software',
+      final: false,
+      run: async (signal) => {
+        if (state().world.storage === null) {
+          throw new UpdateError('health.storage', storageTrouble(state()));
+        }
+        await storage.health(signal);
+        const proven = state().record.storage.trial?.proven ?? true;
+        if (!proven) await dispatch({ type: 'storage-proven', trialId: trial.id });
+      },
+    },
+    { name: 'peer reachable', final: false, run: async () => checkPeer(state()) },
+    { name: 'self-test of the workload', final: false, run: (signal) => service.selfTest(signal) },
+    { name: 'watchdog', final: false, run: async () => host.feedWatchdog() },
+  ];
+}
+
+function storageTrouble(s: NodeState): string {
+  return s.world.troubles['run-storage']?.message ?? 'the storage software does not run';
+}
+
+/** Booted slot and content as armed: what runs is what was written, read from the running root. */
+function checkSlot(trial: Trial, s: NodeState): void {
+  const { boot, system, seals } = s.world;
+  if (boot.slot !== trial.slot) {
+    const message = `slot ${boot.slot} is booted, slot ${trial.slot} is on trial`;
+    throw new UpdateError('health.slot', message);
+  }
+  const armed = seals.system[trial.slot]?.release;
+  if (
+    armed === undefined ||
+    system?.version !== armed.version ||
+    system.counter !== armed.counter
+  ) {
+    const found = system === null ? 'nothing' : `${system.version} (release ${system.counter})`;
+    const wanted = armed === undefined ? 'nothing' : `${armed.version} (release ${armed.counter})`;
+    throw new UpdateError('health.slot', `the system says it is ${found}, armed was ${wanted}`);
+  }
+}
+
+function checkPeer(s: NodeState): void {
+  if (!s.world.linkUp || s.world.peer === null) {
+    throw new UpdateError('health.check', 'the peer does not answer on any channel of the link');
+  }
+}
+
+/** The appliance's own checks, last, once everything built in is good. */
+async function hooksVerdict(
+  trial: Trial,
+  state: () => NodeState,
+  ports: HealthPorts,
+  signal: AbortSignal,
+): Promise<Reason | null> {
+  const s = state();
+  const input = {
+    node: s.record.node,
+    rollout: trial.rollout,
+    slot: trial.slot,
+    system: s.world.system,
+    storage: s.world.storage?.release ?? null,
+  };
+  for (let tries = 0; tries < HOOK_RETRIES && !signal.aborted; tries++) {
+    try {
+      const { retry } = await ports.hooks.run('health', input, signal);
+      if (!retry) return null;
+    } catch (cause) {
+      const error = asUpdateError(cause);
+      return { code: 'health.check', message: error.message };
+    }
+    await pause(HOOK_RETRY_MS, signal);
+  }
+  return { code: 'health.check', message: 'a health hook asked to be tried again too often' };
+}
+
+/** A hook that exits 75 is asked again this often, with this pause. */
+const HOOK_RETRIES = 60;
+const HOOK_RETRY_MS = 1000;
