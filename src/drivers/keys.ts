@@ -161,8 +161,8 @@ function parsePairRecord(text: string, keysDir: string): PairRecord {
     value?.schema === PAIR_SCHEMA &&
     (node === 'A' || node === 'B') &&
     peer?.node === peerOf(node) &&
-    /^[0-9a-f]{32}$/.test(value.pair ?? '') &&
-    /^[0-9a-f]{64}$/.test(peer.spkiSha256);
+    isHex(value.pair, 32) &&
+    isHex(peer.spkiSha256, 64);
   if (!good) {
     throw new UpdateError('pair.keys_damaged', `${join(keysDir, PAIR_FILE)} is damaged`, {
       detail: { keysDir },
@@ -170,6 +170,9 @@ function parsePairRecord(text: string, keysDir: string): PairRecord {
   }
   return value as PairRecord;
 }
+
+const isHex = (value: unknown, digits: number): boolean =>
+  typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value);
 
 /**
  * Options for both ends of a connection between two paired nodes. TLS 1.3 only. The peer must show

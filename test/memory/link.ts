@@ -54,6 +54,8 @@ export class MemoryWire {
   #cut = false;
   /** Grows whenever the connection breaks; what belongs to an older one never arrives. */
   #connection = 0;
+  /** Whether messages get through; an end may not have noticed yet that they do not. */
+  #live = false;
 
   constructor(options: WireOptions = {}) {
     this.#options = {
@@ -109,12 +111,14 @@ export class MemoryWire {
   /** After every change: the old connection is dead, a new one comes up if it can. */
   #settle(): void {
     this.#connection += 1;
+    this.#live = false;
     const connection = this.#connection;
     this.#options.schedule(this.#options.noticeMs, () => {
       if (connection !== this.#connection) return;
       // An end that was up belongs to the connection that just broke, so it goes down first.
       for (const end of this.#ends.values()) end.setUp(false);
       if (this.#cut || this.#ends.size < 2) return;
+      this.#live = true;
       for (const end of this.#ends.values()) end.setUp(true);
     });
   }
@@ -127,7 +131,7 @@ export class MemoryWire {
     const copies = this.#random() < duplicateRate ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       const takesMs = min + Math.round(this.#random() * (max - min));
-      if (dropped) continue;
+      if (dropped || !this.#live) continue;
       this.#options.schedule(takesMs, () => {
         if (connection === this.#connection) this.#ends.get(peerOf(from))?.receive(text);
       });
