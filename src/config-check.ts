@@ -30,8 +30,8 @@ export interface CheckedConfig {
 
 /** Problems beyond this number are not listed. */
 const PROBLEMS_MAX = 20;
-/** Sections nest one level deep; anything deeper than this is refused before it is read. */
-const DEPTH_MAX = 16;
+/** Sections nest one level deep; more brackets than this are refused before they are read. */
+const DEPTH_MAX = 64;
 const FOUND_LENGTH_MAX = 60;
 
 /**

@@ -1,0 +1,277 @@
+/**
+ * A daemon in memory behind the control server: what it answers is set by the test, what it was
+ * asked is kept. Always holds: it decides nothing by itself. Imports core and the interface that it
+ * implements.
+ */
+import type { Caller, ControlBackend, JobRequest } from '../../src/control/backend.ts';
+import { UpdateError } from '../../src/core/errors.ts';
+import { NODES, parseSha256, type NodeId, type Release } from '../../src/core/model.ts';
+import type { RolloutRecord } from '../../src/core/records.ts';
+import type {
+  JobStatus,
+  NodeStatus,
+  PairStatus,
+  RolloutStatus,
+  SlotStatus,
+  TandemEvent,
+  ValidateReport,
+} from '../../src/core/status.ts';
+
+export const AT = '2026-11-21T11:35:48.000Z';
+
+/** A release of the system or storage class. */
+export function release(version: string, cls: Release['class'] = 'system'): Release {
+  return { product: 'appliance', class: cls, version, counter: Number(version.split('.')[0]) };
+}
+
+/** A node that is fresh and well. */
+export function nodeStatus(node: NodeId, changes: Partial<NodeStatus> = {}): NodeStatus {
+  const slots: readonly SlotStatus[] = [
+    { class: 'system', slot: 'A', release: release('1.0.0'), state: 'booted', default: true },
+    { class: 'system', slot: 'B', release: null, state: 'invalid', default: false },
+  ];
+  return {
+    node,
+    known: true,
+    ageMs: node === 'A' ? 0 : 400,
+    role: node === 'A' ? 'active' : 'standby',
+    serving: node === 'A',
+    system: release('1.0.0'),
+    storage: release('1.0.0', 'storage'),
+    program: '0.1.0',
+    boot: { id: 'b00t', reason: 'default', attempt: 0 },
+    slots,
+    update: 'idle',
+    outcome: 'none',
+    reason: null,
+    epoch: 7,
+    admitted: true,
+    standDown: false,
+    activity: null,
+    store: {
+      role: node === 'A' ? 'primary' : 'secondary',
+      copy: 'current',
+      connected: true,
+      sync: null,
+    },
+    ...changes,
+  };
+}
+
+/** A pair that is well and at rest. */
+export function pairStatus(changes: Partial<PairStatus> = {}): PairStatus {
+  return {
+    schema: 1,
+    at: AT,
+    self: 'A',
+    pair: 'p-0001',
+    state: 'HEALTHY',
+    ha: { ok: true, text: 'node B takes over if node A fails' },
+    nodes: { A: nodeStatus('A'), B: nodeStatus('B') },
+    rollout: null,
+    reform: [
+      { name: 'link', state: 'ok', text: 'network up' },
+      { name: 'admitted', state: 'ok', text: 'both may serve' },
+    ],
+    alarms: [],
+    ...changes,
+  };
+}
+
+/** A rollout that runs, or ended in the phase that is given. */
+export function rolloutStatus(changes: Partial<RolloutStatus> = {}): RolloutStatus {
+  return {
+    id: 'r1',
+    kind: 'update',
+    version: '2.0.0',
+    bundle: 'a'.repeat(64),
+    phase: 'TRIAL1',
+    order: 'active-first',
+    first: 'A',
+    driver: 'B',
+    startedAt: AT,
+    phaseAt: AT,
+    elapsedS: 72,
+    estimateS: 240,
+    ended: false,
+    finalized: false,
+    canCancel: true,
+    result: null,
+    logs: { A: [], B: [] },
+    ...changes,
+  };
+}
+
+/** One rollout as history keeps it. */
+export function rolloutRecord(changes: Partial<RolloutRecord> = {}): RolloutRecord {
+  const node = {
+    from: { system: release('1.0.0'), storage: release('1.0.0', 'storage') },
+    skip: false,
+    attempts: 1,
+    log: [{ at: AT, phase: 'STAGE' as const, text: 'checks passed' }],
+  };
+  return {
+    schema: 1,
+    id: 'r1',
+    kind: 'update',
+    to: {
+      bundle: parseSha256('a'.repeat(64)),
+      bytes: 1000,
+      product: 'appliance',
+      version: '2.0.0',
+      counter: 2,
+      images: [],
+    },
+    first: 'A',
+    policy: {
+      order: 'active-first',
+      onSecondFailure: 'hold',
+      retries: 1,
+      soakS: 60,
+      tries: 2,
+      deadmanS: 2700,
+    },
+    writer: { epoch: 7, seq: 12 },
+    phase: 'DONE',
+    nodes: { A: node, B: node },
+    abort: null,
+    result: null,
+    soak: null,
+    startedAt: AT,
+    phaseAt: AT,
+    estimateS: 240,
+    finalized: false,
+    ...changes,
+  };
+}
+
+/** A job that runs. */
+export function jobStatus(changes: Partial<JobStatus> = {}): JobStatus {
+  return {
+    id: 'r1',
+    kind: 'update',
+    state: 'running',
+    exit: null,
+    code: null,
+    message: 'installing',
+    next: null,
+    startedAt: AT,
+    endedAt: null,
+    ...changes,
+  };
+}
+
+/** A bundle that may be installed. */
+export function validateReport(changes: Partial<ValidateReport> = {}): ValidateReport {
+  return {
+    ok: true,
+    bundle: 'a'.repeat(64),
+    product: 'appliance',
+    version: '2.0.0',
+    lagging: ['A/system', 'B/system'],
+    checks: [{ name: 'signature', ok: true, code: null, detail: '2 of 2 keys' }],
+    code: null,
+    message: '2.0.0 updates both nodes from 1.0.0',
+    next: null,
+    ...changes,
+  };
+}
+
+/** The daemon in memory. */
+export class FakeBackend implements ControlBackend {
+  pair: PairStatus = pairStatus();
+  report: ValidateReport = validateReport();
+  rollouts: RolloutRecord[] = [];
+  jobTable = new Map<string, JobStatus>();
+  kept: TandemEvent[] = [];
+  /** Thrown by the next change. */
+  refusal: Error | null = null;
+  /** Waited for before a validation answers. */
+  gate: Promise<void> = Promise.resolve();
+  aborted = 0;
+  readonly asked: { readonly what: string; readonly value: unknown; readonly by?: string }[] = [];
+  readonly #listeners = new Set<(event: TandemEvent) => void>();
+  #seq = 0;
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** Keeps an event and tells it to every listener. */
+  emit(changes: Partial<TandemEvent> = {}): TandemEvent {
+    const event: TandemEvent = {
+      v: 1,
+      seq: ++this.#seq,
+      ts: AT,
+      job: 'r1',
+      node: 'A',
+      phase: 'INSTALL1',
+      state: 'running',
+      pct: null,
+      eta_s: null,
+      msg: `event ${this.#seq}`,
+      code: null,
+      ...changes,
+    };
+    this.kept.push(event);
+    for (const listener of this.#listeners) listener(event);
+    return event;
+  }
+
+  /** Puts a job into the table. */
+  put(changes: Partial<JobStatus> = {}): JobStatus {
+    const job = jobStatus(changes);
+    this.jobTable.set(job.id, job);
+    return job;
+  }
+
+  status(): PairStatus {
+    return this.pair;
+  }
+
+  async slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {
+    const [A, B] = NODES.map((node) => this.pair.nodes[node].slots);
+    return { A: A!, B: B! };
+  }
+
+  async history(limit: number): Promise<readonly RolloutRecord[]> {
+    return this.rollouts.slice(0, limit);
+  }
+
+  async validate(path: string, signal: AbortSignal): Promise<ValidateReport> {
+    this.asked.push({ what: 'validate', value: path });
+    signal.addEventListener('abort', () => void this.aborted++, { once: true });
+    await this.gate;
+    return this.report;
+  }
+
+  async start(request: JobRequest, caller: Caller): Promise<JobStatus> {
+    this.asked.push({ what: 'start', value: request, by: caller.name });
+    if (this.refusal) throw this.refusal;
+    return this.put({ kind: request.kind });
+  }
+
+  jobs(): readonly JobStatus[] {
+    return [...this.jobTable.values()];
+  }
+
+  job(id: string): JobStatus {
+    const job = this.jobTable.get(id);
+    if (job === undefined) throw new UpdateError('job.unknown', `there is no job ${id}`);
+    return job;
+  }
+
+  async cancel(id: string, caller: Caller): Promise<JobStatus> {
+    this.asked.push({ what: 'cancel', value: id, by: caller.name });
+    return this.job(id);
+  }
+
+  eventsSince(since: number): readonly TandemEvent[] {
+    return this.kept.filter((event) => event.seq > since);
+  }
+
+  onEvent(listener: (event: TandemEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}
