@@ -16,7 +16,7 @@ import type {
   ValidateReport,
 } from '../core/status.ts';
 import type { JobRequest } from './backend.ts';
-import { requestJson, streamLines } from './http.ts';
+import { requestJson, streamObjects } from './http.ts';
 import { API, HISTORY_DEFAULT } from './protocol.ts';
 
 /** Answers from memory come at once. */
@@ -134,8 +134,8 @@ export class ControlClient {
     if (follow) query.set('follow', '1');
     if (job !== undefined) query.set('job', job);
     const path = `${API}/events?${query.toString()}`;
-    for await (const line of streamLines(this.socketPath, path, { signal, onOpen })) {
-      yield JSON.parse(line) as TandemEvent;
+    for await (const event of streamObjects(this.socketPath, path, { signal, onOpen })) {
+      yield event as TandemEvent;
     }
     if (!follow) return;
     const message = `the daemon on ${this.socketPath} ended the event stream`;

@@ -48,17 +48,18 @@ export async function requestJson(socketPath: string, options: JsonRequest): Pro
 }
 
 /**
- * The lines of a streamed answer, empty ones left out, until the daemon ends it. Throws like
- * `requestJson`, also after a silence that is longer than the daemon's heartbeat allows.
+ * The objects of a streamed answer, one a line, until the daemon ends it; empty lines are its
+ * heartbeat. Throws like `requestJson`, also after a silence that is longer than the heartbeat
+ * allows.
  */
-export async function* streamLines(
+export async function* streamObjects(
   socketPath: string,
   path: string,
   options: {
     readonly signal?: AbortSignal | undefined;
     readonly onOpen?: (() => void) | undefined;
   },
-): AsyncGenerator<string, void, void> {
+): AsyncGenerator<object, void, void> {
   const { signal, onOpen } = options;
   const sent = request({ socketPath, path, agent: false, ...(signal ? { signal } : {}) });
   try {
@@ -74,8 +75,9 @@ export async function* streamLines(
       const lines = (rest + chunk).split('\n');
       rest = lines.pop()!;
       if (rest.length > EVENT_BYTES_MAX) throw garbled(socketPath, 'a line without an end');
-      for (const line of lines) if (line !== '') yield line;
+      for (const line of lines) if (line !== '') yield parseLine(line, socketPath);
     }
+    if (rest !== '') throw garbled(socketPath, 'half a line');
   } catch (error) {
     throw transportError(error, socketPath, signal);
   } finally {
@@ -118,12 +120,24 @@ function parseAnswer(status: number, text: string, socketPath: string): unknown 
   } catch {
     throw garbled(socketPath, `status ${status} without JSON`);
   }
+  if (typeof value !== 'object' || value === null) throw garbled(socketPath, 'no JSON object');
   if (status >= 200 && status < 300) return value;
-  const report = (value as { error?: ErrorReport } | null)?.error;
+  const report = (value as { error?: ErrorReport }).error;
   if (typeof report?.code !== 'string' || typeof report.message !== 'string') {
     throw garbled(socketPath, `status ${status} without an error report`);
   }
   throw UpdateError.from(report);
+}
+
+function parseLine(line: string, socketPath: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw garbled(socketPath, 'a line that is not JSON');
+  }
+  if (typeof value !== 'object' || value === null) throw garbled(socketPath, 'not an event');
+  return value;
 }
 
 function garbled(socketPath: string, found: string): UpdateError {
