@@ -49,8 +49,14 @@ export function stage(s: NodeState, rollout: RolloutRecord): Move | undefined {
   if (trouble !== undefined && !trouble.code.startsWith('pair.')) {
     return { phase: 'CANCELLED', result: trouble, say: trouble.message, node };
   }
-  if (seen?.report?.depot.includes(rollout.to.bundle) !== true) return undefined;
-  return afterStage(rollout);
+  if (rollout.kind === 'rollback') return afterStage(rollout);
+  const { bundle } = rollout.to;
+  const mine = s.world.troubles['fetch'];
+  if (mine !== undefined && !mine.code.startsWith('pair.')) {
+    return { phase: 'CANCELLED', result: mine, say: mine.message, node: me(s) };
+  }
+  const staged = s.world.depot.includes(bundle) && seen?.report?.depot.includes(bundle) === true;
+  return staged ? afterStage(rollout) : undefined;
 }
 
 export function install(

@@ -114,7 +114,8 @@ function onCancel(s: NodeState, by: string, reason: string): NodeState | undefin
 
 function onFinalize(s: NodeState): NodeState | undefined {
   const { rollout } = s;
-  if (rollout?.phase !== 'DONE' || rollout.finalized || !serves(s)) return undefined;
+  const open = rollout?.phase === 'DONE' && rollout.kind === 'update' && !rollout.finalized;
+  if (!open || !serves(s)) return undefined;
   return rewrite(s, { ...rollout, phase: 'FINALIZE', phaseAt: s.world.clock.at });
 }
 

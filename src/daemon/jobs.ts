@@ -1,0 +1,145 @@
+/**
+ * Jobs as clients see them. An update, a rollback or a commit is a rollout, so its job is read from the
+ * rollout record and survives a restart and a failover; a stage is work of this process alone.
+ * Imports core.
+ */
+import { CODES, EXIT } from '../core/codes.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { END_PHASES, type RolloutRecord } from '../core/records.ts';
+import type { JobKind, JobStatus } from '../core/status.ts';
+
+/** Finished local jobs that are still shown. */
+const LOCAL_MAX = 100;
+/** A commit is a later part of a rollout: its job id is the rollout's with this ending. */
+const COMMIT_ENDING = '.commit';
+
+export const commitId = (rollout: RolloutRecord): string => `${rollout.id}${COMMIT_ENDING}`;
+
+export class Jobs {
+  readonly #local = new Map<string, JobStatus>();
+  readonly #aborts = new Map<string, AbortController>();
+  readonly #rollouts: () => readonly RolloutRecord[];
+  readonly #now: () => string;
+
+  constructor(rollouts: () => readonly RolloutRecord[], now: () => string) {
+    this.#rollouts = rollouts;
+    this.#now = now;
+  }
+
+  /**
+   * Runs the part of a job that only this process knows (checking, staging, asking the peer). A job
+   * that becomes a rollout is shown from its record as soon as there is one.
+   */
+  begin(
+    id: string,
+    kind: JobKind,
+    work: (signal: AbortSignal) => Promise<string>,
+    onEnd: (status: JobStatus) => void,
+  ): JobStatus {
+    const abort = new AbortController();
+    const started: JobStatus = {
+      id,
+      kind,
+      state: 'running',
+      exit: null,
+      code: null,
+      message: `${kind} accepted`,
+      next: null,
+      startedAt: this.#now(),
+      endedAt: null,
+    };
+    this.#local.set(id, started);
+    this.#aborts.set(id, abort);
+    this.#trim();
+    const end = (change: Partial<JobStatus>): void => {
+      const status = { ...started, ...change, endedAt: this.#now() };
+      this.#local.set(id, status);
+      this.#aborts.delete(id);
+      onEnd(status);
+    };
+    work(abort.signal).then(
+      (message) => end({ state: 'done', exit: EXIT.done, message }),
+      (cause: unknown) => {
+        const error = abort.signal.aborted
+          ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)
+          : asUpdateError(cause);
+        const { code, message, next } = error.report();
+        end({ state: 'failed', exit: error.exit, code, message, next });
+      },
+    );
+    return started;
+  }
+
+  /** Newest first. */
+  list(): readonly JobStatus[] {
+    const rollouts = this.#rollouts();
+    const jobs = rollouts.flatMap((one) => [rolloutJob(one), ...commitJobs(one)]);
+    const known = new Set(jobs.map((job) => job.id));
+    const local = [...this.#local.values()].filter((job) => !known.has(job.id));
+    return [...local, ...jobs].toSorted((a, b) => b.startedAt.localeCompare(a.startedAt));
+  }
+
+  get(id: string): JobStatus {
+    const job = this.list().find((one) => one.id === id);
+    if (job === undefined) throw new UpdateError('job.unknown', `there is no job ${id}`);
+    return job;
+  }
+
+  /** Ends the local part of a job; false when there is none any more. */
+  abort(id: string): boolean {
+    const abort = this.#aborts.get(id);
+    abort?.abort();
+    return abort !== undefined;
+  }
+
+  #trim(): void {
+    for (const [id, job] of this.#local) {
+      if (this.#local.size <= LOCAL_MAX) return;
+      if (job.state !== 'running') this.#local.delete(id);
+    }
+  }
+}
+
+/** The job of a rollout: an end other than DONE carries the code that scripts act on. */
+export function rolloutJob(rollout: RolloutRecord): JobStatus {
+  const ended = END_PHASES.has(rollout.phase);
+  const finalizing = rollout.phase === 'FINALIZE';
+  const good = rollout.phase === 'DONE' || finalizing;
+  const code = rollout.result?.code ?? null;
+  return {
+    id: rollout.id,
+    kind: rollout.kind,
+    state: good ? 'done' : ended ? 'failed' : 'running',
+    exit: good ? EXIT.done : ended ? CODES[code ?? 'internal.bug'].exit : null,
+    code: good ? null : code,
+    message: rollout.result?.message ?? messageOf(rollout),
+    next: good || code === null ? null : CODES[code].next,
+    startedAt: rollout.startedAt,
+    endedAt: ended || finalizing ? rollout.phaseAt : null,
+  };
+}
+
+function messageOf(rollout: RolloutRecord): string {
+  if (rollout.phase !== 'DONE' && rollout.phase !== 'FINALIZE') return `phase ${rollout.phase}`;
+  return rollout.kind === 'update'
+    ? `both nodes run ${rollout.to.version}; the pair is highly available`
+    : `the pair runs ${rollout.to.version} again and is highly available`;
+}
+
+function commitJobs(rollout: RolloutRecord): readonly JobStatus[] {
+  if (rollout.phase !== 'FINALIZE' && !rollout.finalized) return [];
+  const done = rollout.finalized;
+  return [
+    {
+      id: commitId(rollout),
+      kind: 'commit',
+      state: done ? 'done' : 'running',
+      exit: done ? EXIT.done : null,
+      code: null,
+      message: done ? `${rollout.to.version} is permanent on both nodes` : 'closing the old slots',
+      next: null,
+      startedAt: rollout.phaseAt,
+      endedAt: done ? rollout.phaseAt : null,
+    },
+  ];
+}

@@ -1,0 +1,160 @@
+/**
+ * From a validated bundle, or from what the other slots hold, to the first record of a rollout; and
+ * what the policy has to know of the pair. Imports core.
+ */
+import { UpdateError } from '../core/errors.ts';
+import type { Manifest } from '../core/manifest.ts';
+import { NODES, otherSlot, peerOf, type NodeId, type Release, type Sha256 } from '../core/model.ts';
+import { planRollout, type NodeView, type PolicyView } from '../core/policy.ts';
+import { PROTOCOL, RECORD_SCHEMA } from '../core/records.ts';
+import type { Policy, RolloutImage, RolloutNode, RolloutRecord } from '../core/records.ts';
+import type { NodeReport } from '../core/report.ts';
+import { me, other, peerReport, type NodeState } from '../core/state.ts';
+import { reportOf } from '../updater/report.ts';
+
+/** What the policy is told beyond the state of the node. */
+export interface Identity {
+  readonly product: string;
+  readonly hardware: string;
+  readonly program: string;
+  /** Capacity of this node's slots; both nodes are alike. */
+  readonly slotBytes: { readonly system: number; readonly storage: number };
+}
+
+/** Features of the bundle format that this program implements. */
+export const REQUIRES_KNOWN: readonly string[] = [];
+
+export function policyView(
+  s: NodeState,
+  identity: Identity,
+  bundle: { readonly digest: Sha256; readonly bytes: number } | null,
+): PolicyView {
+  const own = nodeView(reportOf(s, 0), identity);
+  const peer = peerReport(s);
+  const theirs: NodeView =
+    peer === null
+      ? { system: null, storage: null, floor: 0, reachable: false }
+      : nodeView(peer, identity);
+  return {
+    product: identity.product,
+    hardware: identity.hardware,
+    updaterVersion: identity.program,
+    protocol: PROTOCOL,
+    nodes: me(s) === 'A' ? { A: own, B: theirs } : { A: theirs, B: own },
+    requiresKnown: REQUIRES_KNOWN,
+    bundle: bundle?.digest ?? null,
+    bundleBytes: bundle?.bytes ?? null,
+  };
+}
+
+function nodeView(report: NodeReport, identity: Identity): NodeView {
+  return {
+    system: report.system,
+    storage: report.storage,
+    floor: report.record.releaseFloor,
+    reachable: true,
+    updater: report.program,
+    protocol: report.protocol,
+    freeBytes: report.freeBytes,
+    slotBytes: identity.slotBytes,
+  };
+}
+
+interface Draft {
+  readonly id: string;
+  readonly at: string;
+  readonly policy: Policy;
+  readonly estimateS: number | null;
+}
+
+/** The holder of the moment, by what both nodes say; the first node of an active-first rollout. */
+export function firstNode(s: NodeState, policy: Policy): NodeId {
+  const { holder } = s.record.role;
+  return policy.order === 'active-first' ? holder : peerOf(holder);
+}
+
+/** First record of an update with a bundle that was judged and found good. */
+export function updateRecord(
+  s: NodeState,
+  manifest: Manifest,
+  view: PolicyView,
+  draft: Draft,
+): RolloutRecord {
+  const { bundle, bundleBytes } = view;
+  if (bundle === null || bundleBytes === null) {
+    throw new UpdateError('internal.bug', 'an update needs the identity of its bundle');
+  }
+  const plan = planRollout(manifest, view);
+  const images = manifest.images.map((image): RolloutImage => {
+    const { name, class: cls, version, counter, runsWith, formatLevel } = image;
+    const base: Release = { product: manifest.product, class: cls, version, counter };
+    const release = formatLevel === undefined ? base : { ...base, formatLevel };
+    return { name, class: cls, release, runsWith };
+  });
+  const to = {
+    bundle,
+    bytes: bundleBytes,
+    product: manifest.product,
+    version: manifest.version,
+    counter: manifest.releaseCounter,
+    images,
+  };
+  const soakS = manifest.health?.soakS ?? draft.policy.soakS;
+  const policy = { ...draft.policy, soakS };
+  const skips = { A: plan.A.skip, B: plan.B.skip };
+  return { ...baseRecord(s, { ...draft, policy }, skips), kind: 'update', to };
+}
+
+/** First record of a rollback: each node that can goes back to what its other slots hold. */
+export function rollbackRecord(s: NodeState, draft: Draft): RolloutRecord {
+  const peer = peerReport(s);
+  if (peer === null) {
+    throw new UpdateError('pair.peer_unreachable', `node ${other(s)} does not answer`);
+  }
+  const reports = { [me(s)]: reportOf(s, 0), [other(s)]: peer } as Record<NodeId, NodeReport>;
+  const able = NODES.filter((node) => reports[node].record.canRollBack);
+  const [one] = able;
+  if (one === undefined || s.rollout === null) {
+    const message = 'neither node has a version in its other slots that it may go back to';
+    throw new UpdateError('rollback.unavailable', message);
+  }
+  const { record, seals } = reports[one];
+  const old = seals.system[otherSlot(record.slots.default)]?.release;
+  if (old === undefined) {
+    const message = `the other system slot of node ${one} holds no whole image`;
+    throw new UpdateError('rollback.unavailable', message);
+  }
+  const to = { ...s.rollout.to, version: old.version, counter: old.counter, images: [] };
+  const skips = { A: !able.includes('A'), B: !able.includes('B') };
+  return { ...baseRecord(s, draft, skips), kind: 'rollback', to };
+}
+
+function baseRecord(
+  s: NodeState,
+  draft: Draft,
+  skips: Readonly<Record<NodeId, boolean>>,
+): Omit<RolloutRecord, 'kind' | 'to'> {
+  const report = { [me(s)]: reportOf(s, 0), [other(s)]: peerReport(s) };
+  const node = (id: NodeId): RolloutNode => {
+    const from = { system: report[id]?.system ?? null, storage: report[id]?.storage ?? null };
+    const text = skips[id] ? 'checked: nothing to do on this node' : 'checked';
+    const log = [{ at: draft.at, phase: 'PRECHECK' as const, text }];
+    return { from, skip: skips[id], attempts: 0, log };
+  };
+  return {
+    schema: RECORD_SCHEMA,
+    id: draft.id,
+    first: firstNode(s, draft.policy),
+    policy: draft.policy,
+    writer: { epoch: s.record.role.epoch, seq: 0 },
+    phase: 'STAGE',
+    nodes: { A: node('A'), B: node('B') },
+    soak: null,
+    abort: null,
+    result: null,
+    startedAt: draft.at,
+    phaseAt: draft.at,
+    estimateS: draft.estimateS,
+    finalized: false,
+  };
+}
