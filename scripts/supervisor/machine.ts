@@ -11,19 +11,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BootCounter, BootInfo, BootState } from '../../src/core/boot.ts';
 import type { Slot } from '../../src/core/model.ts';
 import type { BoundedLog } from './log.ts';
-import { afterEnd, loadSlot, type Choice, type ProgramEnd } from './policy.ts';
+import { afterEnd, loadSlot, stateFromSeals, type Choice, type ProgramEnd } from './policy.ts';
 import type { PowerStatus } from './power-client.ts';
 import { killFamily } from './processes.ts';
-import { checkRoot, COMPILE_CACHE, cutGroup, startProgram } from './program.ts';
+import { checkRoot, COMPILE_CACHE, startProgram } from './program.ts';
 import type { SupervisorSettings } from './settings.ts';
 
 /** What the machine needs from the drivers and from its logs. */
 export interface MachineParts {
-  /** Boot files as they are on disk; throws when no copy can be read. */
-  readonly readBoot: () => Promise<{ readonly state: BootState; readonly counter: BootCounter }>;
+  /** Boot files as they are on disk; null = cannot be read. */
+  readonly readBoot: () => Promise<{
+    readonly state: BootState | null;
+    readonly counter: BootCounter | null;
+  }>;
+  /** Saves and confirms the counter; throws when it is not on disk afterwards. */
   readonly saveCounter: (counter: BootCounter) => Promise<void>;
   /** Unpacks an image into an empty folder; throws when it is not a whole file system. */
   readonly unpack: (image: string, target: string, signal: AbortSignal) => Promise<void>;
+  /** Release counters of the sealed system slots; asked only when the boot state is lost. */
+  readonly sealCounters: () => Promise<Readonly<Record<Slot, number | null>>>;
   readonly log: BoundedLog;
   readonly console: BoundedLog;
 }
@@ -66,7 +72,6 @@ export class Machine {
   async off(): Promise<boolean> {
     const was = this.#running;
     was?.stop.abort();
-    cutGroup(this.#pid);
     await killFamily({ token: this.#token, leader: this.#pid });
     await was?.ended;
     const dead = await killFamily({ token: this.#token, leader: null });
@@ -107,20 +112,18 @@ export class Machine {
   }
 
   async #choose(signal: AbortSignal): Promise<Choice | null> {
-    const { readBoot, saveCounter, log } = this.#parts;
+    const { readBoot, saveCounter, sealCounters, log } = this.#parts;
     try {
-      const { state, counter } = await readBoot();
-      const save = async (wanted: BootCounter): Promise<void> => {
-        await saveCounter(wanted);
-        const { counter: saved } = await readBoot();
-        if (saved.trialId !== wanted.trialId || saved.used !== wanted.used) {
-          throw new Error('the counter is not what was saved');
-        }
-      };
+      const found = await readBoot();
+      if (found.state === null) log.line('the boot state is lost: the seals of the slots decide');
+      const state = found.state ?? stateFromSeals(await sealCounters());
+      if (state === null) return null;
       const load = async (slot: Slot): Promise<boolean> => this.#load(slot, signal);
-      return await loadSlot(state, counter, { save, load, log: (text) => log.line(text) });
+      const io = { save: saveCounter, load, log: (text: string) => log.line(text) };
+      const choice = await loadSlot(state, found.counter, io);
+      return choice === null || found.state !== null ? choice : { ...choice, reason: 'fallback' };
     } catch (error) {
-      if (!signal.aborted) log.line(`the boot files cannot be read: ${wordsOf(error)}`);
+      if (!signal.aborted) log.line(`the boot loader failed: ${wordsOf(error)}`);
       return null;
     }
   }
@@ -176,13 +179,12 @@ export class Machine {
     const { console, log } = this.#parts;
     const program = await startProgram(this.#settings, root, boot, this.#token, console);
     this.#pid = program.pid;
-    const cut = (): void => cutGroup(program.pid);
-    signal.addEventListener('abort', cut, { once: true });
-    if (signal.aborted) cut();
+    const family = { token: this.#token, leader: program.pid };
+    // A power cut while the program was being started found nothing to kill yet.
+    if (signal.aborted) await killFamily(family);
     const end = await program.ended;
-    signal.removeEventListener('abort', cut);
     // What the program left behind dies with it, as a service manager would have it.
-    const dead = await killFamily({ token: this.#token, leader: program.pid });
+    const dead = await killFamily(family);
     if (!dead) log.line('a process of the node cannot be killed');
     this.#pid = null;
     return end;

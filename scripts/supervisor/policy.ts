@@ -30,28 +30,15 @@ function words(error: unknown): string {
 }
 
 /**
- * Selects and loads a slot, or null for "reboot and try again". A counter that cannot be saved
- * boots the default slot; a trial that cannot be loaded loses all its attempts at once.
+ * Selects and loads a slot, or null for "reboot and try again". A counter that cannot be read (null)
+ * or saved boots the default slot; a trial that cannot be loaded loses all its attempts at once.
  */
 export async function loadSlot(
   state: BootState,
-  counter: BootCounter,
+  counter: BootCounter | null,
   io: LoaderIo,
 ): Promise<Choice | null> {
-  const selected = selectBoot(state, counter);
-  let choice: Choice = {
-    slot: selected.slot,
-    reason: selected.reason,
-    attempt: selected.attempt,
-  };
-  if (selected.save !== null) {
-    try {
-      await io.save(selected.save);
-    } catch (error) {
-      io.log(`the attempt cannot be counted, so the default slot boots: ${words(error)}`);
-      choice = { slot: state.default, reason: 'fallback', attempt: 0 };
-    }
-  }
+  let choice = await firstChoice(state, counter, io);
   const tried = new Set<Slot>();
   for (;;) {
     if (await io.load(choice.slot)) return choice;
@@ -61,6 +48,40 @@ export async function loadSlot(
     if (next === null || tried.has(next)) return null;
     choice = { slot: next, reason: 'fallback', attempt: 0 };
   }
+}
+
+/** The slot to begin with; the attempt of a trial is counted before it is returned. */
+async function firstChoice(
+  state: BootState,
+  counter: BootCounter | null,
+  io: LoaderIo,
+): Promise<Choice> {
+  const fallback: Choice = { slot: state.default, reason: 'fallback', attempt: 0 };
+  if (counter === null && state.trial !== null) {
+    // Attempts that cannot be counted would be endless.
+    io.log('the try counter cannot be read, so the default slot boots');
+    return fallback;
+  }
+  const { slot, reason, attempt, save } = selectBoot(state, counter ?? { trialId: 0, used: 0 });
+  try {
+    if (save !== null) await io.save(save);
+    return { slot, reason, attempt };
+  } catch (error) {
+    io.log(`the attempt cannot be counted, so the default slot boots: ${words(error)}`);
+    return fallback;
+  }
+}
+
+/**
+ * What stands in for a boot state of which no copy can be read: the one slot that is sealed; of two
+ * the one with the lower release counter, because the higher one may be a trial that was never
+ * committed. Null when no slot is sealed.
+ */
+export function stateFromSeals(counters: Readonly<Record<Slot, number | null>>): BootState | null {
+  const { A, B } = counters;
+  if (A === null && B === null) return null;
+  const slot: Slot = B === null || (A !== null && A <= B) ? 'A' : 'B';
+  return { seq: 0, default: slot, trial: null, trialId: 0, tries: 0, otherOk: false };
 }
 
 /** A trial that cannot even be loaded will not load the next time either. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { BootInfo } from '../../src/core/boot.ts';
 import type { BoundedLog } from './log.ts';
 import { watchdogStep, type ProgramEnd, type WatchdogState } from './policy.ts';
-import { TOKEN_VARIABLE } from './processes.ts';
+import { killFamily, TOKEN_VARIABLE } from './processes.ts';
 import type { SupervisorSettings } from './settings.ts';
 
 /** Runtime and program inside an unpacked system image. */
@@ -58,22 +58,13 @@ export async function startProgram(
   let bitten = false;
   const watchdog = startWatchdog(settings, () => {
     bitten = true;
-    cutGroup(child.pid ?? null);
+    void killFamily({ token, leader: child.pid ?? null });
   });
   const ended = endOf(child).then((end) => {
     watchdog();
     return { ...end, bitten };
   });
   return { pid: child.pid ?? null, ended };
-}
-
-/** Kills a process group at once; one that is gone already is no error. */
-export function cutGroup(leader: number | null): void {
-  try {
-    if (leader !== null) process.kill(-leader, 'SIGKILL');
-  } catch {
-    // Gone already.
-  }
 }
 
 /** The node's environment: nothing of the supervisor's own but its language. */

@@ -15,6 +15,8 @@ export interface SupervisorSettings {
   readonly config: string;
   /** Folder of the boot files. */
   readonly bootDir: string;
+  /** Folder of the slots and of their seals. */
+  readonly slotsDir: string;
   /** The two system slots. */
   readonly slots: Readonly<Record<Slot, string>>;
   /** Volatile folder, emptied at every boot; roots are unpacked into it. */
@@ -36,7 +38,16 @@ export interface SupervisorSettings {
 /** Name of the settings file in an appliance's folder. */
 export const SETTINGS_FILE = 'supervisor.json';
 
-const PATHS = ['config', 'bootDir', 'runDir', 'stateDir', 'powerSocket', 'bootLog', 'consoleLog'];
+const PATHS = [
+  'config',
+  'bootDir',
+  'slotsDir',
+  'runDir',
+  'stateDir',
+  'powerSocket',
+  'bootLog',
+  'consoleLog',
+];
 const TIMES = ['postMs', 'restartMs', 'watchdogMs'];
 
 /** Reads the settings; relative paths start at the file's folder. Throws `config.invalid`. */

@@ -6,7 +6,13 @@
 import t from 'tap';
 import type { BootCounter, BootState } from '../../src/core/boot.ts';
 import { otherSlot, type Slot } from '../../src/core/model.ts';
-import { afterEnd, EXIT_REBOOT, loadSlot, watchdogStep } from '../../scripts/supervisor/policy.ts';
+import {
+  afterEnd,
+  EXIT_REBOOT,
+  loadSlot,
+  stateFromSeals,
+  watchdogStep,
+} from '../../scripts/supervisor/policy.ts';
 
 const base: BootState = { seq: 7, default: 'A', trial: null, trialId: 3, tries: 2, otherOk: true };
 
@@ -16,7 +22,7 @@ interface World {
   readonly failingSaves: readonly number[];
 }
 
-async function boot(state: BootState, counter: BootCounter, world: World) {
+async function boot(state: BootState, counter: BootCounter | null, world: World) {
   const saves: BootCounter[] = [];
   const loads: Slot[] = [];
   const order: string[] = [];
@@ -59,6 +65,23 @@ t.test('a counter that cannot be saved boots the default slot', async (t) => {
   const got = await boot(state, { trialId: 0, used: 0 }, { broken: [], failingSaves: [0] });
   t.strictSame(got.choice, { slot: 'A', reason: 'fallback', attempt: 0 });
   t.strictSame(got.loads, ['A']);
+});
+
+t.test('a counter that cannot be read boots the default slot and counts nothing', async (t) => {
+  const armed = await boot({ ...base, trial: 'B' }, null, fine);
+  t.strictSame(armed.choice, { slot: 'A', reason: 'fallback', attempt: 0 });
+  t.strictSame(armed.saves, []);
+  const quiet = await boot(base, null, fine);
+  t.strictSame(quiet.choice, { slot: 'A', reason: 'default', attempt: 0 });
+});
+
+t.test('without a boot state the seals decide, never for a newer one', async (t) => {
+  t.equal(stateFromSeals({ A: null, B: null }), null);
+  t.match(stateFromSeals({ A: 3, B: null }), { default: 'A', trial: null, otherOk: false });
+  t.match(stateFromSeals({ A: null, B: 3 }), { default: 'B' });
+  t.match(stateFromSeals({ A: 3, B: 4 }), { default: 'A' });
+  t.match(stateFromSeals({ A: 4, B: 3 }), { default: 'B' });
+  t.match(stateFromSeals({ A: 3, B: 3 }), { default: 'A' });
 });
 
 t.test('a trial that cannot be loaded loses all its attempts', async (t) => {

@@ -1,0 +1,164 @@
+/**
+ * A client of the appliance's service that works all the time: it writes a record, reads one back,
+ * and goes on. Always holds: what was acknowledged is remembered and checked at the end; a write
+ * that got no answer is sent again under the same name until it gets one; the gap is measured on the
+ * monotonic clock, from one success to the next. Imports Node only.
+ */
+import { Agent, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What the client saw. */
+export interface ClientResult {
+  readonly writes: number;
+  readonly reads: number;
+  /** Requests that failed and were sent again. */
+  readonly retries: number;
+  /** Longest time between two requests that succeeded. */
+  readonly longestGapMs: number;
+  /** When that gap began, since the client started; null before the first success. */
+  readonly longestGapAtMs: number | null;
+  /** Acknowledged records that were read back at the end. */
+  readonly checked: number;
+  /** Names of acknowledged records that are gone or say something else. */
+  readonly lost: readonly string[];
+}
+
+const REQUEST_MS_MAX = 1000;
+const PACE_MS = 20;
+const RETRY_MS = 20;
+/** How long the check at the end tries to reach the service. */
+const CHECK_MS_MAX = 60_000;
+const ANSWER_BYTES_MAX = 64 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One client; it is idle until `start`. */
+export class DemoClient {
+  readonly #base: string;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  readonly #acknowledged = new Map<string, string>();
+  readonly #stop = new AbortController();
+  #done: Promise<void> = Promise.resolve();
+  #reads = 0;
+  #retries = 0;
+  #startedMs = 0;
+  #lastMs: number | null = null;
+  #gapMs = 0;
+  #gapAtMs: number | null = null;
+
+  /** `serviceUrl` is `http://host:port` of the service address. */
+  constructor(serviceUrl: string) {
+    this.#base = serviceUrl;
+  }
+
+  start(): void {
+    this.#startedMs = performance.now();
+    this.#done = this.#work();
+  }
+
+  /** Successful requests so far. */
+  get successes(): number {
+    return this.#acknowledged.size + this.#reads;
+  }
+
+  /** Ends the work and reads every acknowledged record back. */
+  async finish(signal: AbortSignal): Promise<ClientResult> {
+    await this.stop();
+    const lost: string[] = [];
+    for (const [name, text] of this.#acknowledged) {
+      if ((await this.#readBack(name, signal)) !== text) lost.push(name);
+    }
+    this.#agent.destroy();
+    return {
+      writes: this.#acknowledged.size,
+      reads: this.#reads,
+      retries: this.#retries,
+      longestGapMs: Math.round(this.#gapMs),
+      longestGapAtMs: this.#gapAtMs === null ? null : Math.round(this.#gapAtMs),
+      checked: this.#acknowledged.size,
+      lost,
+    };
+  }
+
+  /** Ends the work; idempotent. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#stop;
+    for (let at = 1; !signal.aborted; at += 1) {
+      const name = `demo-${String(at).padStart(6, '0')}`;
+      const text = `record ${String(at)} of the demo`;
+      const wrote = await this.#untilAnswered(name, text, signal);
+      if (!wrote) return;
+      this.#acknowledged.set(name, text);
+      this.#success();
+      const answer = await this.#ask('GET', name).catch(() => null);
+      if (answer?.status === 200 && answer.text === text) {
+        this.#reads += 1;
+        this.#success();
+      }
+      await sleep(PACE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** The same write again until it is acknowledged; false when the client was stopped before. */
+  async #untilAnswered(name: string, text: string, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      const answer = await this.#ask('PUT', name, text).catch(() => null);
+      if (answer !== null && answer.status >= 200 && answer.status < 300) return true;
+      if (signal.aborted) return false;
+      this.#retries += 1;
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** The record's text, or null when the service says that there is none. */
+  async #readBack(name: string, signal: AbortSignal): Promise<string | null> {
+    const endMs = performance.now() + CHECK_MS_MAX;
+    for (;;) {
+      signal.throwIfAborted();
+      const answer = await this.#ask('GET', name).catch(() => null);
+      if (answer?.status === 200) return answer.text;
+      if (answer?.status === 404 || performance.now() > endMs) return null;
+      await sleep(RETRY_MS, undefined, { signal });
+    }
+  }
+
+  #success(): void {
+    const nowMs = performance.now();
+    if (this.#lastMs !== null && nowMs - this.#lastMs > this.#gapMs) {
+      this.#gapMs = nowMs - this.#lastMs;
+      this.#gapAtMs = this.#lastMs - this.#startedMs;
+    }
+    this.#lastMs = nowMs;
+  }
+
+  async #ask(method: 'GET' | 'PUT', name: string, body?: string): Promise<Answer> {
+    return new Promise((done, fail) => {
+      const call = request(`${this.#base}/records/${name}`, {
+        method,
+        agent: this.#agent,
+        headers: body === undefined ? {} : { 'content-length': Buffer.byteLength(body) },
+        signal: AbortSignal.timeout(REQUEST_MS_MAX),
+      });
+      call.once('error', fail);
+      call.once('response', (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('error', fail);
+        response.on('data', (part: string) => {
+          text += part;
+          if (text.length > ANSWER_BYTES_MAX) response.destroy(new Error('answer too long'));
+        });
+        response.on('end', () => done({ status: response.statusCode ?? 0, text }));
+      });
+      call.end(body);
+    });
+  }
+}

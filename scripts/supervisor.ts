@@ -1,0 +1,159 @@
+/**
+ * The supervisor of one appliance, outside all slots: firmware, boot loader, power supply, watchdog
+ * and power controller in one process. `node scripts/supervisor.ts DIR [--tied] [--off]` runs the
+ * appliance whose `supervisor.json` is in DIR: `--tied` ends it together with whoever holds the
+ * other end of its standard input, `--off` leaves the power off. Always holds: its own end takes the
+ * node down, and a node that a killed supervisor left behind is taken down at the next start.
+ * Imports core, the boot, lock and unpack drivers, and its own parts.
+ */
+import { createHash } from 'node:crypto';
+import { realpath, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { asUpdateError, UpdateError } from '../src/core/errors.ts';
+import type { Slot } from '../src/core/model.ts';
+import { readBootFiles, saveCounter } from '../src/drivers/boot-loader.ts';
+import { openSlots } from '../src/drivers/slots-file.ts';
+import { awaitStateUnlocked } from '../src/drivers/state-lock.ts';
+import { unpackImage } from '../src/drivers/unpack-ext4.ts';
+import { boundedLog } from './supervisor/log.ts';
+import { Machine } from './supervisor/machine.ts';
+import type { PowerReply, PowerVerb } from './supervisor/power-client.ts';
+import { servePower } from './supervisor/power-server.ts';
+import { killFamily } from './supervisor/processes.ts';
+import { loadSettings, SETTINGS_FILE, type SupervisorSettings } from './supervisor/settings.ts';
+
+const BOOT_LOG_BYTES = 256 * 1024;
+const CONSOLE_LOG_BYTES = 1024 * 1024;
+/** How long the lock of a dead node may take to fall before the fence counts as failed. */
+const FENCE_MS = 10_000;
+
+/** A supervisor that listens on its control socket. */
+export interface Supervisor {
+  /** Resolves when it was asked to end and the node is down. */
+  readonly ended: Promise<void>;
+  /** Cuts the node's power and ends the supervisor; idempotent. */
+  end(why: string): void;
+  /** True once it may outlive the process that started it. */
+  readonly kept: boolean;
+}
+
+/** Starts the supervisor of the appliance in `dir`; throws `state.locked` when one runs already. */
+export async function startSupervisor(dir: string, powerOn: boolean): Promise<Supervisor> {
+  const settings = await loadSettings(join(dir, SETTINGS_FILE));
+  const token = createHash('sha256')
+    .update(await realpath(dir))
+    .digest('hex');
+  const log = boundedLog(settings.bootLog, BOOT_LOG_BYTES);
+  const machine = new Machine(settings, token, {
+    readBoot: async () => readBootFiles(settings.bootDir),
+    saveCounter: async (counter) => saveCounter(settings.bootDir, counter),
+    unpack: async (image, target, signal) => unpackImage(image, target, signal),
+    sealCounters: async () => sealCounters(settings.slotsDir),
+    log,
+    console: boundedLog(settings.consoleLog, CONSOLE_LOG_BYTES),
+  });
+  const quit = Promise.withResolvers<string>();
+  let kept = false;
+  let turn: Promise<unknown> = Promise.resolve();
+  const handle = async (verb: PowerVerb): Promise<PowerReply> => {
+    if (verb === 'status') return { ok: true, status: machine.status() };
+    if (verb === 'keep') kept = true;
+    if (verb === 'quit') quit.resolve('asked to end');
+    const work = turn.then(async () => switchPower(machine, settings, verb));
+    turn = work.catch(() => undefined);
+    return work;
+  };
+  const server = await servePower(settings.powerSocket, handle);
+  if (!(await killFamily({ token, leader: null }))) log.line('an old process cannot be killed');
+  if (powerOn) machine.on();
+  const untilEnd = async (): Promise<void> => {
+    log.line(`the supervisor ends: ${await quit.promise}`);
+    await turn;
+    await machine.off();
+    await server[Symbol.asyncDispose]();
+    await rm(settings.powerSocket, { force: true });
+  };
+  return {
+    ended: untilEnd(),
+    end: (why) => quit.resolve(why),
+    get kept() {
+      return kept;
+    },
+  };
+}
+
+/** What the seals beside the system slots say; a seal that cannot be read counts as none. */
+async function sealCounters(slotsDir: string): Promise<Record<Slot, number | null>> {
+  const slots = await openSlots(slotsDir);
+  const of = async (slot: Slot): Promise<number | null> => {
+    const { seal } = await slots.info('system', slot);
+    return seal?.release.counter ?? null;
+  };
+  return { A: await of('A'), B: await of('B') };
+}
+
+async function switchPower(
+  machine: Machine,
+  settings: SupervisorSettings,
+  verb: PowerVerb,
+): Promise<PowerReply> {
+  if (verb === 'on') machine.on();
+  if (verb === 'fence') {
+    const fence = await fenceNode(machine, settings.stateDir);
+    return { ok: true, status: machine.status(), fence };
+  }
+  if (verb === 'off' || verb === 'reset' || verb === 'quit') {
+    if (!(await machine.off())) return { ok: false, error: 'a process of the node survived' };
+    if (verb === 'reset') machine.on();
+  }
+  return { ok: true, status: machine.status() };
+}
+
+/** Off is said only when every process is gone and the lock on the node's state fell, too. */
+async function fenceNode(machine: Machine, stateDir: string): Promise<'off' | 'failed'> {
+  if (!(await machine.off())) return 'failed';
+  try {
+    await awaitStateUnlocked(stateDir, AbortSignal.timeout(FENCE_MS));
+    return 'off';
+  } catch {
+    return 'failed';
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { tied: { type: 'boolean' }, off: { type: 'boolean' } },
+  });
+  const [dir] = positionals;
+  if (dir === undefined || positionals.length > 1) {
+    throw new UpdateError('usage.invalid', 'expected: supervisor.ts DIR [--tied] [--off]');
+  }
+  const supervisor = await startSupervisor(resolve(dir), values.off !== true);
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => supervisor.end(name));
+  }
+  if (values.tied === true) {
+    process.stdin.resume();
+    process.stdin.on('error', () => undefined);
+    process.stdin.on('close', () => {
+      if (!supervisor.kept) supervisor.end('the process that started it ended');
+    });
+  }
+  process.stdout.on('error', () => undefined);
+  process.stdout.write('ready\n');
+  await supervisor.ended;
+  // Whoever holds the other end of the standard streams does not keep a finished supervisor alive.
+  process.exit(0);
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    const failure = asUpdateError(error);
+    process.stderr.write(`${failure.message}\n${failure.report().next}\n`);
+    process.exitCode = failure.exit;
+  }
+}
