@@ -1,0 +1,88 @@
+/**
+ * The composition root of the installer process: one JSON request on standard input, NDJSON replies
+ * on standard output, then it ends. Always holds: the process does one thing and ends; it ends soon
+ * when its standard input closes, because then the daemon that wanted the work is gone; nothing but
+ * replies goes to standard output. It can be an entry of its own (`node src/installer.ts`), besides
+ * the one in main.ts. Imports bundle, drivers and the install room.
+ */
+import { isMainThread } from 'node:worker_threads';
+import { asUpdateError, UpdateError } from './core/errors.ts';
+import { fetchBundle } from './install/fetch.ts';
+import { installImages } from './install/pipeline.ts';
+import type { InstallerReply, InstallerRequest } from './install/protocol.ts';
+import { readRequest } from './install/request.ts';
+import { serveFile } from './install/serve.ts';
+import { stageFile } from './install/stage.ts';
+import { verifyFile, type WorkOptions } from './install/verify.ts';
+
+/**
+ * Reads the request, does it, replies. Returns when the last reply was handed over; the process ends
+ * by itself then. `entry` is the file that worker threads start from: the program's own.
+ */
+export async function runInstaller(entry: string = process.argv[1] ?? ''): Promise<void> {
+  const stop = new AbortController();
+  const cancel = (): void => {
+    stop.abort(new UpdateError('job.cancelled', 'the installer was told to stop'));
+  };
+  process.once('SIGTERM', cancel);
+  process.once('SIGINT', cancel);
+  process.stdout.once('error', cancel);
+  try {
+    const request = await readRequest(process.stdin, cancel);
+    await reply({ type: 'done', result: await perform(request, entry, stop.signal) });
+  } catch (error) {
+    await reply({ type: 'failed', error: asUpdateError(error).report() });
+  } finally {
+    // Open input and signal handlers would keep a process alive that has nothing left to do.
+    process.stdin.destroy();
+    process.off('SIGTERM', cancel);
+    process.off('SIGINT', cancel);
+  }
+}
+
+async function perform(
+  request: InstallerRequest,
+  entry: string,
+  signal: AbortSignal,
+): Promise<Extract<InstallerReply, { type: 'done' }>['result']> {
+  const options: WorkOptions = {
+    signal,
+    onProgress: (progress) => void reply({ type: 'progress', ...progress }),
+  };
+  switch (request.do) {
+    case 'verify':
+      return await verifyFile(request.path, request.trustRoot, options);
+    case 'stage':
+      return await stageFile(request, options);
+    case 'fetch':
+      return await fetchBundle(request, options);
+    case 'install':
+      return await installImages(request, { ...options, entry: entry === '' ? null : entry });
+    case 'serve':
+      await serveFile(request, {
+        signal,
+        onListening: (port) => void reply({ type: 'listening', port }),
+        onTrouble: (message) => void process.stderr.write(`${message}\n`),
+      });
+      return null;
+  }
+}
+
+/** Never fails: a daemon that does not listen any more has closed our input as well. */
+async function reply(message: InstallerReply): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  process.stdout.write(`${JSON.stringify(message)}\n`, () => resolve());
+  await promise;
+}
+
+/** True when this very file was started, as the process or as its worker; not inside a bundle. */
+const isEntry = import.meta.filename.endsWith('installer.ts') && startedAs(import.meta.filename);
+
+function startedAs(file: string): boolean {
+  return process.argv[1] === file;
+}
+
+if (isEntry) {
+  if (isMainThread) await runInstaller();
+  else await import('./install/worker.ts');
+}
