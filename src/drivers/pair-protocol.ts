@@ -97,6 +97,7 @@ export class Conversation implements AsyncDisposable {
       () => socket.destroy(new Error(`not finished within ${limitMs} ms`)),
       limitMs,
     );
+    socket.once('close', () => clearTimeout(this.#timer));
     // The reader gets the error; without a listener Node would take it for an unhandled one.
     socket.on('error', () => undefined);
   }
