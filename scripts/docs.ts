@@ -1,5 +1,5 @@
 /**
- * `npm run docs`: writes the parts of README.md and docs/ARCHITECTURE.md that the code knows better:
+ * `npm run docs`: writes the parts of README.md and docs/ARCHITECTURE.md that the code knows best:
  * verbs, exit statuses, settings, and a line per source file. Always holds: only what stands between
  * `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs and code cannot
  * drift apart. Imports core, configuration and the table of verbs.
@@ -79,7 +79,7 @@ export function firstSentence(source: string): string | null {
     .replaceAll(/^ \* ?/gm, '')
     .replaceAll(/\s+/g, ' ')
     .trim();
-  return /^.*?[.:](?= |$)/.exec(text)?.[0].replace(/:$/, '.') ?? text;
+  return /^.*?(?<!\be\.g|\bi\.e)\.(?= |$)/.exec(text)?.[0] ?? text;
 }
 
 /** Every source file below `src`, as paths relative to the root, sorted by room and name. */
