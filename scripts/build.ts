@@ -1,8 +1,8 @@
 /**
  * Makes the programs that an appliance runs: each is one minified ES module without any other file
- * beside it, so that an image needs no `node_modules`. Always holds: a program that this returns was
- * started once with `--version` and answered. `node scripts/build.ts [DIR]` builds into `build/`.
- * Imports esbuild and Node only.
+ * beside it, so that an image needs no `node_modules`. Always holds: a program that this returns
+ * was started once with `--version` and answered. `node scripts/build.ts [DIR]` builds into
+ * `build/`. Imports esbuild and Node only.
  */
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';

@@ -2,8 +2,8 @@
  * `npm run demo`: a pair of appliances on this machine, updated by one bundle while a client keeps
  * using it; `--fail WORD` shows each failure, `--keep` leaves the pair running, `--stop DIR` ends a
  * kept one. Always holds: the exit status is that of the update that was shown, or 1 when the run
- * did not end as it had to; nothing is left behind that was not asked for, after Ctrl-C too. Imports
- * core and scripts/demo.
+ * did not end as it had to; nothing is left behind that was not asked for, after Ctrl-C too.
+ * Imports core and scripts/demo.
  */
 import { access, rm } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';

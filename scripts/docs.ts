@@ -1,8 +1,8 @@
 /**
  * `npm run docs`: writes the parts of README.md and docs/ARCHITECTURE.md that the code knows best:
- * verbs, exit statuses, settings, and a line per source file. Always holds: only what stands between
- * `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs and code cannot
- * drift apart. Imports core, configuration and the table of verbs.
+ * verbs, exit statuses, settings, and a line per source file. Always holds: only what stands
+ * between `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs and
+ * code cannot drift apart. Imports core, configuration and the table of verbs.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

@@ -2,8 +2,8 @@
  * The supervisor of one appliance, outside all slots: firmware, boot loader, power supply, watchdog
  * and power controller in one process. `node scripts/supervisor.ts DIR [--tied] [--off]` runs the
  * appliance whose `supervisor.json` is in DIR: `--tied` ends it together with whoever holds the
- * other end of its standard input, `--off` leaves the power off. Always holds: its own end takes the
- * node down, and a node that a killed supervisor left behind is taken down at the next start.
+ * other end of its standard input, `--off` leaves the power off. Always holds: its own end takes
+ * the node down, and a node that a killed supervisor left behind is taken down at the next start.
  * Imports core, the boot, lock and unpack drivers, and its own parts.
  */
 import { createHash } from 'node:crypto';

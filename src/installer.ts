@@ -16,8 +16,8 @@ import { stageFile } from './install/stage.ts';
 import { verifyFile, type WorkOptions } from './install/verify.ts';
 
 /**
- * Reads the request, does it, replies. Returns when the last reply was handed over; the process ends
- * by itself then. `entry` is the file that worker threads start from: the program's own.
+ * Reads the request, does it, replies. Returns when the last reply was handed over; the process
+ * ends by itself then. `entry` is the file that worker threads start from: the program's own.
  */
 export async function runInstaller(entry: string = process.argv[1] ?? ''): Promise<void> {
   const stop = new AbortController();

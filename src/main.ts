@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
  * Entry of the one program: command line, daemon, installer process and its worker threads. Always
- * holds: only this file reads argv and sets the exit status, and it loads no more than the role that
- * was asked for. Runs from source by type stripping and from one bundled file alike. May import
- * cli/, and the two composition roots lazily.
+ * holds: only this file reads argv and sets the exit status, and it loads no more than the role
+ * that was asked for. Runs from source by type stripping and from one bundled file alike. May
+ * import cli/, and the two composition roots lazily.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 

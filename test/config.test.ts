@@ -202,7 +202,10 @@ t.test('files that cannot be read', async (t) => {
   await t.rejects(loadConfig(huge), { code: 'file.unreadable', message: /at most 262144/ });
 });
 
-/** Compiles only while every value that the schema accepts is a configuration, but for what is derived. */
+/**
+ * Compiles only while every value that the schema accepts is a configuration, but for what is
+ * derived.
+ */
 type Accepted = FromSchema<typeof CONFIG_SCHEMA>;
 type Completed = Pick<Accepted, 'node' | 'product' | 'hardware' | 'service' | 'policy'>;
 const asConfig = (accepted: Completed): Pick<Config, keyof Completed> => accepted;

@@ -1,8 +1,8 @@
 /**
  * A client of the appliance's service that works all the time: it writes a record, reads one back,
  * and goes on. Always holds: what was acknowledged is remembered and checked at the end; a write
- * that got no answer is sent again under the same name until it gets one; the gap is measured on the
- * monotonic clock, from one success to the next. Imports Node only.
+ * that got no answer is sent again under the same name until it gets one; the gap is measured on
+ * the monotonic clock, from one success to the next. Imports Node only.
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';

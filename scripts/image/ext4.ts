@@ -21,13 +21,17 @@ export interface Ext4Spec {
   /** At most 16 characters, the volume label. */
   readonly label: string;
   readonly files: readonly ImageFile[];
-  /** Size of the image in bytes, a multiple of 4096; default: as the content needs, with reserve. */
+  /**
+   * Size of the image in bytes, a multiple of 4096; default: as the content needs, with reserve.
+   */
   readonly sizeBytes?: number;
 }
 
 const BLOCK_BYTES = 4096;
 const MIB = 1024 * 1024;
-/** Every time stamp in an image: 2026-01-01T00:00:00Z. Times of files are nobody's business here. */
+/**
+ * Every time stamp in an image: 2026-01-01T00:00:00Z. Times of files are nobody's business here.
+ */
 const IMAGE_TIME_S = 1_767_225_600;
 /** Features are named one by one: the defaults of mke2fs differ between systems. */
 const FEATURES = [

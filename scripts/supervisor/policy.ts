@@ -1,8 +1,8 @@
 /**
  * The decisions of an appliance's firmware: which slot is loaded, what follows the end of the
  * program, and when the watchdog bites. Always holds: a trial is loaded only after its attempt was
- * saved and confirmed; every choice ends, because no slot is tried twice in one boot. No process, no
- * file and no clock in here: all of them come in as arguments. Imports core.
+ * saved and confirmed; every choice ends, because no slot is tried twice in one boot. No process,
+ * no file and no clock in here: all of them come in as arguments. Imports core.
  */
 import {
   afterLoadFailure,
@@ -30,8 +30,9 @@ function words(error: unknown): string {
 }
 
 /**
- * Selects and loads a slot, or null for "reboot and try again". A counter that cannot be read (null)
- * or saved boots the default slot; a trial that cannot be loaded loses all its attempts at once.
+ * Selects and loads a slot, or null for "reboot and try again". A counter that cannot be read
+ * (null) or saved boots the default slot; a trial that cannot be loaded loses all its attempts at
+ * once.
  */
 export async function loadSlot(
   state: BootState,

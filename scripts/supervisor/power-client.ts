@@ -1,7 +1,7 @@
 /**
  * The control socket of a supervisor seen from outside: what can be asked and what is answered, one
- * JSON object a line. Always holds: an answer is waited for no longer than told, and is read up to a
- * limit. Imports core.
+ * JSON object a line. Always holds: an answer is waited for no longer than told, and is read up to
+ * a limit. Imports core.
  */
 import { connect } from 'node:net';
 import type { BootInfo } from '../../src/core/boot.ts';

@@ -1,7 +1,7 @@
 /**
  * The control socket of a supervisor: one JSON object a line in, one out. Always holds: commands
- * that switch the power run one after the other; a socket file that nobody listens on is taken over,
- * one that somebody listens on is not. Imports core and its own parts.
+ * that switch the power run one after the other; a socket file that nobody listens on is taken
+ * over, one that somebody listens on is not. Imports core and its own parts.
  */
 import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';

@@ -86,8 +86,8 @@ function send(pid: number, signal: 'SIGSTOP' | 'SIGKILL'): void {
 
 /**
  * Kills the whole family and returns when none of it lives; false when something survived for 10 s.
- * All of it is stopped before the first one is killed: a parent that dies early would leave children
- * behind that nothing shows to be of the family any more.
+ * All of it is stopped before the first one is killed: a parent that dies early would leave
+ * children behind that nothing shows to be of the family any more.
  */
 export async function killFamily(family: Family): Promise<boolean> {
   const known = new Map<number, string>();

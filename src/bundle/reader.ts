@@ -2,9 +2,9 @@
  * Opens a bundle, docs/bundle.md B8: signature, then manifest, then index, then every byte between
  * the members. Always holds: the manifest is not parsed before its signatures were judged, every
  * position after it comes from signed sizes, every allocation has a limit, and only this file makes
- * a `VerifiedManifest`. A bundle that is open has no byte that no check covers but the chunks, which
- * their records cover. Works on a `ByteSource`, so on a file and on a bundle that arrives over the
- * network alike. Imports core.
+ * a `VerifiedManifest`. A bundle that is open has no byte that no check covers but the chunks,
+ * which their records cover. Works on a `ByteSource`, so on a file and on a bundle that arrives
+ * over the network alike. Imports core.
  */
 import { hash } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
@@ -58,8 +58,8 @@ export interface UntrustedBundle {
 
 /**
  * Opens and checks a bundle (B8). Reads the head, the headers, the padding and the end, never a
- * chunk. Throws `bundle.*` or `trust.*` with what was found and what was expected, and the reason of
- * the signal when it is aborted.
+ * chunk. Throws `bundle.*` or `trust.*` with what was found and what was expected, and the reason
+ * of the signal when it is aborted.
  */
 export async function openBundle(
   source: ByteSource,

@@ -1,7 +1,8 @@
 /**
- * Files that are made whole or not at all: filled under a temporary name beside their place, synced,
- * renamed, the folder synced. Always holds: a reader of the path finds the old content or the whole
- * new one, whenever the power is cut, and a failure leaves no temporary file. Imports core.
+ * Files that are made whole or not at all: filled under a temporary name beside their place,
+ * synced, renamed, the folder synced. Always holds: a reader of the path finds the old content or
+ * the whole new one, whenever the power is cut, and a failure leaves no temporary file. Imports
+ * core.
  */
 import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';

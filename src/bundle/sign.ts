@@ -1,8 +1,8 @@
 /**
  * Signatures on their way into a bundle, docs/bundle.md B7.6 and B7.7: made here with keys at hand,
- * or made elsewhere over `manifest.json` alone and attached. Always holds: what is signed was parsed
- * and its structure checked before; the bundle is replaced by a complete copy, and nothing but the
- * 16 KiB of `manifest.sig` differs. Imports core.
+ * or made elsewhere over `manifest.json` alone and attached. Always holds: what is signed was
+ * parsed and its structure checked before; the bundle is replaced by a complete copy, and nothing
+ * but the 16 KiB of `manifest.sig` differs. Imports core.
  */
 import { constants } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
@@ -47,8 +47,8 @@ export async function signBundle(path: string, keys: readonly SigningKey[]): Pro
 
 /**
  * Adds the signatures of detached files (B7.7) to the bundle at `path`. With a trust root a
- * signature of a key that it names must be good; a minisign signature needs one, because it does not
- * name its key in full. Throws `bundle.invalid_input` for a file that does not belong to this
+ * signature of a key that it names must be good; a minisign signature needs one, because it does
+ * not name its key in full. Throws `bundle.invalid_input` for a file that does not belong to this
  * bundle, `trust.untrusted` for a bad signature.
  */
 export async function attachSignatures(

@@ -82,7 +82,9 @@ export async function openFileSource(path: string): Promise<FileSource> {
   }
 }
 
-/** The whole file, at most `maxBytes`; throws like `openFileSource`, or `code` when it is larger. */
+/**
+ * The whole file, at most `maxBytes`; throws like `openFileSource`, or `code` when it is larger.
+ */
 export async function readSmallFile(path: string, maxBytes: number): Promise<Uint8Array> {
   await using source = await openFileSource(path);
   if (source.sizeBytes > maxBytes) {

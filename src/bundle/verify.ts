@@ -1,8 +1,8 @@
 /**
  * The whole check of a bundle without a slot: everything that `openBundle` checks, then every chunk
- * compressed and raw, then each whole image. Always holds: when it returns, every byte of the bundle
- * was read and compared with what is signed. One thread; the installer spreads the same checks over
- * workers. Imports core.
+ * compressed and raw, then each whole image. Always holds: when it returns, every byte of the
+ * bundle was read and compared with what is signed. One thread; the installer spreads the same
+ * checks over workers. Imports core.
  */
 import { createHash } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';

@@ -1,7 +1,7 @@
 /**
- * `bundle keygen` and `bundle sign`: who may sign, and who did. Always holds: a private key is never
- * printed and never replaced; a signature is only made over a manifest that was parsed. Imports core
- * and the bundle room lazily.
+ * `bundle keygen` and `bundle sign`: who may sign, and who did. Always holds: a private key is
+ * never printed and never replaced; a signature is only made over a manifest that was parsed.
+ * Imports core and the bundle room lazily.
  */
 import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';

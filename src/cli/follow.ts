@@ -1,8 +1,8 @@
 /**
- * What a person or a script sees while a job runs: NDJSON on standard output, a view that is redrawn
- * in place on a terminal, or plain lines with time stamps elsewhere. Always holds: a line is never
- * wider than the terminal, nothing is redrawn that did not change, and plain output has at most ten
- * lines per phase for progress. Imports core, the control client and the views.
+ * What a person or a script sees while a job runs: NDJSON on standard output, a view that is
+ * redrawn in place on a terminal, or plain lines with time stamps elsewhere. Always holds: a line
+ * is never wider than the terminal, nothing is redrawn that did not change, and plain output has at
+ * most ten lines per phase for progress. Imports core, the control client and the views.
  */
 import type { JobKind, JobStatus, PairStatus, TandemEvent } from '../core/status.ts';
 import { renderEvent, renderJob } from './render-records.ts';

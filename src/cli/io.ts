@@ -1,8 +1,8 @@
 /**
  * The real outside of a command: standard streams, terminal, environment and signals of this
- * process. Always holds: the first SIGINT, SIGTERM or SIGHUP only aborts `signal`, so that a command
- * detaches or a daemon ends in order; a second one has the system's default effect. Imports the
- * shape of a verb.
+ * process. Always holds: the first SIGINT, SIGTERM or SIGHUP only aborts `signal`, so that a
+ * command detaches or a daemon ends in order; a second one has the system's default effect. Imports
+ * the shape of a verb.
  */
 import { createInterface } from 'node:readline/promises';
 import { isatty } from 'node:tty';

@@ -1,9 +1,9 @@
 /**
  * The verbs `journal show` and `journal repair`: for the moment in which the daemon has said that
- * its journal is damaged, so both work without it, on the state directory itself. Always holds: `show`
- * changes nothing, also while a daemon writes; `repair` writes only while it holds the lock of the
- * state directory, and only to a journal that is damaged. Imports core, and lazily the configuration
- * and the drivers of journal and lock.
+ * its journal is damaged, so both work without it, on the state directory itself. Always holds:
+ * `show` changes nothing, also while a daemon writes; `repair` writes only while it holds the lock
+ * of the state directory, and only to a journal that is damaged. Imports core, and lazily the
+ * configuration and the drivers of journal and lock.
  */
 import { resolve } from 'node:path';
 import { EXIT } from '../core/codes.ts';

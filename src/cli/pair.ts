@@ -1,7 +1,8 @@
 /**
  * The verbs `pair init` and `pair join`: two nodes become a pair. Both work without a daemon.
  * Always holds: with `--json` each line of standard output is one JSON object; `pair init` prints
- * two, the code and then the pair, because the code is needed while it waits. Imports the configuration and the drivers of pairing lazily.
+ * two, the code and then the pair, because the code is needed while it waits. Imports the
+ * configuration and the drivers of pairing lazily.
  */
 import type { Config } from '../config.ts';
 import { EXIT } from '../core/codes.ts';

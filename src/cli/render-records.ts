@@ -1,7 +1,7 @@
 /**
- * Views of jobs, events, rollouts of the past and validations. Always holds: a failure is shown with
- * what was found, the next action, its code and its exit status; text from outside is made harmless.
- * Pure; imports core and the pieces in render.ts.
+ * Views of jobs, events, rollouts of the past and validations. Always holds: a failure is shown
+ * with what was found, the next action, its code and its exit status; text from outside is made
+ * harmless. Pure; imports core and the pieces in render.ts.
  */
 import { CODES } from '../core/codes.ts';
 import { NODES } from '../core/model.ts';

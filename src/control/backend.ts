@@ -1,6 +1,6 @@
 /**
- * What the daemon offers to its control server: the one interface between the protocol on the socket
- * and the node that answers. Imports only core.
+ * What the daemon offers to its control server: the one interface between the protocol on the
+ * socket and the node that answers. Imports only core.
  */
 import type { NodeId } from '../core/model.ts';
 import type { Order, RolloutRecord } from '../core/records.ts';

@@ -1,7 +1,8 @@
 /**
  * One reader of the event stream: kept events first, then every new one, as NDJSON. Always holds:
  * what a slow reader has not taken yet stays with the daemon's kept events and is not queued here,
- * so a stalled client costs one buffer, and after a while its connection. Imports core and protocol.
+ * so a stalled client costs one buffer, and after a while its connection. Imports core and
+ * protocol.
  */
 import type { ServerResponse } from 'node:http';
 import type { TandemEvent } from '../core/status.ts';

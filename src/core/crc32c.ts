@@ -1,8 +1,8 @@
 /**
  * CRC-32C (Castagnoli), the checksum of everything that Tandem writes in place: journal frames and
  * two-copy values. It finds torn and rotten sectors; it authenticates nothing. Written out here
- * because core may not use node: modules, whose CRC has another polynomial anyway. Source: RFC 3720,
- * 12.1 and appendix B.4. Pure; imports nothing.
+ * because core may not use node: modules, whose CRC has another polynomial anyway. Source: RFC
+ * 3720, 12.1 and appendix B.4. Pure; imports nothing.
  */
 
 /** The polynomial 0x1EDC6F41 with its bits reversed. */

@@ -1,6 +1,6 @@
 /**
- * How a rollout ends: the soak, reform and finalize of the good way, and the ways back after a failed
- * first or second node. Every end has both nodes admitted. Pure; imports only core.
+ * How a rollout ends: the soak, reform and finalize of the good way, and the ways back after a
+ * failed first or second node. Every end has both nodes admitted. Pure; imports only core.
  */
 import { isCode, type Code } from './codes.ts';
 import { afterFirst, admit, toBack } from './driver-steps.ts';

@@ -1,7 +1,7 @@
 /**
- * The steps of one node's turn in a rollout, the same for the first and the second node and for the way
- * back: install, stand down, activate, trial, sync, commit, admit. Each looks at what is observed and
- * answers with a move, or with nothing while it waits. Pure; imports only core.
+ * The steps of one node's turn in a rollout, the same for the first and the second node and for the
+ * way back: install, stand down, activate, trial, sync, commit, admit. Each looks at what is
+ * observed and answers with a move, or with nothing while it waits. Pure; imports only core.
  */
 import { current, reasonOf, view, type Move } from './driver-view.ts';
 import type { NodeId } from './model.ts';

@@ -1,6 +1,6 @@
 /**
- * What the driver of a rollout sees of a node, itself or the connected peer, and the move that a phase
- * answers with. Pure; imports only core.
+ * What the driver of a rollout sees of a node, itself or the connected peer, and the move that a
+ * phase answers with. Pure; imports only core.
  */
 import type { NodeId, Release } from './model.ts';
 import type { NodeRecord, NodeUpdate, Phase, Reason, RolloutRecord } from './records.ts';

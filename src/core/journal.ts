@@ -1,15 +1,15 @@
 /**
  * The journal as bytes: two preallocated files that are written in place, of which one counts. A
  * file holds a head in its first sector (generation, number of snapshots), then so many snapshots
- * (the last record of each kind), then records, one frame each (frame.ts). Generation g lies in file
- * g mod 2. Appending writes one frame; when the file is full, snapshots of generation g+1 go into the
- * other file and its head is written last: only that sector makes them count.
+ * (the last record of each kind), then records, one frame each (frame.ts). Generation g lies in
+ * file g mod 2. Appending writes one frame; when the file is full, snapshots of generation g+1 go
+ * into the other file and its head is written last: only that sector makes them count.
  *
- * What the reader makes of it, given that a writer has at most one frame on the way: a damaged frame
- * with nothing behind it is the torn tail of a power cut and is dropped; a damaged frame with a
- * later header of the same generation behind it had been acknowledged, and so it is damage; frames
- * of other generations are free space. Always holds: what is dropped was never acknowledged. Bytes
- * in, states and writes out; pure, imports only core.
+ * What the reader makes of it, given that a writer has at most one frame on the way: a damaged
+ * frame with nothing behind it is the torn tail of a power cut and is dropped; a damaged frame with
+ * a later header of the same generation behind it had been acknowledged, and so it is damage;
+ * frames of other generations are free space. Always holds: what is dropped was never acknowledged.
+ * Bytes in, states and writes out; pure, imports only core.
  */
 import { UpdateError } from './errors.ts';
 import {

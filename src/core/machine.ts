@@ -1,9 +1,9 @@
 /**
- * The machine of a node: `step` takes an event in, `settle` takes the next decision that is due, one
- * durable change at a time, and `effectsOf` says what has to be done in the world. The contract with
- * the runner (src/updater): a state is durable before its effects start and before a report that
- * depends on it is sent; effects are idempotent and derived again after every start. An event that
- * has no meaning in a state changes nothing. Pure; imports only core.
+ * The machine of a node: `step` takes an event in, `settle` takes the next decision that is due,
+ * one durable change at a time, and `effectsOf` says what has to be done in the world. The contract
+ * with the runner (src/updater): a state is durable before its effects start and before a report
+ * that depends on it is sent; effects are idempotent and derived again after every start. An event
+ * that has no meaning in a state changes nothing. Pure; imports only core.
  */
 import { askOf, canCancel } from './phases.ts';
 import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
@@ -14,7 +14,9 @@ import { acknowledged, connected, me, other, peerReport, running, storageSlot } 
 import type { Clock, Effect, Event, NodeState, World } from './state.ts';
 import { deadman, observeTrial } from './trial.ts';
 
-/** The state after an event, or undefined when the event has no meaning now (logged by the runner). */
+/**
+ * The state after an event, or undefined when the event has no meaning now (logged by the runner).
+ */
 export function step(s: NodeState, event: Event, clock: Clock): NodeState | undefined {
   const timed: NodeState = { ...s, world: { ...s.world, clock } };
   const world = observe(timed.world, event);

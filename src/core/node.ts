@@ -1,8 +1,8 @@
 /**
  * The update of one node: states, transitions and the effect that is due in each
  * (docs/ARCHITECTURE.md, "One node's update"). Always holds: the booted slot is never a target; a
- * trial is armed only from `installed`, which only a whole read-back reaches; the verdict on a trial
- * is the boot chooser's, found again by the trial's id. Pure; imports only core.
+ * trial is armed only from `installed`, which only a whole read-back reaches; the verdict on a
+ * trial is the boot chooser's, found again by the trial's id. Pure; imports only core.
  */
 import { otherSlot, SLOT_CLASSES, type SlotClass } from './model.ts';
 import type {

@@ -1,7 +1,7 @@
 /**
  * What each phase of a rollout wants of the world, as tables: who should serve, who should be stood
- * down, what is asked of which node. Drivers change in the middle of a rollout, so a phase never says
- * "do", only "ensure" (docs/ARCHITECTURE.md, "Phases"). Pure; imports only core.
+ * down, what is asked of which node. Drivers change in the middle of a rollout, so a phase never
+ * says "do", only "ensure" (docs/ARCHITECTURE.md, "Phases"). Pure; imports only core.
  */
 import { peerOf, type NodeId } from './model.ts';
 import type { Ask } from './node.ts';

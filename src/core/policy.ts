@@ -1,8 +1,8 @@
 /**
  * May this bundle go on this pair, and what would it change? The checks of `tandem validate`, the
- * same ones before every rollout, as one pure function over the signed manifest and what is known of
- * the pair. Always holds: nothing is guessed (an unknown version is a refusal), order is judged by
- * release counters per node and component and never by version words, and a pair of which only a
+ * same ones before every rollout, as one pure function over the signed manifest and what is known
+ * of the pair. Always holds: nothing is guessed (an unknown version is a refusal), order is judged
+ * by release counters per node and component and never by version words, and a pair of which only a
  * part lags is not refused. Pure; imports only core.
  */
 import { CODES, type Code } from './codes.ts';
@@ -244,8 +244,8 @@ function checkSideBySide(subject: Subject): Finding {
 
 /**
  * A component as the bundle leaves it on a node: the image, unless the node has a newer one or the
- * bundle has none. Of an installed component only the version counts: the newer bundle knows more of
- * the combination than the older one could.
+ * bundle has none. Of an installed component only the version counts: the newer bundle knows more
+ * of the combination than the older one could.
  */
 function sideAfter({ manifest, view }: Subject, node: NodeId, cls: SlotClass): Side | null {
   const image = imageOf(manifest, cls);

@@ -1,9 +1,9 @@
 /**
- * Who serves: epochs, holder, stand-down, admission, planned handover (docs/ARCHITECTURE.md, "Rules",
- * R1, R2, R4-R6). Always holds: a node serves only as holder of the highest epoch that it knows, and
- * only connected or with the peer unable to take over; what changes who may serve is durable before
- * anything follows from it. Without a fencer (policy `manual`) the standby never promotes itself.
- * Pure; imports only core.
+ * Who serves: epochs, holder, stand-down, admission, planned handover (docs/ARCHITECTURE.md,
+ * "Rules", R1, R2, R4-R6). Always holds: a node serves only as holder of the highest epoch that it
+ * knows, and only connected or with the peer unable to take over; what changes who may serve is
+ * durable before anything follows from it. Without a fencer (policy `manual`) the standby never
+ * promotes itself. Pure; imports only core.
  */
 import type { NodeId } from './model.ts';
 import { storageInPlace } from './node.ts';
@@ -68,7 +68,9 @@ function adoptRole(s: NodeState): NodeRecord | undefined {
   });
 }
 
-/** What the store says of the local copy, kept because a node must know it before the store runs. */
+/**
+ * What the store says of the local copy, kept because a node must know it before the store runs.
+ */
 function mirrorStore(s: NodeState): NodeRecord | undefined {
   const { store } = s.world;
   if (store.role === 'unknown') return undefined;

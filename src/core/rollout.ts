@@ -1,8 +1,9 @@
 /**
  * The driver of a rollout: one pure function from what is observed to the next rollout record
- * (docs/ARCHITECTURE.md, "Phases"). Always holds: only the serving holder writes, only when the peer
- * has acknowledged the record or cannot take over (rule R7); the second node is not touched before
- * the first is committed; every end is reached with both nodes admitted. Pure; imports only core.
+ * (docs/ARCHITECTURE.md, "Phases"). Always holds: only the serving holder writes, only when the
+ * peer has acknowledged the record or cannot take over (rule R7); the second node is not touched
+ * before the first is committed; every end is reached with both nodes admitted. Pure; imports only
+ * core.
  */
 import { back1, back2, finalize, hand, reform, rolledBack } from './driver-ends.ts';
 import {

@@ -1,7 +1,8 @@
 /**
- * The whole state of one node as one value: the two durable records, and the world as it was observed
- * since this start of the daemon. What is observed is never remembered over a restart. `step` in
- * machine.ts is the only place that makes a new state. Pure types and readers; imports only core.
+ * The whole state of one node as one value: the two durable records, and the world as it was
+ * observed since this start of the daemon. What is observed is never remembered over a restart.
+ * `step` in machine.ts is the only place that makes a new state. Pure types and readers; imports
+ * only core.
  */
 import type { BootInfo, BootState } from './boot.ts';
 import type { NodeId, Progress, Release, Sha256, Slot } from './model.ts';
@@ -80,8 +81,8 @@ export type Event =
   | { readonly type: 'finalize' };
 
 /**
- * What has to be done now. Effects are derived from the state, never stored, and idempotent: after a
- * power cut the same state asks for the same effects again.
+ * What has to be done now. Effects are derived from the state, never stored, and idempotent: after
+ * a power cut the same state asks for the same effects again.
  */
 export type Effect =
   | { readonly do: 'run-storage'; readonly slot: Slot }
@@ -134,8 +135,9 @@ export function acknowledged(s: NodeState): boolean {
 }
 
 /**
- * The storage slot that has to run (rule I7). The node record was durable before the trial was armed,
- * so whichever system boots finds here what it may run, even after a fallback by the boot loader.
+ * The storage slot that has to run (rule I7). The node record was durable before the trial was
+ * armed, so whichever system boots finds here what it may run, even after a fallback by the boot
+ * loader.
  */
 export function storageSlot(record: NodeRecord, booted: Slot): Slot {
   const trial = record.storage.trial;

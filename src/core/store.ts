@@ -1,6 +1,6 @@
 /**
- * What the replicated store says of itself. `unknown` is a value: a store that does not answer is not
- * guessed at. Pure types; imports only core.
+ * What the replicated store says of itself. `unknown` is a value: a store that does not answer is
+ * not guessed at. Pure types; imports only core.
  */
 import type { Progress } from './model.ts';
 import type { Generation } from './records.ts';

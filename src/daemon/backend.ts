@@ -1,7 +1,7 @@
 /**
- * What the daemon answers to its clients: status, checks, and changes that become jobs. Any node takes
- * any request: what only the driver may do is handed to it over the link. Imports core, the updater
- * and the contracts of control.
+ * What the daemon answers to its clients: status, checks, and changes that become jobs. Any node
+ * takes any request: what only the driver may do is handed to it over the link. Imports core, the
+ * updater and the contracts of control.
  */
 import { randomBytes } from 'node:crypto';
 import { CODES } from '../core/codes.ts';

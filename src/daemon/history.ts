@@ -1,6 +1,6 @@
 /**
- * Ended rollouts, newest first, kept in a bounded file over restarts. Imports core and the updater's
- * log interface.
+ * Ended rollouts, newest first, kept in a bounded file over restarts. Imports core and the
+ * updater's log interface.
  */
 import { END_PHASES, type RolloutKind, type RolloutRecord } from '../core/records.ts';
 import type { LineLog } from '../updater/events.ts';

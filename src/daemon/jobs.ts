@@ -1,6 +1,6 @@
 /**
- * Jobs as clients see them. An update, a rollback or a commit is a rollout, so its job is read from the
- * rollout record and survives a restart and a failover; a stage is work of this process alone.
+ * Jobs as clients see them. An update, a rollback or a commit is a rollout, so its job is read from
+ * the rollout record and survives a restart and a failover; a stage is work of this process alone.
  * Imports core.
  */
 import { CODES, EXIT } from '../core/codes.ts';

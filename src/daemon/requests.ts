@@ -1,6 +1,7 @@
 /**
  * Changes that only the driver of a rollout may make, asked for on either node: done here when this
- * node serves, else handed to the peer over the link and answered by it. Imports core and the updater.
+ * node serves, else handed to the peer over the link and answered by it. Imports core and the
+ * updater.
  */
 import { randomUUID } from 'node:crypto';
 import { asUpdateError, UpdateError } from '../core/errors.ts';

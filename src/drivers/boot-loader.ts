@@ -1,9 +1,9 @@
 /**
- * What a boot loader does with the two files of the boot chooser at power-on: read the state, choose
- * a slot, count the attempt of a trial and confirm the count. The supervisor of the embedded default
- * plays the boot loader with these functions. Always holds: `state` is only read here; a boot that is
- * not a trial writes nothing; and when state or counter are in doubt, a slot that has proved itself
- * is chosen. Imports core and the drivers of files.
+ * What a boot loader does with the two files of the boot chooser at power-on: read the state,
+ * choose a slot, count the attempt of a trial and confirm the count. The supervisor of the embedded
+ * default plays the boot loader with these functions. Always holds: `state` is only read here; a
+ * boot that is not a trial writes nothing; and when state or counter are in doubt, a slot that has
+ * proved itself is chosen. Imports core and the drivers of files.
  */
 import { join } from 'node:path';
 import { selectBoot, type BootCounter, type BootSelection, type BootState } from '../core/boot.ts';
@@ -66,8 +66,8 @@ export async function saveCounter(dir: string, counter: BootCounter): Promise<vo
 }
 
 /**
- * Power-on with the files of a directory: chooses the slot, and counts the attempt if it is a trial.
- * Null = neither state nor evidence name a slot: reboot and try again, never a prompt.
+ * Power-on with the files of a directory: chooses the slot, and counts the attempt if it is a
+ * trial. Null = neither state nor evidence name a slot: reboot and try again, never a prompt.
  */
 export async function chooseAtPowerOn(
   dir: string,

@@ -1,7 +1,7 @@
 /**
  * A preallocated file that is written in place: the smallest thing that journal, boot state and
- * other two-copy values need of a disk, so that tests can run them on a simulated one. Always holds:
- * writing inside a file never needs free space (on file systems that overwrite in place; a
+ * other two-copy values need of a disk, so that tests can run them on a simulated one. Always
+ * holds: writing inside a file never needs free space (on file systems that overwrite in place; a
  * copy-on-write file system cannot promise it). Imports core, fs-atomic and node.
  */
 import { constants } from 'node:fs';

@@ -1,9 +1,9 @@
 /**
- * Hooks as executable files: `<hooksDir>/<point>.d/*`, one after the other in the order of the bytes
- * of their names. A name counts when it is made of letters, digits, `_` and `-`, with at most one of
- * the extensions .sh, .py, .pl, .js, .mjs, .hook; anything else (README.txt, 10-check.bak) is passed
- * over, and so are directories. A file that counts and cannot be executed is a veto: a check that
- * somebody thinks is made must not be left out silently.
+ * Hooks as executable files: `<hooksDir>/<point>.d/*`, one after the other in the order of the
+ * bytes of their names. A name counts when it is made of letters, digits, `_` and `-`, with at most
+ * one of the extensions .sh, .py, .pl, .js, .mjs, .hook; anything else (README.txt, 10-check.bak)
+ * is passed over, and so are directories. A file that counts and cannot be executed is a veto: a
+ * check that somebody thinks is made must not be left out silently.
  *
  * A hook gets JSON on its standard input and a time limit; exit status 0 = good, 75 = not now, try
  * later (EX_TEMPFAIL of sysexits), anything else = veto. The first one that is not good ends the

@@ -135,8 +135,8 @@ export interface SocketCallsOptions {
 
 /**
  * Connects to `path` and stays connected: after a loss, and while nobody listens, it tries again
- * after 10 ms, growing to 250 ms; a call tries at once. Open calls end with `store.unreachable` at a
- * loss.
+ * after 10 ms, growing to 250 ms; a call tries at once. Open calls end with `store.unreachable` at
+ * a loss.
  */
 export function openSocketCalls(options: SocketCallsOptions): SocketCalls {
   return new ReconnectingCalls(options);

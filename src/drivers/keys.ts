@@ -1,11 +1,10 @@
 /**
  * The identity of a node: a self-signed P-256 key and certificate, and the pin of the peer. Files
  * in the keys directory (mode 0700): `node.key` (PKCS #8 PEM, 0600), `node.crt` (PEM), `pair.json`
- * (schema, node, pair id, peer's pin, 0600). Always holds: every file is replaced atomically and durably;
- * `pair.json` exists only once this node is paired; trust is the SHA-256 digest of the peer's
- * public key and nothing else. The X.509 library is loaded only where a key is made, so the daemon
- * never carries it. Imports core,
- * its own parts and, lazily, @peculiar/x509.
+ * (schema, node, pair id, peer's pin, 0600). Always holds: every file is replaced atomically and
+ * durably; `pair.json` exists only once this node is paired; trust is the SHA-256 digest of the
+ * peer's public key and nothing else. The X.509 library is loaded only where a key is made, so the
+ * daemon never carries it. Imports core, its own parts and, lazily, @peculiar/x509.
  */
 import {
   constants,

@@ -26,8 +26,8 @@ export function isNoRoom(error: unknown): boolean {
 /**
  * Makes `path` exactly `sizeBytes` long with all of its space allocated, durably; what it held
  * below that size stays, the rest reads as zeros. Idempotent. `fallocate` of util-linux does it at
- * once; where it is missing, or the file system cannot, zeros are written. Throws `space.depot` with
- * the bytes that are missing and leaves the file as long as it was (empty when it was new).
+ * once; where it is missing, or the file system cannot, zeros are written. Throws `space.depot`
+ * with the bytes that are missing and leaves the file as long as it was (empty when it was new).
  */
 export async function preallocate(path: string, sizeBytes: number): Promise<void> {
   await using file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);

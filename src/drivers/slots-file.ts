@@ -1,9 +1,9 @@
 /**
  * Slots as preallocated files of a fixed size: `<dir>/system-A.img` holds the raw image, beside it
- * `<dir>/system-A.img.seal` says what it is. The seal is overwritten in place in both of its copies,
- * so a full disk never blocks it and no older seal can come back. Always holds: a slot counts as
- * holding an image only between `seal` and the next `invalidate`; a seal that cannot be read whole
- * counts as none. Imports core, ports, node: and the file drivers beside it.
+ * `<dir>/system-A.img.seal` says what it is. The seal is overwritten in place in both of its
+ * copies, so a full disk never blocks it and no older seal can come back. Always holds: a slot
+ * counts as holding an image only between `seal` and the next `invalidate`; a seal that cannot be
+ * read whole counts as none. Imports core, ports, node: and the file drivers beside it.
  */
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -2,9 +2,9 @@
  * The lock on a state directory: whoever listens on an abstract unix socket named after the
  * directory's real path works on it, alone. Always holds: the lock falls by itself when its process
  * ends, however it ends, because the kernel closes the socket; no file is left behind and nothing
- * has to be cleaned up. It proves that a process is dead, it cannot make it so. Abstract names belong
- * to a network namespace, so processes in different ones do not see each other's lock. Imports core
- * and node.
+ * has to be cleaned up. It proves that a process is dead, it cannot make it so. Abstract names
+ * belong to a network namespace, so processes in different ones do not see each other's lock.
+ * Imports core and node.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

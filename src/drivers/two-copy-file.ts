@@ -1,10 +1,10 @@
 /**
  * A small JSON value in a preallocated file of two copies, overwritten in place: a full disk never
  * blocks a write, and a power cut in the middle of one leaves the older copy whole. Layout of each
- * copy of 4096 bytes: magic (8), sequence number (u64, big endian), length of the JSON (u32), SHA-256
- * over sequence, length and JSON (32), the JSON (UTF-8), zeros. The valid copy with the higher
- * sequence number counts. Always holds: after `write` no older value can come back, because both
- * copies carry the new one. Imports core, node: and the preallocator.
+ * copy of 4096 bytes: magic (8), sequence number (u64, big endian), length of the JSON (u32),
+ * SHA-256 over sequence, length and JSON (32), the JSON (UTF-8), zeros. The valid copy with the
+ * higher sequence number counts. Always holds: after `write` no older value can come back, because
+ * both copies carry the new one. Imports core, node: and the preallocator.
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';

@@ -1,9 +1,9 @@
 /**
- * A small value in two checksummed copies in one preallocated file, each in a block of its own. Only
- * the copy with the lower sequence number is ever written, in one write, synced and read back; the
- * valid copy with the higher number counts. Always holds: a power cut at any moment leaves the old
- * value or the new one, never none and never a mixture, and a write needs no free space. Imports
- * core and the disk file.
+ * A small value in two checksummed copies in one preallocated file, each in a block of its own.
+ * Only the copy with the lower sequence number is ever written, in one write, synced and read back;
+ * the valid copy with the higher number counts. Always holds: a power cut at any moment leaves the
+ * old value or the new one, never none and never a mixture, and a write needs no free space.
+ * Imports core and the disk file.
  */
 import type { Code } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';

@@ -1,8 +1,8 @@
 /**
  * Takes a bundle from the peer into the depot. Always holds: the head is verified against this
- * node's own trust root before anything is reserved, so the peer is not believed but its key is; each
- * chunk is verified before it is written; a run that was interrupted goes on where it was. Imports
- * core, bundle and the files of this room.
+ * node's own trust root before anything is reserved, so the peer is not believed but its key is;
+ * each chunk is verified before it is written; a run that was interrupted goes on where it was.
+ * Imports core, bundle and the files of this room.
  */
 import { openBundle } from '../bundle/reader.ts';
 import { loadTrustRoot } from '../bundle/trust.ts';

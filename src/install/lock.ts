@@ -1,7 +1,7 @@
 /**
- * One installer at a time on a slot or a depot. A daemon that was killed leaves its installer behind
- * for the moment that this one needs to see its closed input; the next one waits for that. Always
- * holds: the lock falls with its process. Imports core and the lock driver.
+ * One installer at a time on a slot or a depot. A daemon that was killed leaves its installer
+ * behind for the moment that this one needs to see its closed input; the next one waits for that.
+ * Always holds: the lock falls with its process. Imports core and the lock driver.
  */
 import { UpdateError } from '../core/errors.ts';
 import { awaitStateUnlocked, lockState } from '../drivers/state-lock.ts';

@@ -1,8 +1,8 @@
 /**
  * Keeps the progress record of one slot close behind the writing. Always holds: the record speaks
- * only of chunks that were synced before it was written, and no chunk is handed out for writing that
- * lies more than the window (32 MiB) after what the record says, so a power cut can cost no more
- * than that. Imports the board and bundle types.
+ * only of chunks that were synced before it was written, and no chunk is handed out for writing
+ * that lies more than the window (32 MiB) after what the record says, so a power cut can cost no
+ * more than that. Imports the board and bundle types.
  */
 import type { ChunkRecord } from '../bundle/index-codec.ts';
 import type { Board } from './board.ts';
@@ -48,7 +48,9 @@ export class Recorder {
     await this.#save(this.#recorded);
   }
 
-  /** Starts a record when half a window or a second has passed. Throws what an earlier one threw. */
+  /**
+   * Starts a record when half a window or a second has passed. Throws what an earlier one threw.
+   */
   tick(): void {
     if (this.#failed) throw this.#failed.error;
     if (this.#running !== null) return;

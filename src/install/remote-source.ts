@@ -30,7 +30,8 @@ interface Waiting {
 
 /**
  * Connects to the peer's server. Throws `pair.wrong_peer` when either side has another key than the
- * pinned one, `pair.peer_unreachable`, `pair.protocol`, `pair.not_paired`, the reason of the signal.
+ * pinned one, `pair.peer_unreachable`, `pair.protocol`, `pair.not_paired`, the reason of the
+ * signal.
  */
 export async function openRemote(from: BulkEndpoint, signal: AbortSignal): Promise<RemoteSource> {
   signal.throwIfAborted();

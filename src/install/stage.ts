@@ -1,7 +1,7 @@
 /**
- * Takes a bundle file of this machine into the depot. Always holds: the file is opened once, and what
- * is copied is what was verified (no moment between check and use, CVE-2020-25860); a run that was
- * interrupted goes on where it was. Imports core, bundle and the files of this room.
+ * Takes a bundle file of this machine into the depot. Always holds: the file is opened once, and
+ * what is copied is what was verified (no moment between check and use, CVE-2020-25860); a run that
+ * was interrupted goes on where it was. Imports core, bundle and the files of this room.
  */
 import { openBundle } from '../bundle/reader.ts';
 import { openFileSource } from '../bundle/source.ts';

@@ -1,8 +1,8 @@
 /**
  * Checks a whole bundle without writing anything: signature, manifest, index, the bytes between the
  * members, and the digest of every chunk as it lies in the file. Always holds: when it returns,
- * every byte of the file was compared with what is signed; nothing was decompressed, because nothing
- * needed to be. Imports core, bundle and the files of this room.
+ * every byte of the file was compared with what is signed; nothing was decompressed, because
+ * nothing needed to be. Imports core, bundle and the files of this room.
  */
 import { checkCompressed } from '../bundle/chunk.ts';
 import type { ChunkRecord } from '../bundle/index-codec.ts';

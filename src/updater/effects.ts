@@ -1,7 +1,7 @@
 /**
  * Keeps the running effects level with what the state asks for: each is started once, aborted when
- * it is not wanted any more, and tried again with growing pauses when it fails. Effects of one group
- * (service, slots) never overlap. Imports only core.
+ * it is not wanted any more, and tried again with growing pauses when it fails. Effects of one
+ * group (service, slots) never overlap. Imports only core.
  */
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { effectKey, type Effect, type Event } from '../core/state.ts';

@@ -1,8 +1,8 @@
 /**
- * The event log of a node: what people and scripts see as a stream, kept over restarts and shared with
- * the peer, so that a follower can go on after a failover. Sequence numbers grow on both nodes together
- * (a hybrid logical clock: wall milliseconds times 1024, never backwards, also with a clock at 1970).
- * Imports only core.
+ * The event log of a node: what people and scripts see as a stream, kept over restarts and shared
+ * with the peer, so that a follower can go on after a failover. Sequence numbers grow on both nodes
+ * together (a hybrid logical clock: wall milliseconds times 1024, never backwards, also with a
+ * clock at 1970). Imports only core.
  */
 import type { Code } from '../core/codes.ts';
 import type { NodeId } from '../core/model.ts';

@@ -1,7 +1,7 @@
 /**
- * What each effect means as port calls. Effects are idempotent: they look at what is there before they
- * change anything, because after a power cut the same effect runs again. Imports core, ports and the
- * installer's protocol; never drivers.
+ * What each effect means as port calls. Effects are idempotent: they look at what is there before
+ * they change anything, because after a power cut the same effect runs again. Imports core, ports
+ * and the installer's protocol; never drivers.
  */
 import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../core/errors.ts';

@@ -1,8 +1,8 @@
 /**
- * The runner: event -> step -> journal -> effect -> port call -> event. One queue takes the events in
- * their order; a state is durable in the journal before its effects start and before a report that
- * depends on it is sent (docs/ARCHITECTURE.md, "Rules that make it safe"). What the pure machine
- * decides is never second-guessed here. Imports core and ports; never drivers.
+ * The runner: event -> step -> journal -> effect -> port call -> event. One queue takes the events
+ * in their order; a state is durable in the journal before its effects start and before a report
+ * that depends on it is sent (docs/ARCHITECTURE.md, "Rules that make it safe"). What the pure
+ * machine decides is never second-guessed here. Imports core and ports; never drivers.
  */
 import type { UpdateError } from '../core/errors.ts';
 import { asUpdateError } from '../core/errors.ts';

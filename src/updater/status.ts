@@ -1,7 +1,7 @@
 /**
  * The picture of the pair that clients see, made from one node's state and the newest report of its
- * peer. Status is never a guess: a peer that was not heard for 3 s is shown as unknown, with the age of
- * what was heard last. Pure over its inputs; imports only core.
+ * peer. Status is never a guess: a peer that was not heard for 3 s is shown as unknown, with the
+ * age of what was heard last. Pure over its inputs; imports only core.
  */
 import { NODES, otherSlot, SLOT_CLASSES, type NodeId, type SlotClass } from '../core/model.ts';
 import { canCancel, downWanted } from '../core/phases.ts';

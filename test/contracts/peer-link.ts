@@ -1,7 +1,7 @@
 /**
  * What every driver of the port PeerLink must hold. `make` gives both ends of one link and the
- * means to cut it. Always holds: the suite waits for events, never for a time. May import tap, core,
- * ports and the frames for their size limit.
+ * means to cut it. Always holds: the suite waits for events, never for a time. May import tap,
+ * core, ports and the frames for their size limit.
  */
 import type { Test } from 'tap';
 import { isCode } from '../../src/core/codes.ts';

@@ -1,6 +1,6 @@
 /**
- * What every driver of the port Slots must hold. `make` gives fresh slots and a way to open the same
- * ones again as after a restart. May import tap, core and ports.
+ * What every driver of the port Slots must hold. `make` gives fresh slots and a way to open the
+ * same ones again as after a restart. May import tap, core and ports.
  */
 import type { Test } from 'tap';
 import { parseSha256, type SlotSeal } from '../../src/core/model.ts';

@@ -7,7 +7,9 @@ import { CODES, EXIT, isCode, type Code } from '../../src/core/codes.ts';
 import { EXIT_WORDS } from '../../src/core/exit.ts';
 
 const ENTRIES = Object.entries(CODES) as [Code, (typeof CODES)[Code]][];
-/** Reserved by the interface: decisions of later settings, and the answer to --detailed-exitcode. */
+/**
+ * Reserved by the interface: decisions of later settings, and the answer to --detailed-exitcode.
+ */
 const WITHOUT_CODE = [
   'done',
   'nothingToDo',

@@ -1,6 +1,7 @@
 /**
- * Pairing of two nodes: the good way, codes that are wrong, used up or expired, nodes that cannot be
- * a pair, and a crash at each point between the two writes. May import tap, node: and the drivers.
+ * Pairing of two nodes: the good way, codes that are wrong, used up or expired, nodes that cannot
+ * be a pair, and a crash at each point between the two writes. May import tap, node: and the
+ * drivers.
  */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * The link in memory: its contract, noise that a seed repeats, crashes of an end. May import tap and
- * the driver under test.
+ * The link in memory: its contract, noise that a seed repeats, crashes of an end. May import tap
+ * and the driver under test.
  */
 import t from 'tap';
 import { Inbox, peerLinkContract, untilUp } from '../contracts/peer-link.ts';

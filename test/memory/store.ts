@@ -32,7 +32,9 @@ interface Write {
   state: MemoryWrite['state'];
 }
 
-/** `none` = not connected; `idle` = connected, no primary; then what the primary says of the peer. */
+/**
+ * `none` = not connected; `idle` = connected, no primary; then what the primary says of the peer.
+ */
 type Link = 'none' | 'idle' | 'syncing' | 'current' | 'split';
 
 interface Replica {

@@ -1,7 +1,7 @@
 /**
  * One appliance of the simulated pair: what is durable (records, boot chooser, slots, depot) apart
- * from what a power cut takes away, and the real pure machine on top. Every durable write counts, and
- * power can be cut before any of them. Only tests import it.
+ * from what a power cut takes away, and the real pure machine on top. Every durable write counts,
+ * and power can be cut before any of them. Only tests import it.
  */
 import {
   selectBoot,
@@ -134,7 +134,9 @@ export class Appliance {
     };
   }
 
-  /** One event, then every decision that follows from it; each durable change is written at once. */
+  /**
+   * One event, then every decision that follows from it; each durable change is written at once.
+   */
   send(event: Event, ms: number): void {
     if (this.state === null) return;
     const next = step(this.state, event, { ms, at: String(ms) });
@@ -233,7 +235,9 @@ export class Appliance {
     return structuredClone(this.disk.seals);
   }
 
-  /** The verdict of the health checks of what runs now; undefined while storage does not run yet. */
+  /**
+   * The verdict of the health checks of what runs now; undefined while storage does not run yet.
+   */
   health(): { storage: Reason | null; system: Reason | null } | undefined {
     const { state, faults } = this;
     const storage = state?.world.storage?.release.version;

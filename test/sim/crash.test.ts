@@ -1,8 +1,8 @@
 /**
- * Power cuts: before every durable write of either node in an update of the pair, then a second cut in
- * the recovery (a seeded sample here; all of them with CRASH_ALL=1, see docs/ARCHITECTURE.md). Every
- * run must come to rest: highly available, both nodes on committed slots, nothing acknowledged lost
- * (the invariants are checked after every event by the pair itself).
+ * Power cuts: before every durable write of either node in an update of the pair, then a second cut
+ * in the recovery (a seeded sample here; all of them with CRASH_ALL=1, see docs/ARCHITECTURE.md).
+ * Every run must come to rest: highly available, both nodes on committed slots, nothing
+ * acknowledged lost (the invariants are checked after every event by the pair itself).
  */
 import t, { type Test } from 'tap';
 import type { NodeId } from '../../src/core/model.ts';

@@ -1,6 +1,6 @@
 /**
- * Stories of whole updates over the simulated pair: the good way in both orders, every failure of the
- * table in docs/ARCHITECTURE.md, cancel, rollback, finalize.
+ * Stories of whole updates over the simulated pair: the good way in both orders, every failure of
+ * the table in docs/ARCHITECTURE.md, cancel, rollback, finalize.
  */
 import t from 'tap';
 import { Pair } from './pair.ts';
