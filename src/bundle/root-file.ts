@@ -66,8 +66,8 @@ function publicTextOf(
 /**
  * The root at `path` with `key` added, not written yet; a new root where there is none. Its version
  * is one higher; the threshold changes when one is given (a new root has 1). Throws `trust.no_root`
- * when the file is no root or would become one that no signature can satisfy, `usage.invalid` for a
- * key that it already has.
+ * when the file is no root, `usage.invalid` for a key that it already has and for a threshold that no
+ * signatures can reach.
  */
 export async function planRoot(
   path: string,
@@ -86,7 +86,12 @@ export async function planRoot(
     threshold: threshold ?? old?.threshold ?? 1,
     keys: [...(old?.keys ?? []), key],
   };
-  parseTrustRoot(rootText(root));
+  try {
+    parseTrustRoot(rootText(root));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UpdateError('usage.invalid', `${path} would not be usable: ${why}`, { cause });
+  }
   return root;
 }
 

@@ -40,8 +40,8 @@ export function memberHeader(name: string, sizeBytes: number): Buffer {
 
 /**
  * Size that the header at a member's place states, after the whole header was compared with the one
- * valid header for `name` and that size (B2.2). Throws `bundle.wrong_type` for something else in
- * place of the first two members, otherwise `bundle.damaged`.
+ * valid header for `name` and that size (B2.2). Throws `bundle.wrong_type` for another member in
+ * place of the first two, otherwise `bundle.damaged`.
  */
 export function checkHeader(block: Uint8Array, name: string, place: Place): number {
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength);
@@ -61,10 +61,10 @@ function refusal(bytes: Buffer, name: string, place: Place): UpdateError {
     const found = header?.nullBlock === true ? 'zeros' : 'a header with a wrong checksum';
     return fail('bundle.damaged', name, found);
   }
-  const found =
-    header.path === name && header.type === 'File'
-      ? `a header for ${name} with other fields than a bundle has`
-      : `${quoted(header.path)} (${header.type})`;
+  if (header.path === name && header.type === 'File') {
+    return fail('bundle.damaged', name, `a header of ${name} in another form than a bundle has`);
+  }
+  const found = `${quoted(header.path)} (${header.type})`;
   return fail(place === 'later' ? 'bundle.damaged' : 'bundle.wrong_type', name, found);
 }
 
@@ -112,5 +112,9 @@ export function wrongType(start: Uint8Array, name: string): UpdateError {
   const hex = Buffer.from(start.subarray(0, 8)).toString('hex');
   const zeros = start.every((byte) => byte === 0);
   const kind = zeros ? 'only zeros' : KINDS.find(([magic]) => hex.startsWith(magic))?.[1];
-  return fail('bundle.wrong_type', name, kind ?? 'another kind of file');
+  const found = kind ?? 'another kind of file';
+  const message = `the file is ${found}, expected an update bundle (${name} first)`;
+  return new UpdateError('bundle.wrong_type', message, {
+    detail: { found, expected: 'an update bundle' },
+  });
 }
