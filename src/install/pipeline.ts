@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { openBundle } from '../bundle/reader.ts';
 import { openFileSource } from '../bundle/source.ts';
 import { loadTrustRoot } from '../bundle/trust.ts';
+import { UpdateError } from '../core/errors.ts';
 import { Helper } from './crew.ts';
 import { Hints } from './hint.ts';
 import { lockPath } from './lock.ts';
@@ -44,7 +45,7 @@ export async function installImages(
   const bundle = await openBundle(source, root, options.signal);
   const plans = request.targets.map((target) => planTarget(bundle, target, request.format));
   await using locks = new AsyncDisposableStack();
-  for (const { target } of plans) locks.use(await lockPath(target.device, options.signal));
+  for (const { target } of plans) locks.use(await lockSlot(target.device, options.signal));
   await using hints = await Hints.open(request.progressFile);
 
   const passes = request.readBack ? 2 : 1;
@@ -61,6 +62,15 @@ export async function installImages(
   meter.at(totalBytes);
   meter.tell();
   return { images };
+}
+
+async function lockSlot(device: string, signal: AbortSignal): Promise<AsyncDisposable> {
+  try {
+    return await lockPath(device, signal);
+  } catch (cause) {
+    if (!(cause instanceof UpdateError) || cause.code !== 'file.not_found') throw cause;
+    throw new UpdateError('slot.io', `there is no slot ${device}`, { cause, detail: { device } });
+  }
 }
 
 /** On a machine with one processor a second thread only costs memory. */

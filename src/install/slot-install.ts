@@ -160,10 +160,10 @@ class SlotInstall {
 
   /** Lets the loop run when it is time, and stops when the caller wants that. */
   async #turn(): Promise<void> {
+    this.#context.signal.throwIfAborted();
     if (performance.now() - this.#turnMs < TURN_MS) return;
     await nextTurn();
     this.#turnMs = performance.now();
-    this.#context.signal.throwIfAborted();
   }
 
   #tell(phaseBytes: number, chunks: number): void {
