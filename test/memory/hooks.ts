@@ -1,0 +1,53 @@
+/**
+ * The port Hooks in memory: functions instead of programs, in the order of their names, with the
+ * rules of the directory driver. Imports core and ports.
+ */
+import { UpdateError } from '../../src/core/errors.ts';
+import type { Hooks } from '../../src/ports.ts';
+
+/** How a hook answers: good, later, or a veto with this text; it may wait for the signal. */
+export type HookAnswer = 'good' | 'retry' | { readonly veto: string };
+
+export interface MemoryHook {
+  readonly point: string;
+  readonly name: string;
+  readonly answer: (input: object, signal: AbortSignal) => HookAnswer | Promise<HookAnswer>;
+}
+
+const TELLING_POINTS: ReadonlySet<string> = new Set(['on-fail', 'notify']);
+
+/** The hooks of a node. */
+export class MemoryHooks implements Hooks {
+  /** What was run, as `point/name`. */
+  readonly calls: string[] = [];
+  readonly #hooks: readonly MemoryHook[];
+
+  constructor(hooks: readonly MemoryHook[] = []) {
+    this.#hooks = hooks.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async run(
+    point: string,
+    input: object,
+    signal: AbortSignal,
+  ): Promise<{ readonly ran: number; readonly retry: boolean }> {
+    let ran = 0;
+    let retry = false;
+    let veto: UpdateError | null = null;
+    for (const { name, answer } of this.#hooks.filter((hook) => hook.point === point)) {
+      signal.throwIfAborted();
+      ran += 1;
+      this.calls.push(`${point}/${name}`);
+      const said = await answer(structuredClone(input), signal);
+      signal.throwIfAborted();
+      retry ||= said === 'retry';
+      if (typeof said === 'object') {
+        const detail = { hook: name, point };
+        veto ??= new UpdateError('hook.veto', `Hook ${point}.d/${name}: ${said.veto}`, { detail });
+      }
+      if ((retry || veto !== null) && !TELLING_POINTS.has(point)) break;
+    }
+    if (veto !== null) throw veto;
+    return { ran, retry };
+  }
+}
