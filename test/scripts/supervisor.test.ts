@@ -1,0 +1,228 @@
+/**
+ * The supervisor as a process, with real slots, boot files and small ext4 images: status and power
+ * commands, fence and lock, a second supervisor, load failure of a trial, and what happens to the
+ * node when the supervisor itself ends in any way.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import type { Slot } from '../../src/core/model.ts';
+import { createBoot, openBoot } from '../../src/drivers/boot-file.ts';
+import { createSlots, openSlots } from '../../src/drivers/slots-file.ts';
+import { stateLockHolder } from '../../src/drivers/state-lock.ts';
+import { PROJECT_DIR } from '../../scripts/build.ts';
+import { makeExt4 } from '../../scripts/image/ext4.ts';
+import {
+  askPower,
+  type PowerStatus,
+  type PowerVerb,
+} from '../../scripts/supervisor/power-client.ts';
+import { SETTINGS_FILE } from '../../scripts/supervisor/settings.ts';
+
+const SLOT_BYTES = 4 * 1024 * 1024;
+
+/** Takes the lock on the state like a daemon, notes its boot and its own path, and stays. */
+const PROGRAM = `
+import { appendFileSync } from 'node:fs';
+import { lockState } from '${join(PROJECT_DIR, 'src/drivers/state-lock.ts')}';
+await lockState(process.cwd());
+const boot = JSON.parse(process.env.TANDEM_BOOT);
+appendFileSync('boots.log', JSON.stringify({ ...boot, program: process.argv[1] }) + '\\n');
+setInterval(() => {}, 1000);
+`;
+
+/** Lays out an appliance whose system in slot A works; slot B holds rubbish. */
+async function layOut(t: Test): Promise<string> {
+  // Paths of sockets are short, and the folders of tests are not.
+  const dir = await mkdtemp(join(tmpdir(), 'tandem-supervisor-'));
+  t.teardown(async () => rm(dir, { recursive: true, force: true }));
+  await mkdir(join(dir, 'state'));
+  const runtime = `#!/bin/sh\nexec '${process.execPath}' "$@"\n`;
+  const image = join(dir, 'system.img');
+  await makeExt4({
+    out: image,
+    label: 'test system',
+    sizeBytes: SLOT_BYTES,
+    files: [
+      { path: '/etc/tandem-release', mode: 0o644, text: '{}' },
+      { path: '/usr/bin/node', mode: 0o755, text: runtime },
+      { path: '/opt/tandem/tandem.mjs', mode: 0o644, text: PROGRAM },
+    ],
+  });
+  await createSlots(join(dir, 'slots'), { system: SLOT_BYTES, storage: 4096 });
+  const slots = await openSlots(join(dir, 'slots'));
+  const paths = { A: slots.device('system', 'A').path, B: slots.device('system', 'B').path };
+  await using device = await open(paths.A, 'r+');
+  await device.writeFile(await readFile(image));
+  await createBoot(join(dir, 'boot'), { default: 'A' });
+  await writeFile(join(dir, SETTINGS_FILE), JSON.stringify({ ...SETTINGS, slots: paths }));
+  return dir;
+}
+
+const SETTINGS = {
+  node: 'A',
+  config: 'tandem.jsonc',
+  bootDir: 'boot',
+  slotsDir: 'slots',
+  runDir: 'run',
+  stateDir: 'state',
+  powerSocket: 'power.sock',
+  bootLog: 'boot.log',
+  consoleLog: 'console.log',
+  postMs: 10,
+  restartMs: 10,
+  watchdogMs: 0,
+};
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly words: () => string;
+  readonly ended: Promise<unknown[]>;
+}
+
+async function start(t: Test, dir: string, ...flags: string[]): Promise<Started> {
+  const script = join(PROJECT_DIR, 'scripts/supervisor.ts');
+  const child = spawn(process.execPath, [script, dir, ...flags], { stdio: 'pipe' });
+  let words = '';
+  child.stderr.on('data', (text: Buffer) => (words += text.toString()));
+  const ended = once(child, 'exit');
+  t.teardown(async () => {
+    child.kill('SIGTERM');
+    await ended;
+  });
+  await Promise.race([once(child.stdout, 'data'), ended]);
+  return { child, words: () => words, ended };
+}
+
+async function ask(dir: string, verb: PowerVerb): Promise<PowerStatus> {
+  const reply = await askPower(join(dir, 'power.sock'), verb);
+  if (!reply.ok) throw new Error(reply.error);
+  return reply.status;
+}
+
+interface Seen {
+  readonly bootId: string;
+  readonly slot: Slot;
+  readonly reason: string;
+  readonly program: string;
+}
+
+/** Waits until the program has noted `count` boots. */
+async function boots(dir: string, count: number): Promise<Seen[]> {
+  for (;;) {
+    const text = await readFile(join(dir, 'state/boots.log'), 'utf8').catch(() => '');
+    const lines = text.split('\n').filter(Boolean);
+    if (lines.length >= count) return lines.map((line) => JSON.parse(line) as Seen);
+    await sleep(20);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${String(pid)}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+async function untilDead(pid: number): Promise<void> {
+  while (isAlive(pid)) await sleep(10);
+}
+
+t.test('power commands, fence and a second supervisor', async (t) => {
+  const dir = await layOut(t);
+  const one = await start(t, dir);
+  const [first] = await boots(dir, 1);
+  t.match(first, { slot: 'A', reason: 'default' });
+  t.equal(first?.program, join(dir, 'run/root-A/opt/tandem/tandem.mjs'), 'what runs is unpacked');
+  const status = await ask(dir, 'status');
+  t.match(status, { node: 'A', power: 'on', boots: 1, boot: { bootId: first!.bootId } });
+  t.equal(await stateLockHolder(join(dir, 'state')), status.pid);
+
+  const two = await start(t, dir);
+  t.strictSame(await two.ended, [2, null]);
+  t.match(two.words(), /another supervisor listens/);
+  t.equal((await ask(dir, 'status')).pid, status.pid, 'and the node was left alone');
+
+  t.match(await ask(dir, 'reset'), { power: 'on' });
+  const [, second] = await boots(dir, 2);
+  t.not(second?.bootId, first?.bootId);
+
+  const fenced = await askPower(join(dir, 'power.sock'), 'fence');
+  t.match(fenced, { ok: true, fence: 'off', status: { power: 'off', pid: null } });
+  t.equal(await stateLockHolder(join(dir, 'state')), null);
+  t.match(await askPower(join(dir, 'power.sock'), 'explode' as PowerVerb), { ok: false });
+
+  await ask(dir, 'on');
+  await boots(dir, 3);
+  const { pid } = await ask(dir, 'status');
+  one.child.kill('SIGTERM');
+  t.strictSame(await one.ended, [0, null]);
+  t.equal(isAlive(pid!), false, 'its own end takes the node down');
+  t.equal(await stateLockHolder(join(dir, 'state')), null);
+});
+
+t.test('a trial slot that holds no file system falls back to the default one', async (t) => {
+  const dir = await layOut(t);
+  await using chooser = await openBoot(join(dir, 'boot'));
+  await chooser.arm({ id: 7, slot: 'B', tries: 3 });
+  const one = await start(t, dir);
+  const [first] = await boots(dir, 1);
+  t.match(first, { slot: 'A', reason: 'fallback' });
+  t.strictSame((await chooser.read()).counter, { trialId: 7, used: 3 });
+  t.match(await readFile(join(dir, 'boot.log'), 'utf8'), /slot B cannot be loaded/);
+  one.child.kill('SIGTERM');
+  await one.ended;
+});
+
+t.test(
+  'the end of the process that started it ends a tied supervisor, unless it is kept',
+  async (t) => {
+    const dir = await layOut(t);
+    const one = await start(t, dir, '--tied');
+    await boots(dir, 1);
+    const { pid } = await ask(dir, 'status');
+    one.child.stdin?.end();
+    t.strictSame(await one.ended, [0, null]);
+    t.equal(isAlive(pid!), false);
+
+    const two = await start(t, dir, '--tied');
+    await boots(dir, 2);
+    await ask(dir, 'keep');
+    two.child.stdin?.end();
+    await ask(dir, 'off');
+    t.match(await ask(dir, 'status'), { power: 'off' }, 'it is still there');
+    await ask(dir, 'quit');
+    t.strictSame(await two.ended, [0, null]);
+  },
+);
+
+t.test('what a killed supervisor left behind is taken down at the next start', async (t) => {
+  const dir = await layOut(t);
+  const one = await start(t, dir);
+  await boots(dir, 1);
+  const { pid } = await ask(dir, 'status');
+  one.child.kill('SIGKILL');
+  await one.ended;
+  const two = await start(t, dir, '--off');
+  await untilDead(pid!);
+  t.match(await ask(dir, 'status'), { power: 'off', boots: 0 });
+  two.child.kill('SIGTERM');
+  t.strictSame(await two.ended, [0, null]);
+});
+
+t.test('settings that are wrong are named', async (t) => {
+  const dir = t.testdir({});
+  await mkdir(join(dir, 'x'));
+  const none = await start(t, join(dir, 'x'));
+  t.strictSame(await none.ended, [2, null]);
+  t.match(none.words(), /supervisor\.json/);
+  await writeFile(join(dir, SETTINGS_FILE), JSON.stringify({ ...SETTINGS, postMs: -1, slots: {} }));
+  const bad = await start(t, dir);
+  t.strictSame(await bad.ended, [2, null]);
+});
