@@ -197,7 +197,8 @@ export class Executor {
     for (const target of job.targets) {
       const { seal } = await this.#ports.slots.info(target.class, target.slot);
       if (seal?.release.counter !== target.release.counter) {
-        const message = `slot ${target.class}-${target.slot} does not hold ${target.release.version} any more`;
+        const slot = `slot ${target.class}-${target.slot}`;
+        const message = `${slot} does not hold ${target.release.version} any more`;
         throw new UpdateError('rollback.unavailable', message);
       }
     }

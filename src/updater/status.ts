@@ -56,7 +56,8 @@ function peerStatus(s: NodeState, last: LastHeard | null, nowMs: number): NodeSt
   return fresh ? nodeStatus(last.report, ageMs) : unknownNode(other(s), ageMs);
 }
 
-function unknownNode(node: NodeId, ageMs: number | null): NodeStatus {
+/** A node of which nothing fresh is known. */
+export function unknownNode(node: NodeId, ageMs: number | null): NodeStatus {
   return {
     node,
     known: false,

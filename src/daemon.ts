@@ -1,0 +1,242 @@
+/**
+ * Composition root of the service: the only file, with src/installer.ts, that names drivers. It opens
+ * what this node has, finds the state that it was left in, and puts the runner, the backend and the
+ * control server together. May import everything.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { VERSION } from './cli/version.ts';
+import { parseAddress, type Config } from './config.ts';
+import { startControl } from './control/server.ts';
+import type { UpdateError } from './core/errors.ts';
+import { RELEASE_FILE, type Slot } from './core/model.ts';
+import type { Policy } from './core/records.ts';
+import { Backend } from './daemon/backend.ts';
+import { readDepotHead } from './daemon/depot-head.ts';
+import { History } from './daemon/history.ts';
+import type { Identity } from './daemon/plan.ts';
+import { initialState } from './daemon/initial.ts';
+import { Listeners } from './daemon/listeners.ts';
+import { DriverRequests } from './daemon/requests.ts';
+import { serveSafeMode } from './daemon/safe-mode.ts';
+import { openBoot } from './drivers/boot-file.ts';
+import { openDepot } from './drivers/depot-dir.ts';
+import { DirectoryHooks } from './drivers/hooks-dir.ts';
+import { openHost } from './drivers/host-process.ts';
+import { processInstaller } from './drivers/installer-process.ts';
+import { openJournal } from './drivers/journal-file.ts';
+import { keysDirOf, loadKeys, type PairKeys } from './drivers/keys.ts';
+import { FileLineLog } from './drivers/line-log.ts';
+import { openTlsLink } from './drivers/link-tls.ts';
+import { startServiceProcess } from './drivers/service-process.ts';
+import { openSlots } from './drivers/slots-file.ts';
+import { lockState } from './drivers/state-lock.ts';
+import { createStorageProcess } from './drivers/storage-process.ts';
+import { openStoreProcess } from './drivers/store-process.ts';
+import { unpackImage } from './drivers/unpack-ext4.ts';
+import type { Host, JournalContent, Slots } from './ports.ts';
+import { EventLog } from './updater/events.ts';
+import { Executor, type ExecuteOptions } from './updater/execute.ts';
+import { Runner } from './updater/runner.ts';
+
+/** Rounds of health checks, and how long one may take and may be bad after a boot. */
+const HEALTH_ROUND_MS = 1000;
+const HEALTH_CHECK_MS = 10_000;
+const HEALTH_GRACE_MS = 20_000;
+
+/** Where a line for the service's log goes: standard error, which the init system keeps. */
+function log(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** What of the configuration is the policy of a rollout. */
+function policyOf(config: Config): Policy {
+  const { order, onSecondFailure, retries, soakS, tries, deadmanS } = config.policy;
+  return { order, onSecondFailure, retries, soakS, tries, deadmanS };
+}
+
+/**
+ * Runs the service until the signal. Throws `pair.not_paired`, `state.locked`, `config.invalid` and
+ * what the drivers throw when the node cannot be opened; a corrupt journal is not thrown but served
+ * in safe mode.
+ */
+export async function runDaemon(config: Config, signal: AbortSignal): Promise<void> {
+  const keys = await loadKeys(keysDirOf(config.stateDir));
+  await mkdir(config.runDir, { recursive: true, mode: 0o755 });
+  await using _lock = await lockState(config.stateDir);
+  const host = openHost({ env: process.env, runDir: config.runDir, stateDir: config.stateDir });
+  await using journal = await openJournal(config.stateDir);
+  let content: JournalContent;
+  try {
+    content = await journal.read();
+  } catch (error) {
+    await serveSafeMode(config, host, error, signal);
+    return;
+  }
+  if (content.torn) log('the journal had a torn last record, which was dropped');
+  const failed = Promise.withResolvers<never>();
+  await using node = await openNode(config, keys, host, journal, content, failed.reject);
+  await using _control = await startControl(node.backend, {
+    socketPath: config.control.socket,
+    group: config.control.group,
+  });
+  node.runner.start();
+  log(`node ${config.node} runs Tandem ${VERSION} from slot ${host.boot().slot}`);
+  await Promise.race([aborted(signal), failed.promise]);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
+}
+
+type Journal = Awaited<ReturnType<typeof openJournal>>;
+
+/** What holds a resource is ended in reverse order when the node ends. */
+async function openDrivers(
+  config: Config,
+  keys: PairKeys,
+  host: Host,
+  stack: AsyncDisposableStack,
+) {
+  const logs = join(config.stateDir, 'logs');
+  const lines = (name: string): FileLineLog => stack.use(new FileLineLog(join(logs, name)));
+  const events = new EventLog(config.node, () => host.nowMs(), lines('events.ndjson'));
+  const history = new History(lines('history.ndjson'));
+  await Promise.all([events.load(), history.load()]);
+  const slots = await openSlots(config.slots.dir);
+  return {
+    events,
+    history,
+    slots,
+    boot: stack.use(await openBoot(config.boot.dir)),
+    depot: await openDepot(join(config.stateDir, 'depot'), readDepotHead(config.trustRoot)),
+    link: stack.use(await openLink(config, keys)),
+    store: stack.use(openStoreProcess({ socket: config.storage.socket })),
+    storage: stack.use(openStorage(config, keys, logs, slots)),
+    service: stack.use(openService(config, logs)),
+    installer: processInstaller({
+      entry: process.argv[1] ?? '',
+      logFile: join(logs, 'installer.log'),
+    }),
+    hooks: new DirectoryHooks(config.hooksDir),
+    host,
+  };
+}
+
+/** The node: runner and backend on its drivers. */
+async function openNode(
+  config: Config,
+  keys: PairKeys,
+  host: Host,
+  journal: Journal,
+  content: JournalContent,
+  onFatal: (error: UpdateError) => void,
+) {
+  await using stack = new AsyncDisposableStack();
+  const drivers = await openDrivers(config, keys, host, stack);
+  const { events, history, link } = drivers;
+  const found = { config, pair: keys.pair, program: VERSION, content };
+  const initial = await initialState({ ...found, ...drivers });
+  const depotDir = join(config.stateDir, 'depot');
+  const executor = new Executor(drivers, executeOptions(config, depotDir), () => runner.state);
+  const listeners = new Listeners({ events, history, link, host, log, onFatal });
+  const runner: Runner = new Runner(
+    initial,
+    { journal, link, host },
+    (effect, dispatch, signal) => executor.run(effect, dispatch, signal),
+    listeners,
+  );
+  stack.use(runner);
+  const requests = new DriverRequests(runner, link);
+  const { burnInH } = config.policy;
+  listeners.connect(runner, requests, drivers.store, drivers.storage, burnInH);
+  const backend = new Backend({
+    ...drivers,
+    runner,
+    executor,
+    requests,
+    identity: identityOf(config, drivers.slots),
+    policy: policyOf(config),
+    trustRoot: config.trustRoot,
+    depotDir,
+    lastHeard: () => listeners.lastHeard,
+  });
+  const held = stack.move();
+  return {
+    runner,
+    backend,
+    [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
+  };
+}
+
+function identityOf(config: Config, slots: Slots): Identity {
+  return {
+    product: config.product,
+    hardware: config.hardware,
+    program: VERSION,
+    slotBytes: {
+      system: slots.device('system', 'A').sizeBytes,
+      storage: slots.device('storage', 'A').sizeBytes,
+    },
+  };
+}
+
+function openService(config: Config, logs: string) {
+  return startServiceProcess({
+    node: config.node,
+    program: join(config.rootDir, config.service.program),
+    address: config.service.address,
+    storageSocket: config.storage.socket,
+    releaseFile: join(config.rootDir, RELEASE_FILE),
+    logFile: join(logs, 'workload.log'),
+    onExit: log,
+  });
+}
+
+function openLink(config: Config, keys: PairKeys) {
+  return openTlsLink({
+    node: config.node,
+    listen: parseAddress(config.link.listen),
+    peer: parseAddress(config.link.peer),
+    keys,
+  });
+}
+
+function openStorage(config: Config, keys: PairKeys, logs: string, slots: Slots) {
+  return createStorageProcess({
+    node: config.node,
+    pair: keys.pair,
+    listen: config.storage.listen,
+    peer: config.storage.peer,
+    socket: config.storage.socket,
+    dataDir: config.storage.dataDir,
+    keysDir: keysDirOf(config.stateDir),
+    logFile: join(logs, 'storage.log'),
+    unpack: async (slot: Slot, signal: AbortSignal) => {
+      const dir = join(config.runDir, `storage-${slot}`);
+      await unpackImage(slots.device('storage', slot).path, dir, signal);
+      return dir;
+    },
+  });
+}
+
+function executeOptions(config: Config, depotDir: string): ExecuteOptions {
+  const bulk = parseAddress(config.link.bulk);
+  const keysDir = keysDirOf(config.stateDir);
+  return {
+    stateDir: config.stateDir,
+    depotDir,
+    trustRoot: config.trustRoot,
+    bulk: { ...bulk, keysDir },
+    peerHost: parseAddress(config.link.peer).host,
+    health: {
+      graceMs: HEALTH_GRACE_MS,
+      stableMs: config.policy.stableS * 1000,
+      roundMs: HEALTH_ROUND_MS,
+      checkMs: HEALTH_CHECK_MS,
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * What listens to the runner and to the drivers: events for people, history, messages of the peer,
+ * status of the store, end of the storage software, the watchdog, the burn-in. It passes on; it
+ * decides nothing. Imports core, ports and the updater.
+ */
+import type { UpdateError } from '../core/errors.ts';
+import { END_PHASES } from '../core/records.ts';
+import type { PairMessage } from '../core/report.ts';
+import { serves } from '../core/role.ts';
+import type { NodeState } from '../core/state.ts';
+import type { Host, PeerLink, StorageSoftware, Store } from '../ports.ts';
+import type { EventLog } from '../updater/events.ts';
+import type { Runner, RunnerEvents } from '../updater/runner.ts';
+import type { LastHeard } from '../updater/status.ts';
+import type { History } from './history.ts';
+import { Narrator } from './narrator.ts';
+import type { DriverRequests } from './requests.ts';
+
+const HOUR_MS = 3_600_000;
+
+export interface ListenerParts {
+  readonly events: EventLog;
+  readonly history: History;
+  readonly link: PeerLink;
+  readonly host: Host;
+  readonly log: (line: string) => void;
+  readonly onFatal: (error: UpdateError) => void;
+}
+
+export class Listeners implements RunnerEvents {
+  readonly #parts: ListenerParts;
+  readonly #narrator: Narrator;
+  #requests: DriverRequests | null = null;
+  #burnIn: ((state: NodeState) => void) | null = null;
+  lastHeard: LastHeard | null = null;
+  readonly log: (line: string) => void;
+  readonly onFatal: (error: UpdateError) => void;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+    this.#narrator = new Narrator(parts.events);
+    this.log = parts.log;
+    this.onFatal = parts.onFatal;
+  }
+
+  /** Lets what the drivers see enter the runner, and what the node tells reach its peer. */
+  connect(
+    runner: Runner,
+    requests: DriverRequests,
+    store: Store,
+    storage: StorageSoftware,
+    burnInH: number,
+  ): void {
+    this.#requests = requests;
+    store.onStatus((status) => void runner.dispatch({ type: 'store', status }));
+    storage.onExit((reason) => {
+      this.log(`the storage software ended: ${reason}`);
+      void runner.dispatch({ type: 'storage', running: null });
+    });
+    const { node } = runner.state.record;
+    this.#parts.events.onEvent((event) => {
+      if (event.node === node) this.#parts.link.send({ type: 'event', event });
+    });
+    this.#burnIn = (state) => {
+      if (burnInOver(state, burnInH)) void runner.dispatch({ type: 'finalize' });
+    };
+  }
+
+  readonly onStep = (before: NodeState, after: NodeState): void => {
+    this.#parts.host.feedWatchdog();
+    const { peer, peerHeardMs } = after.world;
+    if (peer !== null) this.lastHeard = { report: peer, atMs: peerHeardMs };
+    this.#narrator.onStep(before, after);
+    const { rollout } = after;
+    const ended = rollout !== null && END_PHASES.has(rollout.phase);
+    if (ended && rollout !== before.rollout) this.#parts.history.add(rollout);
+    this.#burnIn?.(after);
+  };
+
+  readonly onMessage = (message: PairMessage): void => {
+    if (message.type === 'event') this.#parts.events.adopt(message.event);
+    else this.#requests?.onMessage(message);
+  };
+}
+
+/** A new version that ran for the burn-in is made permanent; 0 hours = only by `tandem commit`. */
+function burnInOver(s: NodeState, burnInH: number): boolean {
+  const { rollout, world } = s;
+  const open = rollout?.phase === 'DONE' && rollout.kind === 'update' && !rollout.finalized;
+  if (burnInH === 0 || !open || !serves(s)) return false;
+  return world.clock.ms - world.phaseSinceMs >= burnInH * HOUR_MS;
+}

@@ -1,0 +1,79 @@
+/**
+ * Safe mode: the journal is damaged in the middle, so nothing is changed; what is known is still
+ * shown, and the repair is named (docs/ARCHITECTURE.md, "Safe mode"). Imports core, ports, control.
+ */
+import type { Config } from '../config.ts';
+import { startControl } from '../control/server.ts';
+import type { ControlBackend } from '../control/backend.ts';
+import { CODES } from '../core/codes.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { peerOf, type NodeId } from '../core/model.ts';
+import type { PairStatus } from '../core/status.ts';
+import type { Host } from '../ports.ts';
+import { unknownNode } from '../updater/status.ts';
+
+/** Errors of the journal that are served in safe mode; any other one ends the daemon. */
+const SAFE: ReadonlySet<string> = new Set(['journal.corrupt', 'state.newer_schema']);
+
+/** Serves status, and refuses every change, until the signal. Throws what is no safe-mode matter. */
+export async function serveSafeMode(
+  config: Config,
+  host: Host,
+  cause: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  const error = asUpdateError(cause);
+  if (!SAFE.has(error.code)) throw error;
+  process.stderr.write(`safe mode: ${error.message}\n`);
+  const backend = safeBackend(config, host, error);
+  const { socket, group } = config.control;
+  await using _control = await startControl(backend, { socketPath: socket, group });
+  const timer = setInterval(() => host.feedWatchdog(), 1000);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+  clearInterval(timer);
+}
+
+function safeBackend(config: Config, host: Host, error: UpdateError): ControlBackend {
+  const refuse = (): never => {
+    throw new UpdateError(error.code, error.message);
+  };
+  return {
+    status: () => safeStatus(config.node, host, error),
+    slots: () => Promise.resolve({ A: [], B: [] }),
+    history: () => Promise.resolve([]),
+    validate: () => Promise.resolve().then(refuse),
+    start: () => Promise.resolve().then(refuse),
+    jobs: () => [],
+    job: refuse,
+    cancel: () => Promise.resolve().then(refuse),
+    eventsSince: () => [],
+    onEvent: () => () => undefined,
+  };
+}
+
+function safeStatus(self: NodeId, host: Host, error: UpdateError): PairStatus {
+  const { bootId, reason, attempt } = host.boot();
+  const own = {
+    ...unknownNode(self, 0),
+    known: true,
+    boot: { id: bootId, reason, attempt },
+    update: 'safe mode',
+  };
+  const peer = unknownNode(peerOf(self), null);
+  const message = `${error.message} ${CODES[error.code].next}`;
+  return {
+    schema: 1,
+    at: new Date(host.nowMs()).toISOString(),
+    self,
+    pair: null,
+    state: 'SAFE_MODE',
+    ha: { ok: false, text: 'safe mode: this node changes nothing and does not serve' },
+    nodes: self === 'A' ? { A: own, B: peer } : { A: peer, B: own },
+    rollout: null,
+    reform: [],
+    alarms: [{ code: error.code, node: self, message }],
+  };
+}
