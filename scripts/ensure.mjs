@@ -163,7 +163,7 @@ if (why !== null) installPackages(why);
 if (Number(scriptNode().split('.')[0]) < NODE_MAJOR) {
   fail(
     `Node ${scriptNode()} cannot run the TypeScript sources: the lockfile brings Node ` +
-      `${NODE_MAJOR} for Linux on x86-64 only; on this machine install Node ${NODE_MAJOR} or newer.`,
+      `${NODE_MAJOR} for Linux on x86-64 only; install Node ${NODE_MAJOR} or newer here.`,
   );
 }
 ensureTools();

@@ -47,7 +47,8 @@ export async function checkConfig(text: string, file: string): Promise<CheckedCo
   const value = valueOf(root, '', offsets, (setting, offset) => {
     const line = lines.at(offset);
     const accepted = 'each setting once';
-    const text = `${setting} is given twice; the first is in line ${lines.at(offsets.get(setting)!)}`;
+    const first = lines.at(offsets.get(setting)!);
+    const text = `${setting} is given twice; the first is in line ${first}`;
     twice.push({ line, setting, found: 'given twice', accepted, text });
   });
   const lineOf = (setting: string): number => {

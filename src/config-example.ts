@@ -9,7 +9,7 @@ import { acceptedValues, CONFIG_SCHEMA, type SettingSchema } from './config-sche
 export function exampleConfig(): string {
   return [
     '// Configuration of a Tandem node: JSON with comments; trailing commas are allowed.',
-    '// Settings behind // show their default. Relative paths are taken from the folder of this file.',
+    '// Settings behind // show their default. Relative paths start at the folder of this file.',
     '// Check a file with: tandem config check FILE',
     '{',
     ...sectionLines(CONFIG_SCHEMA, '  '),

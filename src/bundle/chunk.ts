@@ -80,11 +80,11 @@ function inflate(record: ChunkRecord, bytes: Uint8Array): Uint8Array {
         });
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
-        throw new UpdateError(
-          'bundle.damaged',
-          `${decimal(record)}: the frame cannot be decompressed to ${record.rawBytes} bytes (${why})`,
-          { cause, detail: { image: record.image, chunk: record.chunk } },
-        );
+        const what = `the frame cannot be decompressed to ${record.rawBytes} bytes (${why})`;
+        throw new UpdateError('bundle.damaged', `${decimal(record)}: ${what}`, {
+          cause,
+          detail: { image: record.image, chunk: record.chunk },
+        });
       }
   }
 }

@@ -4,7 +4,7 @@
  * harmless. Pure; imports core and the pieces in render.ts.
  */
 import { CODES } from '../core/codes.ts';
-import { NODES } from '../core/model.ts';
+import { NODES, type Release } from '../core/model.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus, TandemEvent, ValidateReport } from '../core/status.ts';
 import { mark, plain, stamp, table, wrap, type RenderOptions } from './render.ts';
@@ -109,7 +109,8 @@ export function renderHistory(
 export function renderHistoryEntry(rollout: RolloutRecord, options: RenderOptions): string[] {
   const from = NODES.map((node) => {
     const { system, storage } = rollout.nodes[node].from;
-    const versions = `system ${system?.version ?? 'UNKNOWN'}, storage ${storage?.version ?? 'UNKNOWN'}`;
+    const word = (release: Release | null): string => release?.version ?? 'UNKNOWN';
+    const versions = `system ${word(system)}, storage ${word(storage)}`;
     const attempts = `${rollout.nodes[node].attempts} attempts`;
     const skip = rollout.nodes[node].skip ? ', left alone: up to date' : `, ${attempts}`;
     return `  node ${node} from ${plain(versions, options)}${skip}`;

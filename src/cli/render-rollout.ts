@@ -163,8 +163,9 @@ function nodeBlock(
   width: number,
 ): string[] {
   const turn = node.node === rollout.first ? 'first' : 'second';
+  const version = plain(node.system?.version ?? 'UNKNOWN', options);
   const facts = node.known
-    ? `${node.role}${node.serving ? ', serving' : ''}, ${plain(node.system?.version ?? 'UNKNOWN', options)}`
+    ? `${node.role}${node.serving ? ', serving' : ''}, ${version}`
     : node.ageMs === null
       ? 'UNKNOWN'
       : `UNKNOWN, last heard ${Math.round(node.ageMs / 1000)} s ago`;

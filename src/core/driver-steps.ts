@@ -17,7 +17,8 @@ export function afterStage(rollout: RolloutRecord): Move {
   if (rollout.nodes[first].skip) {
     return { phase: 'HAND1', say: `node ${first} needs nothing`, node: first };
   }
-  const say = `begins with node ${first}; node ${second} is not touched until ${first} is committed`;
+  const untouched = `node ${second} is not touched until ${first} is committed`;
+  const say = `begins with node ${first}; ${untouched}`;
   return { phase: 'INSTALL1', job: first, say, node: first };
 }
 

@@ -66,7 +66,8 @@ function observeArmed(
     return set(record, { ...jobOf(update), state: 'trial', trial, bootId: boot.bootId });
   }
   if (boot.reason === 'attempts-used' || boot.reason === 'fallback') {
-    const message = `node ${record.node} did not come up in slot ${trial.slot} in ${trial.tries} attempts`;
+    const where = `slot ${trial.slot} in ${trial.tries} attempts`;
+    const message = `node ${record.node} did not come up in ${where}`;
     return toReverting(record, update, { code: 'trial.attempts_used', message });
   }
   if (update.state === 'arming') {
@@ -142,6 +143,7 @@ export function deadman(s: NodeState): NodeRecord | undefined {
   if (update.state !== 'trial' && update.state !== 'healthy') return undefined;
   const silentMs = s.world.clock.ms - s.world.driverHeardMs;
   if (silentMs < update.trial.deadmanS * 1000) return undefined;
-  const message = `node ${s.record.node} heard nothing of the driver for ${update.trial.deadmanS} s`;
+  const silence = `nothing of the driver for ${update.trial.deadmanS} s`;
+  const message = `node ${s.record.node} heard ${silence}`;
   return toReverting(s.record, update, { code: 'trial.deadline', message });
 }

@@ -216,7 +216,8 @@ function asRecord(entry: JournalEntry): JournalRecord {
 
 function refuseNewer(replay: Replay): void {
   if (replay.newerSchema === null) return;
-  const message = `The journal has schema ${replay.newerSchema}, this program knows ${RECORD_SCHEMA}`;
+  const found = `The journal has schema ${replay.newerSchema}`;
+  const message = `${found}, this program knows ${RECORD_SCHEMA}`;
   const detail = { found: replay.newerSchema, expected: RECORD_SCHEMA };
   throw new UpdateError('state.newer_schema', message, { detail });
 }

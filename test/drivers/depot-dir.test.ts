@@ -129,7 +129,10 @@ t.test('a full disk is found before the first byte; what is there stays', async 
     import { readdir, statfs } from 'node:fs/promises';
     const { openDepot } = await import(${JSON.stringify(module)});
     const depot = await openDepot(process.argv[1], async () => { throw new Error('no'); });
-    const free = async () => { const s = await statfs(process.argv[1]); return s.bavail * s.bsize; };
+    const free = async () => {
+      const s = await statfs(process.argv[1]);
+      return s.bavail * s.bsize;
+    };
     const codes = [];
     const attempt = (digest, mib) => depot.reserve(digest.repeat(64), mib * 2 ** 20)
       .then(() => codes.push('done'), (error) => codes.push(error.code));
@@ -138,7 +141,8 @@ t.test('a full disk is found before the first byte; what is there stays', async 
     const after = await free();
     await attempt('b', 8);
     await attempt('b', 8);
-    console.log(JSON.stringify({ codes, lost: before - after, names: await readdir(process.argv[1]) }));`;
+    const names = await readdir(process.argv[1]);
+    console.log(JSON.stringify({ codes, lost: before - after, names }));`;
   const { result } = withTmpfs(dir, 76 * MIB, script, [dir]);
   const part = `${'b'.repeat(64)}.part`;
   t.match(result, { codes: ['space.depot', 'done', 'done'], lost: 0 });

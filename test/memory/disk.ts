@@ -4,7 +4,8 @@
  * decides. Usage:
  *
  *     const disk = new FakeDisk({ seed: 1 });
- *     const journal = new FileJournal([disk.file('journal.0', 8192), disk.file('journal.1', 8192)]);
+ *     const files = ['journal.0', 'journal.1'].map((name) => disk.file(name, 8192));
+ *     const journal = new FileJournal(files);
  *     disk.cutAt(5);        // the fifth write or sync from now throws PowerCut, and all after it
  *     disk.powerOn(7);      // seed 7 decides what became of the unsynced sectors
  *

@@ -149,9 +149,8 @@ export class Appliance {
       if (guard > 100) {
         const then = this.state;
         const now = settle(then);
-        throw new Error(
-          `node ${this.id} never settles: ${diff(then.record, now?.record)} ${diff(then.world, now?.world)}`,
-        );
+        const changes = `${diff(then.record, now?.record)} ${diff(then.world, now?.world)}`;
+        throw new Error(`node ${this.id} never settles: ${changes}`);
       }
       const decided = settle(this.state);
       if (decided === undefined) return;

@@ -376,7 +376,16 @@ export class Pair {
       const s = this.nodes[node].state;
       if (s === null) return `${node} off`;
       const { record, world } = s;
-      return `${node} ${s.rollout?.phase} update=${record.update.state} boot=${world.boot.slot} epoch=${record.role.epoch}${record.role.holder} pmto=${record.role.peerMayTakeOver} sd=${record.standDown !== null} adm=${world.admitted} serving=${world.serving} drain=${world.draining} effects=${this.nodes[node].effects().map((e) => e.do)} store=${world.store.role}/${world.store.local}/${world.store.peer}`;
+      const { role } = record;
+      const { store } = world;
+      const effects = this.nodes[node].effects().map((e) => e.do);
+      return [
+        `${node} ${s.rollout?.phase} update=${record.update.state} boot=${world.boot.slot}`,
+        `epoch=${role.epoch}${role.holder} pmto=${role.peerMayTakeOver}`,
+        `sd=${record.standDown !== null} adm=${world.admitted}`,
+        `serving=${world.serving} drain=${world.draining}`,
+        `effects=${effects.join()} store=${store.role}/${store.local}/${store.peer}`,
+      ].join(' ');
     }).join('\n');
   }
 
