@@ -105,12 +105,13 @@ export function renderHistory(
   return table([['STARTED', 'ROLLOUT', 'KIND', 'VERSION', 'PHASE', 'RESULT'], ...rows], options);
 }
 
+const versionWord = (release: Release | null): string => release?.version ?? 'UNKNOWN';
+
 /** `tandem history ID`: one rollout with the log of both nodes in the order of time. */
 export function renderHistoryEntry(rollout: RolloutRecord, options: RenderOptions): string[] {
   const from = NODES.map((node) => {
     const { system, storage } = rollout.nodes[node].from;
-    const word = (release: Release | null): string => release?.version ?? 'UNKNOWN';
-    const versions = `system ${word(system)}, storage ${word(storage)}`;
+    const versions = `system ${versionWord(system)}, storage ${versionWord(storage)}`;
     const attempts = `${rollout.nodes[node].attempts} attempts`;
     const skip = rollout.nodes[node].skip ? ', left alone: up to date' : `, ${attempts}`;
     return `  node ${node} from ${plain(versions, options)}${skip}`;
