@@ -63,8 +63,12 @@ export async function checkConfig(text: string, file: string): Promise<CheckedCo
   const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true });
   ajv.addVocabulary(['example', 'derived']);
   const good = ajv.validate(CONFIG_SCHEMA, checked);
-  const wrong = good ? [] : (ajv.errors ?? []).map((error) => problemOf(error, lineOf));
-  throwProblems([...twice, ...wrong], file);
+  const wrong = new Map<string, ConfigProblem>();
+  for (const error of good ? [] : (ajv.errors ?? [])) {
+    const problem = problemOf(error, lineOf);
+    if (!wrong.has(problem.setting)) wrong.set(problem.setting, problem);
+  }
+  throwProblems([...twice, ...wrong.values()], file);
   return { value: checked, lineOf };
 }
 

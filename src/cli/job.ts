@@ -9,9 +9,9 @@ import type { JobStatus } from '../core/status.ts';
 import { jsonFollower, lineFollower } from './follow.ts';
 import { renderJob, renderJobs } from './render-records.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
-import { renderOptions, wholeNumber } from './values.ts';
+import { renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
-import { exitOf, FOLLOW_OPTIONS, waitForJob } from './wait.ts';
+import { exitOf, FOLLOW_OPTIONS, sinceSeq, waitForJob, wantsWait } from './wait.ts';
 
 /** Newest first. */
 function newestFirst(jobs: readonly JobStatus[]): readonly JobStatus[] {
@@ -38,14 +38,16 @@ async function list(_args: readonly string[], values: VerbValues, io: CliIo): Pr
 }
 
 async function wait(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  wantsWait({ ...values, wait: true });
   const client = await connect(values, io);
   return waitForJob(client, await pick(client, args[0], io), values, io);
 }
 
 async function cancel(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const waits = wantsWait(values);
   const client = await connect(values, io);
   const job = await client.cancel(args[0]!, io.signal);
-  if (flag(values, 'wait') || flag(values, 'follow')) {
+  if (waits) {
     // The end that was asked for is this command's success.
     const exit = await waitForJob(client, job, values, io);
     return exit === EXIT.cancelled ? EXIT.done : exit;
@@ -63,7 +65,7 @@ async function log(args: readonly string[], values: VerbValues, io: CliIo): Prom
   if (flag(values, 'follow') && job.state === 'running') {
     return waitForJob(client, job, values, io);
   }
-  const since = wholeNumber(values, 'since-seq', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
+  const since = sinceSeq(values);
   const follower = json ? jsonFollower(io) : lineFollower(job.kind, { ...io, err: io.out });
   for await (const event of client.events({ since, job: job.id, signal: io.signal })) {
     follower.event(event);

@@ -12,7 +12,7 @@ import { renderJob, renderValidate } from './render-records.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, printJson } from './values.ts';
 import { printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
-import { attachCommand, FOLLOW_OPTIONS, waitForJob } from './wait.ts';
+import { attachCommand, FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
 
 const CHANGE_OPTIONS = {
   ...CLIENT_OPTIONS,
@@ -38,10 +38,7 @@ async function change(
   values: VerbValues,
   io: CliIo,
 ): Promise<number> {
-  const waits = flag(values, 'wait') || flag(values, 'follow');
-  if (waits && flag(values, 'detach')) {
-    throw new UpdateError('usage.invalid', '--detach does not go with --wait or --follow');
-  }
+  const waits = wantsWait(values);
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   if (confirm !== undefined && !(await confirm(question))) {
     throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');

@@ -132,9 +132,14 @@ export interface Wait extends Disposable {
   readonly end: (other: UpdateError) => UpdateError;
 }
 
+/** Seconds of `--timeout`; throws `usage.invalid`. */
+export function timeoutSeconds(values: VerbValues): number | undefined {
+  return wholeNumber(values, 'timeout', { min: 1, max: TIMEOUT_S_MAX });
+}
+
 /** Starts the clock of `--timeout`; `what` opens the sentence, e.g. `job 12 still runs`. */
 export function waitSignal(values: VerbValues, io: CliIo, what: string): Wait {
-  const timeoutS = wholeNumber(values, 'timeout', { min: 1, max: TIMEOUT_S_MAX });
+  const timeoutS = timeoutSeconds(values);
   const over = new AbortController();
   const timer =
     timeoutS === undefined ? undefined : setTimeout(() => over.abort(), timeoutS * 1000);

@@ -13,7 +13,7 @@ import { jsonFollower, lineFollower, quietFollower, terminalFollower } from './f
 import type { Follower } from './follow.ts';
 import { renderJob } from './render-records.ts';
 import { flag, printJson, printLines, renderOptions, TIMEOUT_OPTION } from './values.ts';
-import { text, waitSignal, wholeNumber } from './values.ts';
+import { text, timeoutSeconds, waitSignal, wholeNumber } from './values.ts';
 import type { CliIo, VerbOption, VerbValues } from './verb.ts';
 
 /** Options of every verb that waits for a job. */
@@ -30,6 +30,28 @@ export const FOLLOW_OPTIONS = {
 const POLL_MS = 500;
 
 /**
+ * Whether a change shall be waited for. Throws `usage.invalid` for options of the wait that are
+ * wrong or make no sense: before anything was started.
+ */
+export function wantsWait(values: VerbValues): boolean {
+  const waits = flag(values, 'wait') || flag(values, 'follow');
+  if (waits && flag(values, 'detach')) refuse('--detach does not go with --wait or --follow');
+  if (!waits && timeoutSeconds(values) !== undefined) refuse('--timeout needs --wait or --follow');
+  timeoutSeconds(values);
+  sinceSeq(values);
+  return waits;
+}
+
+function refuse(message: string): never {
+  throw new UpdateError('usage.invalid', message);
+}
+
+/** The last event that was seen before; 0 for all. Throws `usage.invalid`. */
+export function sinceSeq(values: VerbValues): number {
+  return wholeNumber(values, 'since-seq', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
+}
+
+/**
  * Waits until the job has ended, shows what was asked for, prints the end and returns its exit
  * status. A wait that ended first throws `wait.timed_out` or `wait.detached`, both with the command
  * to attach again; with `--follow --json` that is the last line of the stream instead.
@@ -43,8 +65,7 @@ export async function waitForJob(
   const follow = flag(values, 'follow');
   const json = flag(values, 'json');
   const follower = followerFor(job, { follow, json }, io);
-  const since = wholeNumber(values, 'since-seq', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
-  const watch = new Watch(client, job, follower, since);
+  const watch = new Watch(client, job, follower, sinceSeq(values));
   using wait = waitSignal(values, io, `job ${job.id} still runs`);
   let ended: JobStatus;
   try {

@@ -4,7 +4,8 @@
  */
 
 /**
- * The known name with the fewest edits from `word` (insert, delete, replace one character), or null
+ * The known name with the fewest edits from `word` (insert, delete or replace
+ * one character, exchange two neighbours), or null
  * when even the best one differs in more than a third of its letters. Names and words of more than
  * 64 characters are never compared.
  */
@@ -26,13 +27,19 @@ export function nearestName(word: string, names: Iterable<string>): string | nul
 }
 
 function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
+  let older: readonly number[] = [];
+  let previous: readonly number[] = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {
     const current = [row];
     for (let column = 1; column <= b.length; column++) {
       const replace = previous[column - 1]! + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min(replace, previous[column]! + 1, current[column - 1]! + 1));
+      let edits = Math.min(replace, previous[column]! + 1, current[column - 1]! + 1);
+      if (a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1] && column > 1 && row > 1) {
+        edits = Math.min(edits, older[column - 2]! + 1);
+      }
+      current.push(edits);
     }
+    older = previous;
     previous = current;
   }
   return previous[b.length]!;

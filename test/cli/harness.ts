@@ -1,0 +1,56 @@
+/**
+ * A command line in this process: its words, its outside, what it printed. Imports the command line.
+ */
+import { runCommand } from '../../src/cli/run.ts';
+import type { CliIo } from '../../src/cli/verb.ts';
+
+export interface Ran {
+  readonly exit: number;
+  readonly out: string;
+  readonly err: string;
+  /** Standard output as the one JSON value that it must be. */
+  readonly json: () => unknown;
+  /** Standard output as one JSON value a line. */
+  readonly lines: () => Record<string, unknown>[];
+}
+
+export interface Outside {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly terminal?: boolean;
+  readonly columns?: number;
+  readonly signal?: AbortSignal;
+  readonly confirm?: (question: string) => Promise<boolean>;
+  /** Called with every piece of standard error. */
+  readonly onErr?: (text: string) => void;
+}
+
+/** Runs the words as `tandem WORDS`. */
+export async function run(words: readonly string[], outside: Outside = {}): Promise<Ran> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const io: CliIo = {
+    out: (text) => void out.push(text),
+    err: (text) => {
+      err.push(text);
+      outside.onErr?.(text);
+    },
+    errIsTerminal: outside.terminal ?? false,
+    columns: outside.columns ?? 80,
+    env: outside.env ?? {},
+    signal: outside.signal ?? new AbortController().signal,
+    ...(outside.confirm ? { confirm: outside.confirm } : {}),
+  };
+  const exit = await runCommand(words, io);
+  const text = out.join('');
+  return {
+    exit,
+    out: text,
+    err: err.join(''),
+    json: () => JSON.parse(text) as unknown,
+    lines: () =>
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
+  };
+}
