@@ -27,6 +27,7 @@ import { commitId, Jobs } from './jobs.ts';
 import { policyView, rollbackRecord, updateRecord, type Identity } from './plan.ts';
 import type { DriverRequests } from './requests.ts';
 
+/** What the backend answers from. */
 export interface BackendParts {
   readonly runner: Runner;
   readonly executor: Executor;
@@ -43,6 +44,7 @@ export interface BackendParts {
   readonly lastHeard: () => LastHeard | null;
 }
 
+/** The node behind the control socket, made of the parts of this daemon. */
 export class Backend implements ControlBackend {
   readonly #parts: BackendParts;
   readonly #jobs: Jobs;

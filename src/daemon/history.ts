@@ -8,6 +8,7 @@ import type { LineLog } from '../updater/events.ts';
 /** Rollouts that are kept. */
 export const HISTORY_MAX = 200;
 
+/** The ended rollouts of this pair, as this node saw them. */
 export class History {
   readonly #log: LineLog;
   #records: RolloutRecord[] = [];

@@ -15,6 +15,7 @@ import type { BootChooser, BootInfo, BootState, Depot, Host, JournalContent } fr
 import type { Slots } from '../ports.ts';
 import { readSeals } from '../updater/execute.ts';
 
+/** What a daemon finds at its start. */
 export interface Found {
   readonly config: Config;
   readonly pair: string;

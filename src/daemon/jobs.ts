@@ -13,8 +13,10 @@ const LOCAL_MAX = 100;
 /** A commit is a later part of a rollout: its job id is the rollout's with this ending. */
 const COMMIT_ENDING = '.commit';
 
+/** Id of the job that makes a rollout permanent. */
 export const commitId = (rollout: RolloutRecord): string => `${rollout.id}${COMMIT_ENDING}`;
 
+/** Every job that this daemon can tell of. */
 export class Jobs {
   readonly #local = new Map<string, JobStatus>();
   readonly #aborts = new Map<string, AbortController>();

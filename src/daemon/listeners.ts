@@ -18,6 +18,7 @@ import type { DriverRequests } from './requests.ts';
 
 const HOUR_MS = 3_600_000;
 
+/** Whom the listeners pass things on to. */
 export interface ListenerParts {
   readonly events: EventLog;
   readonly history: History;
@@ -27,6 +28,7 @@ export interface ListenerParts {
   readonly onFatal: (error: UpdateError) => void;
 }
 
+/** What the runner calls when something happened. */
 export class Listeners implements RunnerEvents {
   readonly #parts: ListenerParts;
   readonly #narrator: Narrator;

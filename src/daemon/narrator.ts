@@ -25,6 +25,7 @@ const UPDATE_WORDS: Readonly<Record<NodeUpdate['state'], string>> = {
   failed: 'Installation failed',
 };
 
+/** Turns steps of the machine into events. */
 export class Narrator {
   readonly #events: EventLog;
   #progressMs = 0;

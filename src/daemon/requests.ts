@@ -15,6 +15,7 @@ import type { Runner } from '../updater/runner.ts';
 /** How long the peer may take to answer. */
 const ANSWER_MS = 5000;
 
+/** A change that only the driver may make. */
 export type DriverRequest =
   | { readonly do: 'start'; readonly record: RolloutRecord }
   | { readonly do: 'cancel'; readonly by: string; readonly reason: string }
@@ -25,6 +26,7 @@ interface Pending {
   readonly reject: (error: UpdateError) => void;
 }
 
+/** Asks for such changes, here or at the peer. */
 export class DriverRequests {
   readonly #runner: Runner;
   readonly #link: PeerLink;

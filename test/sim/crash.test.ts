@@ -7,7 +7,8 @@
 import t, { type Test } from 'tap';
 import type { NodeId } from '../../src/core/model.ts';
 import { NODES } from '../../src/core/model.ts';
-import { Pair, type PairOptions } from './pair.ts';
+import type { PairOptions } from './fixture.ts';
+import { Pair } from './pair.ts';
 
 /** A small generator with a seed (mulberry32), so that a failing sample can be run again. */
 function random(seed: number): () => number {

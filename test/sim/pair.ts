@@ -3,66 +3,17 @@
  * thread: the real pure machine, effects executed one by one, invariants I1-I8 checked after every
  * step. Only tests import it.
  */
-import type { NodeId, Sha256 } from '../../src/core/model.ts';
+import type { NodeId } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
-import type { NodeRecord, Policy, RolloutRecord } from '../../src/core/records.ts';
-import { compareWriter, END_PHASES } from '../../src/core/records.ts';
+import { compareWriter, END_PHASES, type RolloutRecord } from '../../src/core/records.ts';
 import { effectKey, onTrial, type Effect, type NodeState } from '../../src/core/state.ts';
 import type { StoreStatus } from '../../src/core/store.ts';
-import { Appliance, PowerCut, release, seal, type Disk, type Faults } from './appliance.ts';
+import { Appliance, PowerCut } from './appliance.ts';
+import { BUNDLE, disk, firstRecord, fresh, type PairOptions, type Replica } from './fixture.ts';
 
-export const BUNDLE = 'c'.repeat(64) as Sha256;
 export const TICK_MS = 100;
 /** Health checks of a trial take some steps, so that its phases can be met. */
 const HEALTH_TICKS = 3;
-
-interface Replica {
-  role: 'primary' | 'secondary';
-  epoch: number;
-  /** Acknowledged writes that this copy holds. */
-  writes: number;
-  stale: boolean;
-  alone: boolean;
-}
-
-export interface PairOptions {
-  readonly faults?: Faults;
-  readonly policy?: Partial<Policy>;
-  readonly newStorage?: number;
-  /** Which systems the new storage software runs under. */
-  readonly storageRunsWith?: string;
-}
-
-function disk(node: NodeId): Disk {
-  const record: NodeRecord = {
-    schema: 1,
-    node,
-    pair: 'p',
-    bootId: '',
-    role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
-    standDown: null,
-    knownStale: false,
-    generation: { current: 'g', base: null, history: [] },
-    slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
-    storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
-    update: { state: 'idle' },
-    lastTrialId: 0,
-    canRollBack: false,
-    featureLevel: 1,
-    releaseFloor: 0,
-  };
-  return {
-    record,
-    rollout: null,
-    boot: { seq: 1, default: 'A', trial: null, trialId: 0, tries: 0, otherOk: false },
-    counter: { trialId: 0, used: 0 },
-    seals: {
-      system: { A: seal('system', 1, '>=1.0.0'), B: null },
-      storage: { A: seal('storage', 1, '>=1.0.0'), B: null },
-    },
-    depot: [],
-  };
-}
 
 export class Pair {
   readonly nodes: Record<NodeId, Appliance>;
@@ -83,13 +34,6 @@ export class Pair {
       A: new Appliance('A', disk('A'), faults),
       B: new Appliance('B', disk('B'), faults),
     };
-    const fresh = (): Replica => ({
-      role: 'secondary',
-      epoch: 1,
-      writes: 0,
-      stale: false,
-      alone: false,
-    });
     this.replicas = { A: fresh(), B: fresh() };
     for (const node of NODES) this.nodes[node].powerOn(0);
   }
@@ -98,51 +42,7 @@ export class Pair {
   start(kind: RolloutRecord['kind'] = 'update'): void {
     const holder = this.serving();
     if (holder === null) throw new Error('nobody serves');
-    const newStorage = this.options.newStorage ?? 2;
-    const order = this.options.policy?.order ?? 'active-first';
-    const first = order === 'active-first' ? holder : peerOf(holder);
-    const plain = { from: { system: null, storage: null }, skip: false, attempts: 0, log: [] };
-    const record: RolloutRecord = {
-      schema: 1,
-      id: `${kind}-${this.ms}`,
-      kind,
-      to: {
-        bundle: BUNDLE,
-        bytes: 1,
-        product: 'sim',
-        version: '2.0.0',
-        counter: 2,
-        images: [
-          { name: 'system', class: 'system', release: release('system', 2), runsWith: '>=1.0.0' },
-          {
-            name: 'storage',
-            class: 'storage',
-            release: release('storage', newStorage),
-            runsWith: this.options.storageRunsWith ?? '>=1.0.0',
-          },
-        ],
-      },
-      first,
-      policy: {
-        order,
-        onSecondFailure: 'hold',
-        retries: 1,
-        soakS: 1,
-        tries: 2,
-        deadmanS: 600,
-        ...this.options.policy,
-      },
-      writer: { epoch: 0, seq: 0 },
-      phase: 'STAGE',
-      nodes: { A: plain, B: plain },
-      soak: null,
-      abort: null,
-      result: null,
-      startedAt: '',
-      phaseAt: '',
-      estimateS: null,
-      finalized: false,
-    };
+    const record = firstRecord(kind, this.ms, holder, this.options);
     const active = this.nodes[holder];
     if (kind === 'update' && !active.disk.depot.includes(BUNDLE)) active.disk.depot.push(BUNDLE);
     this.send(holder, { type: 'depot', depot: [...active.disk.depot], freeBytes: null });
