@@ -16,6 +16,7 @@ import { librariesOf, runtimeBinary } from './image/runtime.ts';
 
 /** Which system image is made; every word but `good` fails on purpose. */
 export type SystemVariant = 'good' | 'crash' | 'unhealthy' | 'unhealthy-on-B';
+/** System images that can be asked for, the good one first. */
 export const SYSTEM_VARIANTS: readonly SystemVariant[] = [
   'good',
   'crash',
@@ -24,6 +25,7 @@ export const SYSTEM_VARIANTS: readonly SystemVariant[] = [
 ];
 /** Which storage image is made; `unhealthy` fails its health check on purpose. */
 export type StorageVariant = 'good' | 'unhealthy';
+/** Storage images that can be asked for, the good one first. */
 export const STORAGE_VARIANTS: readonly StorageVariant[] = ['good', 'unhealthy'];
 
 /** What both kinds of image are made from. */

@@ -54,6 +54,7 @@ export type JournalRecord =
   | { readonly kind: 'node'; readonly record: NodeRecord }
   | { readonly kind: 'rollout'; readonly record: RolloutRecord };
 
+/** What the journal holds. */
 export interface JournalContent {
   readonly node: NodeRecord | null;
   readonly rollout: RolloutRecord | null;
@@ -73,6 +74,7 @@ export interface Journal {
   repair(): Promise<{ readonly kept: number; readonly droppedBytes: number }>;
 }
 
+/** One way to the peer. */
 export interface LinkChannel {
   /** `network`, later `serial`. */
   readonly name: string;
@@ -138,6 +140,7 @@ export interface ServiceAddress extends AsyncDisposable {
   selfTest(signal: AbortSignal): Promise<void>;
 }
 
+/** A verified bundle in the depot. */
 export interface DepotEntry {
   readonly bundle: Sha256;
   readonly path: string;

@@ -30,7 +30,9 @@ import {
   type SystemVariant,
 } from '../make-image.ts';
 
+/** What the bundles of the demo are made for. */
 export const PRODUCT = 'tandem-demo';
+/** Hardware revision of the demo's appliances. */
 export const HARDWARE = 'virtual';
 /** Fast and good enough for a bundle that lives for a minute; releases take a higher level. */
 const DEMO_LEVEL = 3;

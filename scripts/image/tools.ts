@@ -15,6 +15,7 @@ const PACKAGE_OF = {
   ldd: 'libc-bin',
   strip: 'binutils',
 } as const;
+/** A tool of the machine that images are made with. */
 export type Tool = keyof typeof PACKAGE_OF;
 
 /** The most that a tool may print before its output is cut. */

@@ -12,6 +12,7 @@ import { UpdateError } from '../../src/core/errors.ts';
  * dead, `keep` lets the supervisor outlive the process that started it, `quit` ends it.
  */
 export const POWER_VERBS = ['status', 'on', 'off', 'reset', 'fence', 'keep', 'quit'] as const;
+/** A command of the control socket. */
 export type PowerVerb = (typeof POWER_VERBS)[number];
 
 /** State of an appliance's power. */

@@ -34,6 +34,7 @@ const COPY_BYTES = 1024 * 1024;
 /** Earlier releases, whose order of versions and counters the new one must continue. */
 export type EarlierRelease = Pick<Manifest, 'product' | 'version' | 'releaseCounter' | 'images'>;
 
+/** How a bundle is made; nothing here changes what it means. */
 export interface MakeOptions {
   readonly onProgress?: OnProgress;
   /** zstd level, 1 to 22. */
@@ -44,6 +45,7 @@ export interface MakeOptions {
   readonly keys?: readonly SigningKey[];
 }
 
+/** What was made, for the one who signs or ships it. */
 export interface MadeBundle {
   readonly bundle: Sha256;
   readonly sizeBytes: number;

@@ -33,6 +33,7 @@ export interface WrittenImage {
   readonly records: readonly ChunkRecord[];
 }
 
+/** How an image is cut into chunks and compressed. */
 export interface WriteOptions {
   readonly chunkBytes: number;
   /** zstd level, 1 to 22. */

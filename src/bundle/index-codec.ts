@@ -12,6 +12,7 @@ import { storedFrameBytes, zeroDigests, zeroFrameBytes } from './frames.ts';
 
 /** How a chunk is kept (B5.4). Kind 3, a frame with a base, is refused by name. */
 export const KIND = { zeros: 0, zstd: 1, stored: 2, delta: 3 } as const;
+/** Kinds of record that this program reads and writes, docs/bundle.md B5. */
 export type ChunkKind = typeof KIND.zeros | typeof KIND.zstd | typeof KIND.stored;
 
 /** One chunk of a raw image, and where it is in the image's member. */

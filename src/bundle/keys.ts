@@ -16,8 +16,10 @@ import { fileError, readSmallFile } from './source.ts';
 
 /** How a signature is made and checked; the trust root binds each key to one of them. */
 export type Scheme = 'ed25519' | 'sshsig' | 'minisign';
+/** Signature schemes that this program judges. */
 export const SCHEMES: readonly Scheme[] = ['ed25519', 'sshsig', 'minisign'];
 
+/** Whether a word names a signature scheme that this program judges. */
 export function isScheme(word: string): word is Scheme {
   return (SCHEMES as readonly string[]).includes(word);
 }
@@ -25,6 +27,7 @@ export function isScheme(word: string): word is Scheme {
 /** SHA-256 of the public key's DER (SubjectPublicKeyInfo), in hexadecimal (B3.2). */
 export type KeyId = Sha256;
 
+/** A public key that may count, with the id that was computed from it. */
 export interface PublicKey {
   readonly keyid: KeyId;
   readonly key: KeyObject;

@@ -7,7 +7,9 @@ import type { Manifest, ManifestImage } from '../core/manifest.ts';
 import { BLOCK_BYTES, END_BYTES, SIGNATURE_BYTES } from './limits.ts';
 import { paddedBytes } from './ustar.ts';
 
+/** Name of the first member. */
 export const MANIFEST_NAME = 'manifest.json';
+/** Name of the second member. */
 export const SIGNATURE_NAME = 'manifest.sig';
 
 /** A member of the archive. */
@@ -23,6 +25,7 @@ export interface Member {
   readonly image?: ManifestImage;
 }
 
+/** Every member of a bundle, and where the file ends. */
 export interface Layout {
   readonly manifest: Member;
   readonly signature: Member;

@@ -15,7 +15,9 @@ export const SIGNATURE_BYTES = 16 * 1024;
 export const SIGNATURES_MAX = 16;
 /** Chunks of one image at most; with the record size this bounds an index to 5.5 MiB. */
 export const CHUNKS_MAX = 65_536;
+/** Smallest chunk size of an image, in raw bytes. */
 export const CHUNK_BYTES_MIN = 64 * 1024;
+/** Largest chunk size of an image, in raw bytes. */
 export const CHUNK_BYTES_MAX = 4 * 1024 * 1024;
 /** Chunk size of bundles that this program makes. */
 export const CHUNK_BYTES_DEFAULT = 1024 * 1024;
@@ -23,6 +25,7 @@ export const CHUNK_BYTES_DEFAULT = 1024 * 1024;
 export const MEMBER_BYTES_MAX = 2 ** 33 - 1;
 /** Trust root file at most. */
 export const ROOT_BYTES_MAX = 64 * 1024;
+/** Keys in a trust root at most. */
 export const ROOT_KEYS_MAX = 64;
 /** Key files and attached signature files at most. */
 export const KEY_FILE_BYTES_MAX = 16 * 1024;

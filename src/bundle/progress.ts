@@ -7,6 +7,7 @@ import type { Progress } from '../core/model.ts';
 /** Below this time a rate is only noise. */
 const SETTLE_MS = 500;
 
+/** Called now and then with the bytes that are done. */
 export type OnProgress = (progress: Progress) => void;
 
 /** Function that is called with the bytes that were just done, and reports the sum. */

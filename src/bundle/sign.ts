@@ -29,6 +29,7 @@ import { fileSource, openFileSource, readSmallFile, type ByteSource } from './so
 import { parseSshSignature, unarmor } from './sshsig.ts';
 import type { TrustRoot } from './trust.ts';
 
+/** A bundle after signatures were added. */
 export interface SignedBundle {
   readonly bundle: Sha256;
   /** Key ids of all signatures that the bundle now has. */

@@ -69,6 +69,7 @@ export interface RootFile {
   readonly keys: readonly RootKey[];
 }
 
+/** A key as it stands in root.json, docs/bundle.md B3.4. */
 export interface RootKey {
   readonly keyid: string;
   readonly scheme: string;

@@ -12,6 +12,7 @@ import { openBundle, type OpenBundle, type OpenImage } from './reader.ts';
 import type { ByteSource } from './source.ts';
 import type { TrustRoot } from './trust.ts';
 
+/** How the whole check reports and ends early. */
 export interface VerifyOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;

@@ -148,6 +148,7 @@ async function verify(args: readonly string[], values: VerbValues, io: CliIo): P
   return EXIT.done;
 }
 
+/** The verbs of bundles. */
 export const bundleVerbs: readonly Verb[] = [
   {
     name: 'bundle keygen',

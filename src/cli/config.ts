@@ -22,6 +22,7 @@ async function example(_args: readonly string[], values: VerbValues, io: CliIo):
   return EXIT.done;
 }
 
+/** The verbs of the configuration file. */
 export const configVerbs: readonly Verb[] = [
   {
     name: 'config check',

@@ -15,6 +15,7 @@ async function run(_args: readonly string[], values: VerbValues, io: CliIo): Pro
   return EXIT.done;
 }
 
+/** The verb of the service itself. */
 export const daemonVerbs: readonly Verb[] = [
   {
     name: 'daemon',

@@ -76,6 +76,7 @@ async function run(args: readonly string[], values: VerbValues, io: CliIo): Prom
   return EXIT.done;
 }
 
+/** The verb that explains codes and exit statuses. */
 export const explainVerbs: readonly Verb[] = [
   {
     name: 'explain',

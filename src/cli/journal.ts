@@ -117,6 +117,7 @@ function wordsOf({ kind, record }: JournalEntry): string {
   return `schema ${record.schema}`;
 }
 
+/** The verbs of a damaged journal. */
 export const journalVerbs: readonly Verb[] = [
   {
     name: 'journal show',

@@ -86,6 +86,7 @@ function addressText(address: { readonly host: string; readonly port: number }):
   return `${host}:${address.port}`;
 }
 
+/** The verbs of pairing. */
 export const pairVerbs: readonly Verb[] = [
   {
     name: 'pair init',

@@ -97,6 +97,7 @@ async function history(args: readonly string[], values: VerbValues, io: CliIo): 
   return EXIT.done;
 }
 
+/** The verbs that only look. */
 export const statusVerbs: readonly Verb[] = [
   {
     name: 'status',

@@ -11,6 +11,7 @@ interface VerbGroup {
   readonly load: () => Promise<readonly Verb[]>;
 }
 
+/** Which module has the verbs that begin with a word. */
 export const TABLE: readonly VerbGroup[] = [
   {
     words: ['status', 'cluster', 'slots', 'history'],

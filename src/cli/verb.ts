@@ -20,6 +20,7 @@ export interface CliIo {
   readonly confirm?: (question: string) => Promise<boolean>;
 }
 
+/** One option of a verb; its name is the key in the row. */
 export interface VerbOption {
   readonly type: 'string' | 'boolean';
   /** May be given more than once; the values come as an array. */
@@ -29,8 +30,10 @@ export interface VerbOption {
   readonly help: string;
 }
 
+/** Values of the options that were given, by their names. */
 export type VerbValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
+/** One row of the table of verbs. */
 export interface Verb {
   /** `update`, or `bundle make`. */
   readonly name: string;

@@ -30,6 +30,7 @@ export interface Caller {
   readonly name: string;
 }
 
+/** The node behind the control socket. */
 export interface ControlBackend {
   status(): PairStatus;
   slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>>;

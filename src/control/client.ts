@@ -25,6 +25,7 @@ const ANSWER_MS = 15_000;
 const BUNDLE_MS = 30 * 60_000;
 const RETRY_MS = [100, 250, 500, 1_000] as const;
 
+/** Which events are given, and until when. */
 export interface FollowOptions {
   /** Events with a higher sequence number are given. */
   readonly since?: number;
@@ -33,6 +34,7 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The same over restarts of the daemon. */
 export interface ReconnectOptions extends FollowOptions {
   /** The daemon went away; called once until it is back. */
   readonly onLost?: (error: UpdateError) => void;

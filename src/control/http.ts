@@ -7,6 +7,7 @@ import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { asUpdateError, UpdateError, type ErrorReport } from '../core/errors.ts';
 import { ANSWER_BYTES_MAX, EVENT_BYTES_MAX, SILENCE_MS } from './protocol.ts';
 
+/** One request of a client. */
 export interface JsonRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;

@@ -17,6 +17,7 @@ export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 export const EVENT_BYTES_MAX = 64 * 1024;
 /** Most rollouts in one answer. */
 export const HISTORY_MAX = 1000;
+/** Rollouts that a request for the history gets when it names no number. */
 export const HISTORY_DEFAULT = 20;
 /** A quiet event stream carries an empty line this often, so that both ends see a dead one. */
 export const HEARTBEAT_MS = 5_000;

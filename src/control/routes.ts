@@ -41,6 +41,7 @@ interface Route {
   readonly handle: (context: RouteContext) => unknown;
 }
 
+/** Every request that the server answers. */
 export const ROUTES: readonly Route[] = [
   {
     method: 'GET',

@@ -13,6 +13,7 @@ import { BODY_BYTES_MAX, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
 import { findRoute, type RouteContext } from './routes.ts';
 import { listenOn } from './socket.ts';
 
+/** Where the server listens, and who may use it. */
 export interface ControlOptions {
   readonly socketPath: string;
   /** Group that may use the socket, when there is such a group. */

@@ -28,6 +28,7 @@ export interface BootCounter {
   readonly used: number;
 }
 
+/** Why the boot loader chose the slot that runs. */
 export type BootReason = 'default' | 'trial' | 'attempts-used' | 'fallback';
 
 /** What the boot loader tells the system that it boots, on the kernel command line. */
@@ -50,6 +51,7 @@ export function verdictOf(
   return state.default === trial.slot ? 'committed' : 'reverted';
 }
 
+/** What the boot loader is to boot, and what it has to save before. */
 export interface BootSelection {
   readonly slot: Slot;
   readonly reason: BootReason;

@@ -30,6 +30,7 @@ export function afterFirst(rollout: RolloutRecord): Move {
     : { phase: 'INSTALL2', job: second, say: `goes on with node ${second}`, node: second };
 }
 
+/** The end of a rollout that was cancelled before anything was changed. */
 export function cancelNow(rollout: RolloutRecord, node: NodeId): Move {
   const by = rollout.abort?.by ?? 'nobody';
   const result = { code: 'job.cancelled' as const, message: `cancelled by ${by}` };
@@ -60,6 +61,7 @@ export function stage(s: NodeState, rollout: RolloutRecord): Move | undefined {
   return staged ? afterStage(rollout) : undefined;
 }
 
+/** On to `good` once the images lie sealed in the node's other slots; to `bad` when they cannot. */
 export function install(
   s: NodeState,
   rollout: RolloutRecord,
@@ -79,6 +81,7 @@ export function install(
   return { phase: bad, result: reason, say: reason.message, node };
 }
 
+/** The way back, for this reason or because an operator cancelled. */
 export function toBack(
   rollout: RolloutRecord,
   node: NodeId,
@@ -106,6 +109,7 @@ export function down(
   return { phase: good, say: `node ${node} stands down and restarts`, node, ...again };
 }
 
+/** On to `good` once the node runs its trial; to `bad` when it came up in its old slot. */
 export function activate(
   s: NodeState,
   rollout: RolloutRecord,
@@ -131,6 +135,7 @@ export function activate(
   }
 }
 
+/** On to `good` once the trial is healthy; to `bad` when it reverts or is cancelled. */
 export function trial(
   s: NodeState,
   rollout: RolloutRecord,
@@ -152,6 +157,7 @@ export function trial(
   }
 }
 
+/** On to `good` once the node's copy of the storage is level with the active's. */
 export function sync(
   s: NodeState,
   rollout: RolloutRecord,

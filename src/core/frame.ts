@@ -19,6 +19,7 @@ import { UpdateError } from './errors.ts';
 
 /** What a disk writes whole or not at all. */
 export const SECTOR_BYTES = 512;
+/** Length of a frame's header, in bytes. */
 export const FRAME_HEADER_BYTES = 32;
 /** Longest payload of a frame, in bytes. */
 export const PAYLOAD_BYTES_MAX = 64 * 1024;

@@ -21,6 +21,7 @@ import {
   type WritePlan,
 } from './journal.ts';
 
+/** What a repair writes, and what is lost by it. */
 export interface RepairPlan extends WritePlan {
   /** Records that can still be read. */
   readonly kept: number;

@@ -28,7 +28,9 @@ import { RECORD_SCHEMA } from './records.ts';
 /** Smallest file that a journal can live in: room for snapshots and at least some records. */
 export const JOURNAL_FILE_BYTES_MIN = 8 * SECTOR_BYTES;
 
+/** Which of the two files of the journal. */
 export type FileIndex = 0 | 1;
+/** The file that holds a generation; they take turns. */
 export const fileOf = (generation: number): FileIndex => (generation % 2 === 0 ? 0 : 1);
 const otherFile = (file: FileIndex): FileIndex => (file === 0 ? 1 : 0);
 
@@ -46,6 +48,7 @@ export interface JournalEntry {
   readonly payload: Uint8Array;
 }
 
+/** Where the journal is damaged, and how that shows. */
 export interface JournalDamage {
   readonly file: FileIndex;
   readonly offset: number;
@@ -65,6 +68,7 @@ export interface JournalCursor {
   readonly last: readonly JournalEntry[];
 }
 
+/** What was read from both files, and where the next record goes. */
 export interface Replay {
   readonly cursor: JournalCursor;
   /** Good records in order, those of the generation before first as far as they are still there. */
@@ -102,6 +106,7 @@ export type JournalHead =
       readonly seq: number;
       readonly snapshots: number;
     };
+/** The head of a file that can be used. */
 export type GoodHead = Extract<JournalHead, { state: 'good' }>;
 
 /** What one file holds from its first frame to the first one that does not belong. */

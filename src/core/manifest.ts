@@ -8,6 +8,7 @@ import type { Brand, Sha256, SlotClass } from './model.ts';
 /** Manifest format that this program reads and writes. */
 export const MANIFEST_FORMAT = 1;
 
+/** One image of a bundle, as the manifest describes it. */
 export interface ManifestImage {
   /** File-name-safe name, unique in the bundle: `[a-z0-9-]{1,32}`. */
   readonly name: string;
@@ -37,6 +38,7 @@ export interface ManifestImage {
   readonly formatLevel?: number;
 }
 
+/** What `manifest.json` says (docs/bundle.md B4.3). */
 export interface Manifest {
   readonly format: number;
   readonly product: string;

@@ -6,12 +6,16 @@
 import { UpdateError } from './errors.ts';
 
 declare const brand: unique symbol;
+/** A type that only its own parse function can make. */
 export type Brand<T, N extends string> = T & { readonly [brand]: N };
 
 /** One appliance of the pair. */
 export type NodeId = 'A' | 'B';
+/** Both nodes, in the order in which they are shown. */
 export const NODES: readonly NodeId[] = ['A', 'B'];
+/** Whether a value from outside names a node. */
 export const isNode = (value: unknown): value is NodeId => value === 'A' || value === 'B';
+/** The other appliance of the pair. */
 export const peerOf = (node: NodeId): NodeId => (node === 'A' ? 'B' : 'A');
 
 /**
@@ -19,6 +23,7 @@ export const peerOf = (node: NodeId): NodeId => (node === 'A' ? 'B' : 'A');
  * of nodes.
  */
 export type Slot = 'A' | 'B';
+/** The other place of the same class. */
 export const otherSlot = (slot: Slot): Slot => (slot === 'A' ? 'B' : 'A');
 
 /**
@@ -26,10 +31,12 @@ export const otherSlot = (slot: Slot): Slot => (slot === 'A' ? 'B' : 'A');
  * independently.
  */
 export type SlotClass = 'system' | 'storage';
+/** Every class, in the order in which they are shown. */
 export const SLOT_CLASSES: readonly SlotClass[] = ['system', 'storage'];
 
 /** 64 lower-case hexadecimal digits. */
 export type Sha256 = Brand<string, 'Sha256'>;
+/** A digest from its text; throws `internal.bug` for anything else. */
 export function parseSha256(text: string): Sha256 {
   if (!/^[0-9a-f]{64}$/.test(text)) {
     throw new UpdateError('internal.bug', `not a SHA-256 in hexadecimal: ${text.slice(0, 80)}`);
@@ -53,7 +60,9 @@ export interface Release {
   readonly formatLevel?: number;
 }
 
+/** Where an image says what it is. */
 export const RELEASE_FILE = '/etc/tandem-release';
+/** The release file at most, in bytes. */
 export const RELEASE_BYTES_MAX = 4096;
 
 /**

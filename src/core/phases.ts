@@ -38,6 +38,7 @@ const HOLDER: Partial<Record<Phase, Turn>> = {
   RB_DOWN: 'second',
 };
 
+/** The node whose turn is first or second in this rollout. */
 export function nodeOf(rollout: RolloutRecord, turn: Turn): NodeId {
   return turn === 'first' ? rollout.first : peerOf(rollout.first);
 }

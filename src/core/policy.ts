@@ -61,6 +61,7 @@ export interface NodePlan {
   readonly storageRunsUnderOld: boolean;
 }
 
+/** What a rollout does on both nodes. */
 export type RolloutPlan = Readonly<Record<NodeId, NodePlan>>;
 
 /** A version, and with which versions of the other class it runs; null = it does not say. */

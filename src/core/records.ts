@@ -52,6 +52,7 @@ export const PHASES = [
   'ROLLED_BACK',
   'CANCELLED',
 ] as const;
+/** A phase of a rollout; the quiet ends are phases too. */
 export type Phase = (typeof PHASES)[number];
 
 /** The quiet ends of a rollout; each of them is highly available. */
@@ -124,6 +125,7 @@ export type NodeUpdate =
   | (Job & { readonly state: 'reverted'; readonly trial: Trial; readonly reason: Reason })
   | (Job & { readonly state: 'failed'; readonly reason: Reason });
 
+/** What one attempt of a rollout does on one node. */
 export interface Job {
   readonly rollout: string;
   /** SHA-256 of the manifest bytes: the identity of a bundle. */
@@ -150,6 +152,7 @@ export interface Generation {
   readonly history: readonly string[];
 }
 
+/** What a node knows of itself over a restart; written by this node alone. */
 export interface NodeRecord {
   readonly schema: number;
   readonly node: NodeId;
@@ -193,7 +196,9 @@ export interface StepLog {
   readonly code?: Code;
 }
 
+/** `rollback` returns the pair to what the other slots still hold. */
 export type RolloutKind = 'update' | 'rollback';
+/** Which node goes first. */
 export type Order = 'active-first' | 'standby-first';
 
 /** What happens when the second node fails for good. */
@@ -220,6 +225,7 @@ export interface RolloutTarget {
   readonly images: readonly RolloutImage[];
 }
 
+/** One image of the bundle, as far as the rollout must know it. */
 export interface RolloutImage {
   readonly name: string;
   readonly class: SlotClass;
@@ -227,6 +233,7 @@ export interface RolloutImage {
   readonly runsWith: string;
 }
 
+/** How far a rollout came on one node. */
 export interface RolloutNode {
   readonly from: { readonly system: Release | null; readonly storage: Release | null };
   /** The node was up to date already and is left alone. */
@@ -236,6 +243,7 @@ export interface RolloutNode {
   readonly log: readonly StepLog[];
 }
 
+/** One update of the pair; written by the driver, held by both nodes. */
 export interface RolloutRecord {
   readonly schema: number;
   readonly id: string;

@@ -17,8 +17,10 @@ export interface RolloutPosition {
   readonly phase: Phase;
 }
 
+/** What the slots of a node hold; null = nothing that counts. */
 export type Seals = Readonly<Record<SlotClass, Readonly<Record<Slot, SlotSeal | null>>>>;
 
+/** Everything that the peer has to know of a node. */
 export interface NodeReport {
   readonly schema: number;
   /** Pair protocols that the sender speaks (rule R10). */
@@ -61,6 +63,7 @@ export type PairMessage =
   | { readonly type: 'request'; readonly id: string; readonly request: object }
   | { readonly type: 'answer'; readonly id: string; readonly answer: object };
 
+/** Where this copy of a rollout record stands. */
 export function positionOf(record: RolloutRecord | null): RolloutPosition | null {
   if (record === null) return null;
   const { id, writer, phase } = record;

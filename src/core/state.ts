@@ -51,6 +51,7 @@ export interface World {
   readonly driverHeardMs: number;
 }
 
+/** The whole state of a node: two durable records, and what was observed. */
 export interface NodeState {
   readonly record: NodeRecord;
   readonly rollout: RolloutRecord | null;
@@ -104,7 +105,9 @@ export function effectKey(effect: Effect): string {
   return JSON.stringify(effect);
 }
 
+/** This node. */
 export const me = (s: NodeState): NodeId => s.record.node;
+/** Its peer. */
 export const other = (s: NodeState): NodeId => peerOf(s.record.node);
 
 /** Connected: a channel is up and the peer has reported on it (link loss forgets the report). */

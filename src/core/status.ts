@@ -11,8 +11,10 @@ import type { Order, Outcome, Phase, Reason, RolloutKind, StepLog } from './reco
 /** Data of a node that is older than this is shown as unknown. */
 export const STALE_AFTER_MS = 3000;
 
+/** Role of a node as it is shown. */
 export type NodeRole = 'active' | 'standby' | 'unknown';
 
+/** One slot of a node. */
 export interface SlotStatus {
   readonly class: SlotClass;
   readonly slot: Slot;
@@ -21,6 +23,7 @@ export interface SlotStatus {
   readonly default: boolean;
 }
 
+/** One node, as far as the one that answers knows it. */
 export interface NodeStatus {
   readonly node: NodeId;
   /** True when the facts below are fresh (younger than `STALE_AFTER_MS`). */
@@ -55,6 +58,7 @@ export interface NodeStatus {
   } | null;
 }
 
+/** The update that runs, or the one that ran last. */
 export interface RolloutStatus {
   readonly id: string;
   readonly kind: RolloutKind;
@@ -84,12 +88,14 @@ export interface ReformItem {
   readonly text: string;
 }
 
+/** Something that needs a person; it goes away by itself when its cause does. */
 export interface Alarm {
   readonly code: Code;
   readonly node: NodeId | null;
   readonly message: string;
 }
 
+/** The whole picture, answered by either node. */
 export interface PairStatus {
   readonly schema: 1;
   readonly at: string;
@@ -121,8 +127,10 @@ export interface TandemEvent {
   readonly code: Code | null;
 }
 
+/** What a job does. */
 export type JobKind = 'validate' | 'stage' | 'update' | 'rollback' | 'commit';
 
+/** One job, running or ended. */
 export interface JobStatus {
   readonly id: string;
   readonly kind: JobKind;

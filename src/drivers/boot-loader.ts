@@ -22,11 +22,14 @@ export interface BootFiles {
 
 /** Sizes of the two files, in bytes. */
 export const BOOT_STATE_BYTES = TWO_COPY_BYTES;
+/** Size of the file with the try counter: one sector, so that it is written whole. */
 export const BOOT_COUNTER_BYTES = SECTOR_BYTES;
 /** A boot loader has no attempts saved for any trial. */
 export const NO_COUNTER: BootCounter = { trialId: 0, used: 0 };
 
+/** The file that only the operating system writes. */
 export const bootStatePath = (dir: string): string => join(dir, 'state');
+/** The file that only the boot loader writes. */
 export const bootCounterPath = (dir: string): string => join(dir, 'counter');
 
 /** Both as they are on disk; null = cannot be read or is damaged (of the state: both copies). */

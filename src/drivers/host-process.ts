@@ -28,6 +28,7 @@ const PROBE_FILE = 'probe';
 const PROBE_BYTES = 4096;
 const REASONS: readonly BootReason[] = ['default', 'trial', 'attempts-used', 'fallback'];
 
+/** Where the host finds what its supervisor told it. */
 export interface HostOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly runDir: string;

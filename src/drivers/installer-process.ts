@@ -17,6 +17,7 @@ const REPLY_BYTES_MAX = 8 * 1024 * 1024;
 /** Time to stop after SIGTERM before SIGKILL. */
 const GRACE_MS = 5000;
 
+/** How the installer's process is started. */
 export interface InstallerProcessOptions {
   /** The program's entry file, from source or bundled. */
   readonly entry: string;
@@ -56,6 +57,7 @@ class Run {
   readonly #ended = Promise.withResolvers<string>();
   #pending: Buffer[] = [];
   #pendingBytes = 0;
+  #deaf = false;
   #last: Extract<Reply, { type: 'done' | 'failed' }> | null = null;
 
   constructor(options: InstallerProcessOptions, run: RunOptions) {
@@ -97,6 +99,7 @@ class Run {
   }
 
   #receive(chunk: Buffer, child: ManagedChild): void {
+    if (this.#deaf) return;
     let rest = chunk;
     for (let end = rest.indexOf(0x0a); end !== -1; end = rest.indexOf(0x0a)) {
       const line = Buffer.concat([...this.#pending, rest.subarray(0, end)]).toString('utf8');
@@ -104,10 +107,19 @@ class Run {
       this.#pendingBytes = 0;
       rest = rest.subarray(end + 1);
       this.#hear(line, child);
+      if (this.#deaf) return;
     }
     this.#pending.push(rest);
     this.#pendingBytes += rest.length;
-    if (this.#pendingBytes > REPLY_BYTES_MAX) void child.stop(0);
+    if (this.#pendingBytes > REPLY_BYTES_MAX) this.#distrust(child);
+  }
+
+  /** What speaks is not our installer: nothing that it says counts any more. */
+  #distrust(child: ManagedChild): void {
+    this.#deaf = true;
+    this.#pending = [];
+    this.#last = null;
+    void child.stop(0);
   }
 
   #hear(line: string, child: ManagedChild): void {
@@ -115,8 +127,7 @@ class Run {
     try {
       reply = JSON.parse(line) as Reply;
     } catch {
-      // Not one of ours: whatever it is, its word is not to be trusted.
-      void child.stop(0);
+      this.#distrust(child);
       return;
     }
     switch (reply.type) {

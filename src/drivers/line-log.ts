@@ -12,6 +12,7 @@ export const LOG_FILE_BYTES = 1024 * 1024;
 /** Lines that wait for a slow disk; more are lost. */
 const QUEUE_MAX = 1000;
 
+/** A bounded log of lines on disk. */
 export class FileLineLog implements AsyncDisposable {
   readonly #path: string;
   readonly #fileBytes: number;

@@ -32,6 +32,7 @@ const WAITING_MAX = 32;
 /** How long the other end may take to read the last words before the socket is closed anyway. */
 const FAREWELL_MS = 250;
 
+/** A connection whose other end has proved the peer's key. */
 export class PeerConnection {
   readonly #socket: TLSSocket;
   readonly #events: ConnectionEvents;

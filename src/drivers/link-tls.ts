@@ -38,6 +38,7 @@ export interface LinkTimers {
   readonly handshakeMs: number;
 }
 
+/** Intervals in the field; tests take shorter ones. */
 export const LINK_TIMERS: LinkTimers = {
   pingMs: 200,
   silentTicks: 6,
@@ -47,6 +48,7 @@ export const LINK_TIMERS: LinkTimers = {
   handshakeMs: 4000,
 };
 
+/** Who this node is, where both nodes are, and whose key counts. */
 export interface TlsLinkOptions {
   readonly node: NodeId;
   /** Used by node B. */
@@ -69,6 +71,7 @@ export interface LinkCounters {
   readonly strays: number;
 }
 
+/** The PeerLink port with what tests and status ask besides. */
 export interface TlsLink extends PeerLink {
   counters(): LinkCounters;
   /** Where node B listens; null on node A and while the address cannot be used. */

@@ -40,6 +40,7 @@ export interface PairResult {
   readonly peer: { readonly node: NodeId; readonly spkiSha256: string };
 }
 
+/** Where a node waits to be joined, and how long. */
 export interface PairInitOptions {
   readonly keysDir: string;
   readonly node: NodeId;
@@ -53,6 +54,7 @@ export interface PairInitOptions {
   readonly monotonicMs?: () => number;
 }
 
+/** A pairing that waits: the code to show, and how it ends. */
 export interface PairInit {
   /** For people: seven groups of four digits. */
   readonly code: string;

@@ -34,6 +34,7 @@ export type { PairInit, PairInitOptions, PairResult } from './pair-offer.ts';
 /** Longest time for connecting and the handshake together. */
 const HANDSHAKE_MS = 5000;
 
+/** Whom to join, with which code. */
 export interface PairJoinOptions {
   readonly keysDir: string;
   readonly node: NodeId;

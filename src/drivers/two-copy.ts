@@ -19,6 +19,7 @@ export const TWO_COPY_BYTES = 2 * COPY_BYTES;
 export const VALUE_BYTES_MAX = COPY_BYTES - FRAME_HEADER_BYTES;
 const GENERATION = 1;
 
+/** What one copy turned out to be. */
 export type CopyState = 'good' | 'blank' | 'damaged';
 
 /** What the two copies hold. */

@@ -9,7 +9,9 @@ import { UpdateError } from '../core/errors.ts';
 
 /** Name of the protocol in the TLS handshake (ALPN); a later version gets another name. */
 export const BULK_PROTOCOL = 'tandem-bulk/1';
+/** Length of the server's first words, in bytes. */
 export const GREETING_BYTES = 16;
+/** Length of a request, in bytes. */
 export const REQUEST_BYTES = 12;
 /** Longest range of one request. */
 export const RANGE_BYTES_MAX = 1024 * 1024;
@@ -19,6 +21,7 @@ export const SILENCE_MS = 60_000;
 const MAGIC = Buffer.from('TNDMBLK1', 'latin1');
 const REFUSAL = Buffer.from('TNDMNOT1', 'latin1');
 
+/** A part of the file, in bytes. */
 export interface Range {
   readonly offset: number;
   readonly length: number;

@@ -22,6 +22,7 @@ import { installSlot } from './slot-install.ts';
 /** The part of the protocol that is served here. */
 export type InstallRequest = Extract<InstallerRequest, { do: 'install' }>;
 
+/** How an install reports, ends early and shares its work. */
 export interface InstallOptions {
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;

@@ -15,6 +15,7 @@ export interface BulkEndpoint {
   readonly keysDir: string;
 }
 
+/** The one request of an installer process. */
 export type InstallerRequest =
   | {
       /** Signature, manifest, index and every chunk of a bundle file; writes nothing. */
@@ -57,6 +58,7 @@ export type InstallerRequest =
       readonly format: boolean;
     };
 
+/** One image, and the slot that it goes into. */
 export interface InstallTarget {
   readonly image: string;
   readonly class: SlotClass;
@@ -65,12 +67,14 @@ export interface InstallTarget {
   readonly sizeBytes: number;
 }
 
+/** Answer to `verify`, `stage` and `fetch`. */
 export interface VerifyResult {
   readonly bundle: Sha256;
   readonly bytes: number;
   readonly manifest: Manifest;
 }
 
+/** Answer to `install`: what the daemon seals the slots with. */
 export interface InstallResult {
   readonly images: readonly {
     readonly class: SlotClass;
@@ -91,6 +95,7 @@ export interface InstallResult {
   }[];
 }
 
+/** One line of the answer; `done` or `failed` is the last one. */
 export type InstallerReply =
   | ({ readonly type: 'progress' } & Progress)
   | { readonly type: 'listening'; readonly port: number }

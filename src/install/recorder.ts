@@ -12,6 +12,7 @@ export const WINDOW_BYTES = 32 * 1024 * 1024;
 /** Oldest that the record gets while something is written. */
 const AGE_MS = 1000;
 
+/** Which install is recorded, and where. */
 export interface RecorderOptions {
   readonly board: Board;
   readonly records: readonly ChunkRecord[];

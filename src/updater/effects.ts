@@ -39,6 +39,7 @@ const GROUP: Readonly<Record<Effect['do'], string>> = {
   'check-health': 'health',
 };
 
+/** Runs what the state asks for, and nothing else. */
 export class EffectRunner implements AsyncDisposable {
   readonly #entries = new Map<string, Entry>();
   readonly #groups = new Map<string, Promise<void>>();

@@ -18,6 +18,7 @@ export interface LineLog {
   read(): Promise<readonly string[]>;
 }
 
+/** What the one who tells of an event knows of it. */
 export interface NewEvent {
   readonly job: string | null;
   readonly phase: string | null;
@@ -29,6 +30,7 @@ export interface NewEvent {
   readonly node?: NodeId | null;
 }
 
+/** The events of both nodes in one order. */
 export class EventLog {
   readonly #node: NodeId;
   readonly #nowMs: () => number;

@@ -14,6 +14,7 @@ import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/p
 import type { BootChooser, Depot, Installer, Slots, Store } from '../ports.ts';
 import { checkHealth, type HealthPorts, type HealthTimes } from './health.ts';
 
+/** The world that effects change. */
 export interface ExecutePorts extends HealthPorts {
   readonly boot: BootChooser;
   readonly slots: Slots;
@@ -22,6 +23,7 @@ export interface ExecutePorts extends HealthPorts {
   readonly installer: Installer;
 }
 
+/** Where things are on this node, and for how long trials are watched. */
 export interface ExecuteOptions {
   readonly stateDir: string;
   readonly depotDir: string;
@@ -44,6 +46,7 @@ export async function readSeals(slots: Slots): Promise<Seals> {
   return { system: await both('system'), storage: await both('storage') };
 }
 
+/** Carries out effects. */
 export class Executor {
   readonly #ports: ExecutePorts;
   readonly #options: ExecuteOptions;

@@ -10,6 +10,7 @@ import type { Event, NodeState } from '../core/state.ts';
 import type { Hooks, Host, ServiceAddress, StorageSoftware } from '../ports.ts';
 import { pause } from './effects.ts';
 
+/** What the checks of a trial ask. */
 export interface HealthPorts {
   readonly host: Host;
   readonly storage: StorageSoftware;
@@ -17,6 +18,7 @@ export interface HealthPorts {
   readonly hooks: Hooks;
 }
 
+/** How long a trial may take to become good, and has to stay so. */
 export interface HealthTimes {
   /** How long after the boot a check may still be bad. */
   readonly graceMs: number;

@@ -19,6 +19,7 @@ export const BEAT_MS = 200;
 /** Decisions after one event; more means that the machine never comes to rest, which is a bug. */
 const SETTLE_MAX = 200;
 
+/** What the runner writes to and listens to. */
 export interface RunnerPorts {
   readonly journal: Journal;
   readonly link: PeerLink;
@@ -36,6 +37,7 @@ export interface RunnerEvents {
   readonly log: (line: string) => void;
 }
 
+/** The one place where the state of a node changes. */
 export class Runner implements AsyncDisposable {
   #state: NodeState;
   #queue: Promise<void> = Promise.resolve();
