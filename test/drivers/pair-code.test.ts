@@ -52,6 +52,8 @@ await t.test('every wrong digit and every exchange of two digits is found', asyn
 });
 
 await t.test('what is no code', async (t) => {
+  t.same(decodeCode('008J-4CT4-ANK7-F24S-NAXW-SQFE-ZWJS').at(-1), 0xff);
+  t.ok(isRefused('008J-4CT4-ANK7-F24S-NAXW-SQFE-ZXJT'), 'bits that no secret has, check right');
   const code = encodeCode(newSecret());
   const texts = ['', ' ', '-', code.slice(1), `${code}0`, 'U'.repeat(28), '🔑'.repeat(14)];
   for (const text of [...texts, 'x'.repeat(1_000_000)]) t.ok(isRefused(text), text.slice(0, 40));

@@ -107,6 +107,27 @@ await t.test('a false node that makes up its answer is found out', async (t) => 
   await init.done;
 });
 
+await t.test('a pair that is not confirmed in the end is told so', async (t) => {
+  t.testdir();
+  const [code, bad] = ['0000-0000-0000-0000-0000-0000-0000', '0'.repeat(64)];
+  const keys = await createKeys(join(t.testdirName, 'a'), 'A');
+  const own = await createKeys(join(t.testdirName, 'b'), 'B');
+  const pair = 'c'.repeat(32);
+  const address = await attackerServer(t, keys, (socket) => {
+    const init = { node: 'A', spki: keys.spkiSha256 } as const;
+    const proofs = new Proofs(socket, decodeCode(code), {
+      init,
+      join: { node: 'B', spki: own.spkiSha256 },
+    });
+    socket.write(encodeFrame({ type: 'hello', node: 'A' }));
+    const offer = { type: 'offer', pair, proof: proofs.make('offer', pair) };
+    const answers = [offer, { type: 'done', proof: bad }];
+    socket.on('data', () => socket.write(encodeFrame(answers.shift() ?? {})));
+  });
+  await t.rejects(joinAt(t, address, code), { code: 'pair.unconfirmed' });
+  t.ok(existsSync(join(t.testdirName, 'b/pair.json')), 'stored, so that it can be done again');
+});
+
 await t.test('a proof is worth nothing on another connection', async (t) => {
   t.testdir();
   const init = await waiting(t, 2);
