@@ -1,0 +1,51 @@
+/**
+ * The bundled program does what the program from source does, without any file beside it: packages
+ * that hide their parts from a bundler would fail only when a verb needs them.
+ */
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { bundleEntry, PROJECT_DIR, programVersion } from '../../scripts/build.ts';
+
+const run = promisify(execFile);
+
+t.test('one file is the whole program', async (t) => {
+  const dir = t.testdir({ image: 'x'.repeat(100_000) });
+  const program = join(dir, 'tandem.mjs');
+  await bundleEntry(join(PROJECT_DIR, 'src/main.ts'), program);
+  const text = await readFile(join(PROJECT_DIR, 'package.json'), 'utf8');
+  t.match(await programVersion(program), (JSON.parse(text) as { version: string }).version);
+  const tandem = async (...args: string[]) =>
+    run(process.execPath, [program, ...args], { cwd: dir });
+
+  const example = await tandem('config', 'example');
+  await writeFile(join(dir, 'tandem.jsonc'), example.stdout);
+  t.match((await tandem('config', 'check', 'tandem.jsonc')).stdout, /valid/);
+
+  await writeFile(join(dir, 'spec.jsonc'), SPEC);
+  await tandem('bundle', 'keygen', '--out', '.', '--root', 'root.json');
+  await tandem('bundle', 'make', 'spec.jsonc', '--out', 'update.bin', '--key', 'release.key');
+  await t.resolves(tandem('bundle', 'verify', 'update.bin', '--root', 'root.json'));
+
+  await t.rejects(tandem('daemon', '--config', 'none.jsonc'), { code: 2 });
+});
+
+t.test('a program that says no version is refused', async (t) => {
+  const dir = t.testdir({ 'mute.mjs': '', 'broken.mjs': 'process.exit(3)' });
+  await t.rejects(programVersion(join(dir, 'mute.mjs')), /printed nothing/);
+  await t.rejects(programVersion(join(dir, 'broken.mjs')), { code: 3 });
+});
+
+const SPEC = `{
+  // The least that a bundle says.
+  "product": "p", "hardware": ["h"], "version": "2.0.0", "releaseCounter": 2,
+  "from": ">=1.0.0", "blocked": [], "minUpdater": "0.1.0",
+  "pair": { "protocol": [1, 1], "sideBySide": ">=1.0.0" },
+  "images": [
+    { "name": "system", "class": "system", "version": "2.0.0", "counter": 2,
+      "runsWith": ">=1.0.0", "file": "image" },
+  ],
+}
+`;
