@@ -56,7 +56,8 @@ export async function bundleEntry(entry: string, outFile: string): Promise<void>
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    // Some packages hide their parts from a bundler in their main file, and not in their ES modules.
+    // Some packages hide their parts from a bundler in their main file, and not in their ES
+    // modules.
     mainFields: ['module', 'main'],
     minify: true,
     keepNames: true,

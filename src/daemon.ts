@@ -1,7 +1,7 @@
 /**
- * Composition root of the service: the only file, with src/installer.ts, that names drivers. It opens
- * what this node has, finds the state that it was left in, and puts the runner, the backend and the
- * control server together. May import everything.
+ * Composition root of the service: the only file, with src/installer.ts, that names drivers. It
+ * opens what this node has, finds the state that it was left in, and puts the runner, the backend
+ * and the control server together. May import everything.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

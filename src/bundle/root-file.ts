@@ -1,7 +1,7 @@
 /**
  * Making and extending `root.json`, docs/bundle.md B3.4: the one file that a node needs before it
- * accepts anything. Always holds: what is written was read back by the same parser that a node uses,
- * so a root that was written is a root that is accepted; its version grows. Imports core.
+ * accepts anything. Always holds: what is written was read back by the same parser that a node
+ * uses, so a root that was written is a root that is accepted; its version grows. Imports core.
  */
 import { createPublicKey } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
@@ -66,8 +66,8 @@ function publicTextOf(
 /**
  * The root at `path` with `key` added, not written yet; a new root where there is none. Its version
  * is one higher; the threshold changes when one is given (a new root has 1). Throws `trust.no_root`
- * when the file is no root, `usage.invalid` for a key that it already has and for a threshold that no
- * signatures can reach.
+ * when the file is no root, `usage.invalid` for a key that it already has and for a threshold that
+ * no signatures can reach.
  */
 export async function planRoot(
   path: string,

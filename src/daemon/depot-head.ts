@@ -1,6 +1,6 @@
 /**
- * Reads the head of a bundle in the depot: the signature is verified again each time, so that a file
- * which was changed on the disk is no entry any more. Imports bundle.
+ * Reads the head of a bundle in the depot: the signature is verified again each time, so that a
+ * file which was changed on the disk is no entry any more. Imports bundle.
  */
 import { open } from 'node:fs/promises';
 import { openBundle } from '../bundle/reader.ts';

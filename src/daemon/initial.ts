@@ -1,6 +1,7 @@
 /**
- * The state in which a node is found when its daemon starts: the records of the journal, or those of
- * a node that was never used, and the world as it is observed now. Imports core, ports, the updater.
+ * The state in which a node is found when its daemon starts: the records of the journal, or those
+ * of a node that was never used, and the world as it is observed now. Imports core, ports, the
+ * updater.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -69,7 +70,9 @@ export async function initialState(found: Found): Promise<NodeState> {
   };
 }
 
-/** The version of the system is what its own release file says; one that does not say is unknown. */
+/**
+ * The version of the system is what its own release file says; one that does not say is unknown.
+ */
 async function readRelease(rootDir: string): Promise<Release | null> {
   try {
     const bytes = await readFileLimited(join(rootDir, RELEASE_FILE), RELEASE_BYTES_MAX);

@@ -15,7 +15,9 @@ import { unknownNode } from '../updater/status.ts';
 /** Errors of the journal that are served in safe mode; any other one ends the daemon. */
 const SAFE: ReadonlySet<string> = new Set(['journal.corrupt', 'state.newer_schema']);
 
-/** Serves status, and refuses every change, until the signal. Throws what is no safe-mode matter. */
+/**
+ * Serves status, and refuses every change, until the signal. Throws what is no safe-mode matter.
+ */
 export async function serveSafeMode(
   config: Config,
   host: Host,

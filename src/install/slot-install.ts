@@ -1,9 +1,9 @@
 /**
  * One image into one slot: write what is missing, sync, read the whole slot back. The main thread
- * and the worker share the chunks. Always holds: the read-back begins only when the last write is on
- * the disk, so that a write gone astray is found wherever it landed (this is why it does not run
- * beside the writing); it is left out only when this run wrote nothing, because then every chunk was
- * hashed in the slot already. Imports core and the files of this room.
+ * and the worker share the chunks. Always holds: the read-back begins only when the last write is
+ * on the disk, so that a write gone astray is found wherever it landed (this is why it does not run
+ * beside the writing); it is left out only when this run wrote nothing, because then every chunk
+ * was hashed in the slot already. Imports core and the files of this room.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Board, CHUNK, PHASE } from './board.ts';

@@ -1,5 +1,6 @@
 /**
- * Opening a bundle: what a whole one gives, and the code for every way in which the file is not one.
+ * Opening a bundle: what a whole one gives, and the code for every way in which the file is not
+ * one.
  */
 import { gzipSync } from 'node:zlib';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';

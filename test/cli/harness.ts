@@ -1,5 +1,6 @@
 /**
- * A command line in this process: its words, its outside, what it printed. Imports the command line.
+ * A command line in this process: its words, its outside, what it printed. Imports the command
+ * line.
  */
 import { runCommand } from '../../src/cli/run.ts';
 import type { CliIo } from '../../src/cli/verb.ts';

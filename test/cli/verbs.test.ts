@@ -1,6 +1,6 @@
 /**
- * Each verb that talks to the daemon, in text and as JSON, against a daemon in memory: what is sent,
- * what is printed, and the exit status.
+ * Each verb that talks to the daemon, in text and as JSON, against a daemon in memory: what is
+ * sent, what is printed, and the exit status.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Waiting for a job: exit statuses, NDJSON, plain lines, a terminal, time-out, Ctrl-C, a daemon that
- * restarts in between.
+ * Waiting for a job: exit statuses, NDJSON, plain lines, a terminal, time-out, Ctrl-C, a daemon
+ * that restarts in between.
  */
 import t from 'tap';
 import { CODES, EXIT, type Code } from '../../src/core/codes.ts';

@@ -1,6 +1,6 @@
 /**
- * What every driver of the port Journal must hold, and sample records for its tests. May import tap,
- * core and ports.
+ * What every driver of the port Journal must hold, and sample records for its tests. May import
+ * tap, core and ports.
  */
 import type { Test } from 'tap';
 import type { Sha256 } from '../../src/core/model.ts';

@@ -1,6 +1,6 @@
 /**
- * The boot chooser in files: its contract, every damage to its two copies, power cuts at every write,
- * and what the boot loader makes of it. May import tap, node: and the drivers under test.
+ * The boot chooser in files: its contract, every damage to its two copies, power cuts at every
+ * write, and what the boot loader makes of it. May import tap, node: and the drivers under test.
  */
 import { open, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * What the boot loader does at power-on with state, counter and seals in every condition. May import
- * tap, node: and the drivers under test.
+ * What the boot loader does at power-on with state, counter and seals in every condition. May
+ * import tap, node: and the drivers under test.
  */
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * The port BootChooser in memory, and the boot loader that goes with it. A `BootDisk` outlives a
- * power cut; `durable` is called before each write, so that a crash test can cut the power there (it
- * then throws and nothing is written). Imports core and ports.
+ * power cut; `durable` is called before each write, so that a crash test can cut the power there
+ * (it then throws and nothing is written). Imports core and ports.
  */
 import {
   armTrial,

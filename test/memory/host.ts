@@ -1,7 +1,7 @@
 /**
  * The port Host in memory: a boot that a test describes, a clock that stands still until the test
- * moves it. `reboot` throws Rebooted after it has told the test, since it must not return. Imports core
- * and ports.
+ * moves it. `reboot` throws Rebooted after it has told the test, since it must not return. Imports
+ * core and ports.
  */
 import type { BootInfo } from '../../src/core/boot.ts';
 import { UpdateError } from '../../src/core/errors.ts';

@@ -1,7 +1,7 @@
 /**
  * The port Journal in memory: a list of records that outlives a power cut, each append one durable
- * write. Crash tests of the real format run FileJournal on a FakeDisk instead (disk.ts). Imports core
- * and ports.
+ * write. Crash tests of the real format run FileJournal on a FakeDisk instead (disk.ts). Imports
+ * core and ports.
  */
 import { UpdateError } from '../../src/core/errors.ts';
 import { PAYLOAD_BYTES_MAX } from '../../src/core/frame.ts';

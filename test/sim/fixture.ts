@@ -1,6 +1,6 @@
 /**
- * What a simulated pair begins with: the durable state of a new appliance, and the first record of a
- * rollout. Only tests import it.
+ * What a simulated pair begins with: the durable state of a new appliance, and the first record of
+ * a rollout. Only tests import it.
  */
 import type { NodeId, Sha256 } from '../../src/core/model.ts';
 import { peerOf } from '../../src/core/model.ts';
