@@ -74,6 +74,7 @@ async function log(args: readonly string[], values: VerbValues, io: CliIo): Prom
   return flag(values, 'follow') ? exitOf(job) : EXIT.done;
 }
 
+/** The verbs of jobs. */
 export const jobVerbs: readonly Verb[] = [
   {
     name: 'job list',

@@ -92,6 +92,7 @@ async function commit(_args: readonly string[], values: VerbValues, io: CliIo): 
   return change({ kind: 'commit' }, question, values, io);
 }
 
+/** The verbs of an update of the pair. */
 export const updateVerbs: readonly Verb[] = [
   {
     name: 'validate',
