@@ -73,7 +73,7 @@ function settingsBelow(prefix: string, properties: Readonly<Record<string, Setti
 
 /** The first sentence of a file's head, which says what the file is. */
 export function firstSentence(source: string): string | null {
-  const head = /^(?:#![^\n]*\n)?\/\*\*\n(.*?)\*\//s.exec(source)?.[1];
+  const head = /^(?:#![^\n]*\n)?\/\*\*\s(.*?)\*\//s.exec(source)?.[1];
   if (head === undefined) return null;
   const text = head
     .replaceAll(/^ \* ?/gm, '')
