@@ -36,7 +36,7 @@ export interface ServeOptions {
 
 /**
  * Serves until the signal is aborted, then returns. Throws `pair.not_paired` or
- * `pair.keys_damaged`, `file.not_found`, and `pair.listen` when the address cannot be used.
+ * `pair.keys_damaged`, `file.not_found`, and `config.invalid` when the address cannot be used.
  */
 export async function serveFile(
   request: Extract<InstallerRequest, { do: 'serve' }>,
