@@ -1,12 +1,14 @@
 /**
  * The repair of a damaged journal: of each file the good records before the first damage stay, and
  * the last one of each kind goes as snapshot into a generation above everything that was ever seen.
- * A file whose head is damaged is read by its frames. Always holds: the repair writes into the file
- * that does not hold the newest good record, so that a power cut during a repair loses nothing, and
- * no sequence number is used again. Pure, imports only core.
+ * A file whose head is damaged is read by its frames. A kind of which nothing lies before the damage
+ * keeps its last good record behind it: a node must not forget who it is. Always holds: the repair
+ * writes into the file that does not hold the newest good record, so that a power cut during a
+ * repair loses nothing, and no sequence number is used again. Pure, imports only core.
  */
 import { frameBytes, readFrame, readHeader, SECTOR_BYTES, type FrameHeader } from './frame.ts';
 import {
+  decodeEntry,
   fileOf,
   lastOfEachKind,
   mergeEntries,
@@ -17,7 +19,6 @@ import {
   type GoodHead,
   type JournalBytes,
   type JournalEntry,
-  type Scan,
   type WritePlan,
 } from './journal.ts';
 
@@ -37,7 +38,11 @@ export interface RepairPlan extends WritePlan {
  */
 export function planRepair(files: JournalBytes, sizeBytes: number): RepairPlan {
   const found = [salvage(files, 0), salvage(files, 1)] as const;
-  const entries = mergeEntries(found[0].entries, found[1].entries);
+  const before = mergeEntries(found[0].entries, found[1].entries);
+  const behind = mergeEntries(found[0].behind, found[1].behind);
+  const kinds = new Set(before.map((entry) => entry.kind));
+  const saved = lastOfEachKind(behind).filter((entry) => !kinds.has(entry.kind));
+  const entries = mergeEntries(before, saved);
   const newestSeq = (file: FileIndex): number => found[file].entries.at(-1)?.seq ?? 0;
   const source: FileIndex = newestSeq(1) > newestSeq(0) ? 1 : 0;
   const seen = [...headers(files[0]), ...headers(files[1])];
@@ -52,7 +57,10 @@ export function planRepair(files: JournalBytes, sizeBytes: number): RepairPlan {
 }
 
 interface Salvage {
+  /** Good records before the first damage. */
   readonly entries: readonly JournalEntry[];
+  /** Good records behind it. */
+  readonly behind: readonly JournalEntry[];
   readonly droppedBytes: number;
 }
 
@@ -61,17 +69,30 @@ function salvage(files: JournalBytes, file: FileIndex): Salvage {
   const bytes = files[file];
   const head = readHead(files, file);
   const known = head.state === 'good' ? head : headFromFrames(bytes);
-  if (known === null) return { entries: [], droppedBytes: 0 };
+  if (known === null) return { entries: [], behind: [], droppedBytes: 0 };
   const scan = scanFile(bytes, file, known);
-  return { entries: scan.entries, droppedBytes: behind(bytes, scan, known.generation) };
+  if (scan.damage === null) return { entries: scan.entries, behind: [], droppedBytes: 0 };
+  const rest = headers(bytes).filter(
+    (header) => header.generation === known.generation && header.offset >= scan.end,
+  );
+  const behind = rest
+    .map((header) => readFrame(bytes, header.offset))
+    .map((frame) => (frame === null ? null : decodeEntry(frame)))
+    .filter((entry) => entry !== null)
+    .toSorted((a, b) => a.seq - b.seq);
+  const ends = rest.map((header) => header.offset + frameBytes(header.lengthBytes));
+  const droppedBytes = Math.max(scan.end + SECTOR_BYTES, ...ends) - scan.end;
+  return { entries: scan.entries, behind, droppedBytes };
 }
 
 /**
- * The head that the frames themselves suggest: the snapshots of one generation that lie one behind
- * the other at the start. Null when the file starts with something else.
+ * The head that the frames themselves suggest: the newest generation of the file, and those of its
+ * snapshots that lie one behind the other at the start. At least one snapshot belongs to every
+ * generation, so a file without is damaged from the start. Null for a file without frames.
  */
 function headFromFrames(bytes: Uint8Array): GoodHead | null {
-  const generation = readHeader(bytes, SECTOR_BYTES)?.generation ?? 0;
+  const generation = Math.max(0, ...headers(bytes).map((header) => header.generation));
+  if (generation === 0) return null;
   let offset = SECTOR_BYTES;
   let seq = 0;
   let snapshots = 0;
@@ -83,16 +104,7 @@ function headFromFrames(bytes: Uint8Array): GoodHead | null {
     snapshots += 1;
     offset += frameBytes(frame.lengthBytes);
   }
-  return snapshots === 0 ? null : { state: 'good', generation, seq, snapshots };
-}
-
-/** Length of what the repair gives up: up to the end of the last frame of the generation. */
-function behind(bytes: Uint8Array, scan: Scan, generation: number): number {
-  if (scan.damage === null) return 0;
-  const ends = headers(bytes)
-    .filter((header) => header.generation === generation && header.offset >= scan.end)
-    .map((header) => header.offset + frameBytes(header.lengthBytes));
-  return Math.max(scan.end + SECTOR_BYTES, ...ends) - scan.end;
+  return { state: 'good', generation, seq, snapshots: Math.max(1, snapshots) };
 }
 
 type PlacedHeader = FrameHeader & { readonly offset: number };

@@ -113,6 +113,8 @@ export type GoodHead = Extract<JournalHead, { state: 'good' }>;
 export interface Scan {
   readonly entries: readonly JournalEntry[];
   readonly end: number;
+  /** The highest sequence number that is used up. */
+  readonly seq: number;
   readonly tail: Replay['tail'];
   readonly torn: boolean;
   readonly damage: JournalDamage | null;
@@ -135,9 +137,8 @@ export function replayJournal(files: JournalBytes): Replay {
   const file = fileOf(generation);
   const scan = scanFile(files[file], file, current);
   const last = lastOfEachKind(scan.entries);
-  const seq = scan.entries.at(-1)?.seq ?? current.seq;
   return {
-    cursor: { generation, offset: scan.end, seq, sizesBytes, last },
+    cursor: { generation, offset: scan.end, seq: scan.seq, sizesBytes, last },
     entries: mergeEntries(olderEntries(files, heads, current), scan.entries),
     torn: scan.torn,
     damage: lost ?? scan.damage,
@@ -235,7 +236,7 @@ export function scanFile(bytes: Uint8Array, file: FileIndex, head: GoodHead): Sc
   let seq = 0;
   const ending = (found: string | null, torn = false): Scan => {
     const damage = found === null ? null : { file, offset, found };
-    return { entries, end: offset, tail, torn, damage, newerSchema };
+    return { entries, end: offset, seq: Math.max(seq, head.seq), tail, torn, damage, newerSchema };
   };
   for (;;) {
     const inSnapshots = entries.length < head.snapshots;
@@ -345,7 +346,8 @@ function olderEntries(
   return scanFile(files[file], file, head).entries.filter((entry) => entry.seq <= current.seq);
 }
 
-function decodeEntry(frame: Frame): JournalEntry | null {
+/** The record in a frame, or null when it holds none. */
+export function decodeEntry(frame: Frame): JournalEntry | null {
   const value = parseObject(frame.payload);
   const kind = value?.['kind'];
   const record = value?.['record'] as JournalEntry['record'] | null | undefined;
