@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import type { TandemEvent } from '../core/status.ts';
 import type { ControlBackend } from './backend.ts';
 
+/** Which events one reader gets, and when it counts as gone. */
 export interface StreamOptions {
   /** Events with a higher sequence number are sent. */
   readonly since: number;

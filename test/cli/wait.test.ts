@@ -73,7 +73,7 @@ t.test('update --wait --follow --json: every event once, then the end', async (t
   for (let count = 0; count < 20; count++) backend.emit({ pct: count * 5 });
   backend.emit({ job: 'r9' });
   end(backend, 'standby.failed_held');
-  backend.emit({ msg: 'the last word' });
+  backend.emit({ msg: 'the last word' }, true);
   const { exit, lines, err } = await running;
   t.equal(exit, EXIT.standbyFailed);
   t.equal(err, '');

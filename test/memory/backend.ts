@@ -197,8 +197,8 @@ export class FakeBackend implements ControlBackend {
     return this.#listeners.size;
   }
 
-  /** Keeps an event and tells it to every listener. */
-  emit(changes: Partial<TandemEvent> = {}): TandemEvent {
+  /** Keeps an event and tells it to every listener, or to nobody yet when it is `late`. */
+  emit(changes: Partial<TandemEvent> = {}, late = false): TandemEvent {
     const event: TandemEvent = {
       v: 1,
       seq: ++this.#seq,
@@ -214,7 +214,7 @@ export class FakeBackend implements ControlBackend {
       ...changes,
     };
     this.kept.push(event);
-    for (const listener of this.#listeners) listener(event);
+    if (!late) for (const listener of this.#listeners) listener(event);
     return event;
   }
 
