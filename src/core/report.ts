@@ -59,7 +59,8 @@ export interface NodeReport {
 export type PairMessage =
   | { readonly type: 'report'; readonly report: NodeReport }
   | { readonly type: 'rollout'; readonly record: RolloutRecord }
-  | { readonly type: 'event'; readonly event: object }
+  /** `id` tells events apart, so that a slow link does not merge them. */
+  | { readonly type: 'event'; readonly id: string; readonly event: object }
   | { readonly type: 'request'; readonly id: string; readonly request: object }
   | { readonly type: 'answer'; readonly id: string; readonly answer: object };
 

@@ -61,7 +61,8 @@ export class Listeners implements RunnerEvents {
     });
     const { node } = runner.state.record;
     this.#parts.events.onEvent((event) => {
-      if (event.node === node) this.#parts.link.send({ type: 'event', event });
+      if (event.node !== node) return;
+      this.#parts.link.send({ type: 'event', id: String(event.seq), event });
     });
     this.#burnIn = (state) => {
       if (burnInOver(state, burnInH)) void runner.dispatch({ type: 'finalize' });
