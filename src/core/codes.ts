@@ -125,6 +125,11 @@ export const CODES = {
     title: 'This copy of the store lacks acknowledged writes and cannot become the primary.',
     next: 'Connect the peer and let the sync end.',
   },
+  'store.split_brain': {
+    exit: EXIT.pairNotHealthy,
+    title: 'Both copies of the store were written alone; they are never joined by guessing.',
+    next: 'Decide which copy is kept, empty the data directory of the other one, let it sync.',
+  },
   'store.read_only': {
     exit: EXIT.pairNotHealthy,
     title: 'This copy of the store does not accept writes.',

@@ -48,12 +48,18 @@ export interface StorageProcessOptions {
   readonly execPath?: string;
 }
 
+/** The storage software with the id of its process. */
+export interface StorageProcess extends StorageSoftware {
+  /** Process id while it runs; null otherwise. */
+  readonly pid: number | null;
+}
+
 /**
  * The storage software of this node. `start` throws `health.storage` when it ends or does not
  * answer within 60 s, and what `unpack` throws.
  */
-export function createStorageProcess(options: StorageProcessOptions): StorageSoftware {
-  return new StorageProcess(options);
+export function createStorageProcess(options: StorageProcessOptions): StorageProcess {
+  return new ChildStorage(options);
 }
 
 interface Running {
@@ -62,7 +68,7 @@ interface Running {
   readonly child: ManagedChild;
 }
 
-class StorageProcess implements StorageSoftware {
+class ChildStorage implements StorageProcess {
   readonly #options: StorageProcessOptions;
   readonly #listeners: ((reason: string) => void)[] = [];
   #running: Running | null = null;
@@ -71,6 +77,10 @@ class StorageProcess implements StorageSoftware {
 
   constructor(options: StorageProcessOptions) {
     this.#options = options;
+  }
+
+  get pid(): number | null {
+    return this.#running?.child.pid ?? null;
   }
 
   running(): { readonly slot: Slot; readonly release: Release } | null {

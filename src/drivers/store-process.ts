@@ -5,26 +5,12 @@
  * or `goAlone` returns, `status()` already shows it. Imports core, ports and json-lines.
  */
 import { UpdateError } from '../core/errors.ts';
+import { STORE_UNKNOWN } from '../core/store.ts';
 import type { Store, StoreStatus } from '../ports.ts';
 import { openSocketCalls, type SocketCalls } from './json-lines.ts';
 
 /** Longest wait for an answer; `demote` itself waits at most 2 s for writes under way. */
 const CALL_MS = 5000;
-
-/** What is known of a store that does not answer: nothing. */
-export const UNKNOWN_STORE: StoreStatus = {
-  role: 'unknown',
-  epoch: 0,
-  connected: false,
-  local: 'unknown',
-  peer: 'unknown',
-  frozen: false,
-  splitBrain: false,
-  sync: null,
-  lastSync: null,
-  generation: { current: '', base: null, history: [] },
-  protocol: [0, 0],
-};
 
 /** Where the storage software listens. */
 export interface StoreProcessOptions {
@@ -47,13 +33,13 @@ export function openStoreProcess(options: StoreProcessOptions): StoreProcess {
 class SocketStore implements StoreProcess {
   readonly #calls: SocketCalls;
   readonly #listeners: ((status: StoreStatus) => void)[] = [];
-  #status = UNKNOWN_STORE;
+  #status = STORE_UNKNOWN;
 
   constructor(options: StoreProcessOptions) {
     this.#calls = openSocketCalls({
       path: options.socket,
-      onUp: () => void this.#call({ op: 'watch' }).catch(() => this.#tell(UNKNOWN_STORE)),
-      onDown: () => this.#tell(UNKNOWN_STORE),
+      onUp: () => void this.#call({ op: 'watch' }).catch(() => this.#tell(STORE_UNKNOWN)),
+      onDown: () => this.#tell(STORE_UNKNOWN),
       onNews: (news) => {
         const { status } = news as { status?: StoreStatus };
         if (status) this.#tell(status);
@@ -96,7 +82,7 @@ class SocketStore implements StoreProcess {
   }
 
   #tell(status: StoreStatus): void {
-    if (status === UNKNOWN_STORE && this.#status === UNKNOWN_STORE) return;
+    if (status === STORE_UNKNOWN && this.#status === STORE_UNKNOWN) return;
     this.#status = status;
     for (const listener of this.#listeners) listener(status);
   }

@@ -16,7 +16,7 @@ import {
   writtenAlone,
 } from '../../images/storage/generation.ts';
 import type { Store, StoreStatus } from '../../src/ports.ts';
-import { UNKNOWN_STORE } from '../../src/drivers/store-process.ts';
+import { STORE_UNKNOWN } from '../../src/core/store.ts';
 
 /** One write as the client of the store sees it. */
 export interface MemoryWrite {
@@ -338,7 +338,7 @@ export class MemoryStorePair {
 
   #status(node: NodeId): StoreStatus {
     const self = this.#replicas[node];
-    if (!self.running) return UNKNOWN_STORE;
+    if (!self.running) return STORE_UNKNOWN;
     const connected = this.#link !== 'none' && this.#link !== 'split';
     const primary = self.role === 'primary';
     const syncing = this.#link === 'syncing';

@@ -1,0 +1,76 @@
+/**
+ * The health check of the storage software: a real look at disk, log and peer, not a ping. Always
+ * holds: it changes nothing but its own probe file; it reads at most 4 MiB of objects. An image may
+ * hold `fail-health` beside the program: then the check fails with that text, which is how sample
+ * images that must fail are made; the file is part of the signed image and nothing else reads it.
+ * Imports core, objects, link and replica.
+ */
+import { randomBytes, randomInt } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UpdateError } from '../../src/core/errors.ts';
+import type { ReplicationLink } from './link.ts';
+import type { Replica } from './replica.ts';
+import { ioFailure } from './segments.ts';
+
+const PROBE_BYTES = 512;
+const SAMPLES = 16;
+const SAMPLE_BYTES_MAX = 4 * 1024 * 1024;
+const FAIL_CHARS_MAX = 500;
+
+export interface HealthOptions {
+  readonly replica: Replica;
+  readonly link: ReplicationLink;
+  readonly dataDir: string;
+  /** Directory of the program. */
+  readonly programDir: string;
+}
+
+/** Throws `health.storage`, or the code of what was found. */
+export async function checkHealth(options: HealthOptions): Promise<void> {
+  const { replica, link, dataDir, programDir } = options;
+  const text = await readFile(join(programDir, 'fail-health'), 'utf8').catch(() => null);
+  if (text !== null) throw new UpdateError('health.storage', text.trim().slice(0, FAIL_CHARS_MAX));
+  const { failure } = replica.objects.log;
+  if (failure) throw failure;
+  if (replica.splitBrain) throw replica.splitBrain;
+  if (link.error?.code === 'pair.protocol' || link.error?.code === 'pair.wrong_peer') {
+    throw link.error;
+  }
+  await checkDisk(dataDir);
+  await checkObjects(replica);
+}
+
+/** Writes, syncs and reads back a few bytes, in place. */
+async function checkDisk(dataDir: string): Promise<void> {
+  try {
+    const path = join(dataDir, 'probe');
+    await using file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const written = randomBytes(PROBE_BYTES);
+    await file.write(written, 0, PROBE_BYTES, 0);
+    await file.datasync();
+    const read = Buffer.alloc(PROBE_BYTES);
+    await file.read(read, 0, PROBE_BYTES, 0);
+    if (!read.equals(written)) throw new Error(`${path} does not hold what was written to it`);
+  } catch (error) {
+    throw ioFailure(error);
+  }
+}
+
+/** Reads objects from a random place on and checks them against their hashes. */
+async function checkObjects(replica: Replica): Promise<void> {
+  const { objects } = replica;
+  const skip = randomInt(Math.max(objects.size - SAMPLES, 0) + 1);
+  const keys: string[] = [];
+  let index = 0;
+  for (const [key, entry] of objects.changedSince(0)) {
+    if (keys.length >= SAMPLES) break;
+    if (entry.hash !== null && index++ >= skip) keys.push(key);
+  }
+  let bytes = 0;
+  for (const key of keys) {
+    bytes += (await objects.get(key))?.length ?? 0;
+    if (bytes > SAMPLE_BYTES_MAX) return;
+  }
+}

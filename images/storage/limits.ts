@@ -1,0 +1,45 @@
+/**
+ * Limits of the store, and the check of keys. Every list, frame, object and wait in the storage
+ * software has its bound here or beside its use. Pure; imports core.
+ */
+import { UpdateError } from '../../src/core/errors.ts';
+
+/** Largest object. */
+export const VALUE_BYTES_MAX = 1024 * 1024;
+/** Longest key; keys are plain ASCII, so characters are bytes. */
+export const KEY_CHARS_MAX = 200;
+/** Most keys that one `list` answers with. */
+export const LIST_MAX = 1000;
+/** Writes that may wait for their acknowledgement, and the bytes that they may hold. */
+export const PENDING_MAX = 4096;
+export const PENDING_BYTES_MAX = 32 * 1024 * 1024;
+/** Space that is left free on the data partition: writes are refused before it is used. */
+export const RESERVE_BYTES = 24 * 1024 * 1024;
+/** Sync objects under way at a time; bounds what a live write waits behind. */
+export const SYNC_WINDOW_BYTES = 2 * 1024 * 1024;
+
+/** Format levels of the disk that this program can read and write; level 2 adds compression. */
+export const FORMAT_MIN = 1;
+export const FORMAT_MAX = 2;
+/** Replication protocols that this program speaks, lowest and highest. */
+export const PROTOCOL: readonly [min: number, max: number] = [1, 1];
+
+const KEY = /^[A-Za-z0-9._~:@+=,/-]{1,200}$/;
+
+/** The key, if it is one; throws `usage.invalid`. */
+export function checkKey(key: unknown): string {
+  if (typeof key === 'string' && KEY.test(key)) return key;
+  throw new UpdateError(
+    'usage.invalid',
+    `a key has 1 to ${KEY_CHARS_MAX} characters out of A-Z a-z 0-9 . _ ~ : @ + = , / -`,
+  );
+}
+
+/** The value, if it is not too large; throws `usage.invalid`. */
+export function checkValue(value: Buffer): Buffer {
+  if (value.length <= VALUE_BYTES_MAX) return value;
+  throw new UpdateError(
+    'usage.invalid',
+    `an object has at most ${VALUE_BYTES_MAX} bytes, this one has ${value.length}`,
+  );
+}

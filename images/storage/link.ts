@@ -1,0 +1,261 @@
+/**
+ * The replication channel between the two storage processes: TLS 1.3 with the pinned keys of the
+ * pair, node A dials, node B listens. Always holds: no frame is read or sent before the other end
+ * has proved the pinned key; a newer connection replaces an older one; a connection on which
+ * nothing arrives for two seconds is closed, counted in ticks, not by the clock. Imports core, keys.
+ */
+import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
+import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
+import type { NodeId } from '../../src/core/model.ts';
+import { assertPinned, tlsOptions, type PairKeys } from '../../src/drivers/keys.ts';
+import { encodeFrame, frameReader, type Frame, type Hello, type Message } from './wire.ts';
+
+/** Names the channel in the handshake, so that a wrong port is found out there. */
+const ALPN = 'tandem-store';
+const PING_MS = 250;
+const SILENT_TICKS = 8;
+const HANDSHAKE_MS = 4000;
+/** First and longest pause between two attempts; the pause after a refusal that only people end. */
+const RETRY_MS = { first: 20, longest: 1000, refused: 2000 } as const;
+/** A connection that lived so long was a good one: the next attempt hurries. */
+const GOOD_MS = 1000;
+
+/** One connection to the peer's storage process. */
+export interface PeerConnection {
+  readonly closed: boolean;
+  send(head: Hello | Message, body?: Buffer | null): void;
+  /** Resolves when what was sent has left this process, or the connection is closed. */
+  drained(): Promise<void>;
+  /** Stops or goes on reading. */
+  setReading(on: boolean): void;
+  /** Closes at once; `refused`: the next attempt need not hurry. */
+  close(reason: UpdateError, refused?: boolean): void;
+}
+
+/** What the owner of a connection hears of it; `closed` once and last. */
+export interface ConnectionListener {
+  frame(frame: Frame): void;
+  closed(reason: UpdateError): void;
+}
+
+export interface ReplicationLinkOptions {
+  readonly node: NodeId;
+  /** `host:port`; node B listens there. */
+  readonly listen: string;
+  /** `host:port`; node A dials it. */
+  readonly peer: string;
+  readonly keys: PairKeys;
+  /** Called with every connection whose other end has proved its key. */
+  readonly onConnection: (connection: PeerConnection) => ConnectionListener;
+}
+
+export class ReplicationLink implements AsyncDisposable {
+  readonly #options: ReplicationLinkOptions;
+  #server: Server | null = null;
+  #socket: TLSSocket | null = null;
+  #connection: SocketConnection | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #retryMs: number = RETRY_MS.first;
+  #closed = false;
+  /** Why there is no connection, as far as it is known. */
+  error: UpdateError | null = null;
+
+  constructor(options: ReplicationLinkOptions) {
+    this.#options = options;
+  }
+
+  /** Node B listens when this resolves; node A has begun to dial. */
+  async start(): Promise<void> {
+    if (this.#options.node === 'A') {
+      this.#dial();
+      return;
+    }
+    const { keys, listen } = this.#options;
+    const server = createServer(
+      { ...tlsOptions(keys), ALPNProtocols: [ALPN], handshakeTimeout: HANDSHAKE_MS },
+      (socket) => this.#proved(socket),
+    );
+    this.#server = server;
+    server.on('tlsClientError', (cause) => {
+      this.error = new UpdateError('pair.wrong_peer', cause.message, { cause });
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen(parseAddress(listen), () => resolve());
+    try {
+      await promise;
+    } catch (cause) {
+      throw new UpdateError('store.io', `cannot listen on ${listen}: ${textOf(cause)}`, { cause });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#socket?.destroy();
+    this.#connection?.close(new UpdateError('pair.peer_unreachable', 'the store was closed'));
+    const server = this.#server;
+    if (!server) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
+    await promise;
+  }
+
+  #dial(): void {
+    const { peer, keys } = this.#options;
+    const socket = connect({ ...parseAddress(peer), ...tlsOptions(keys), ALPNProtocols: [ALPN] });
+    this.#socket = socket;
+    socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error('the handshake took too long')));
+    socket.once('secureConnect', () => {
+      socket.setTimeout(0);
+      this.#proved(socket);
+    });
+    socket.on('error', (cause) => {
+      this.error = new UpdateError('pair.peer_unreachable', `${peer}: ${cause.message}`, { cause });
+    });
+    socket.once('close', () => {
+      if (this.#closed) return;
+      this.#timer = setTimeout(() => this.#dial(), this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.longest);
+    });
+  }
+
+  #proved(socket: TLSSocket): void {
+    try {
+      if (socket.alpnProtocol !== ALPN) {
+        throw new UpdateError('pair.protocol', 'the other end is not a storage process');
+      }
+      assertPinned(socket, this.#options.keys);
+    } catch (error) {
+      this.error = asUpdateError(error);
+      this.#retryMs = RETRY_MS.refused;
+      socket.on('error', () => undefined);
+      socket.destroy();
+      return;
+    }
+    this.#connection?.close(
+      new UpdateError('pair.peer_unreachable', 'a newer connection replaced this one'),
+    );
+    const sinceMs = performance.now();
+    const connection = new SocketConnection(socket, (reason, refused) => {
+      this.error = reason;
+      if (performance.now() - sinceMs > GOOD_MS) this.#retryMs = RETRY_MS.first;
+      if (refused) this.#retryMs = RETRY_MS.refused;
+      if (this.#connection === connection) this.#connection = null;
+    });
+    this.#connection = connection;
+    connection.listen(this.#options.onConnection(connection), () => (this.error = null));
+  }
+}
+
+class SocketConnection implements PeerConnection {
+  readonly #socket: TLSSocket;
+  readonly #onClose: (reason: UpdateError, refused: boolean) => void;
+  #listener: ConnectionListener | null = null;
+  #quietTicks = 0;
+  #ticker: NodeJS.Timeout;
+  #cause: UpdateError | null = null;
+  #refused = false;
+  #reading = true;
+  closed = false;
+
+  constructor(socket: TLSSocket, onClose: (reason: UpdateError, refused: boolean) => void) {
+    this.#socket = socket;
+    this.#onClose = onClose;
+    this.#ticker = setInterval(() => this.#tick(), PING_MS);
+    socket.setNoDelay(true);
+  }
+
+  /** `onHeard` is called at the first frame: both ends have accepted each other. */
+  listen(listener: ConnectionListener, onHeard: () => void): void {
+    this.#listener = listener;
+    let heard = false;
+    const feed = frameReader((frame) => {
+      if (!heard) onHeard();
+      heard = true;
+      if (frame.head.t !== 'ping' && !this.closed) listener.frame(frame);
+    });
+    this.#socket.on('data', (chunk: Buffer) => {
+      this.#quietTicks = 0;
+      try {
+        if (!this.closed) feed(chunk);
+      } catch (error) {
+        this.close(asUpdateError(error));
+      }
+    });
+    this.#socket.on('error', (cause) => {
+      this.#cause ??= new UpdateError('pair.peer_unreachable', cause.message, { cause });
+    });
+    this.#socket.once('close', () => this.#ended());
+  }
+
+  send(head: Hello | Message, body: Buffer | null = null): void {
+    if (this.closed || !this.#socket.writable) return;
+    this.#socket.cork();
+    for (const piece of encodeFrame(head, body)) this.#socket.write(piece);
+    this.#socket.uncork();
+  }
+
+  async drained(): Promise<void> {
+    if (this.closed || !this.#socket.writableNeedDrain) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = () => {
+      this.#socket.off('drain', done);
+      this.#socket.off('close', done);
+      resolve();
+    };
+    this.#socket.on('drain', done);
+    this.#socket.on('close', done);
+    await promise;
+  }
+
+  setReading(on: boolean): void {
+    if (on === this.#reading || this.closed) return;
+    this.#reading = on;
+    if (on) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  close(reason: UpdateError, refused = false): void {
+    this.#cause ??= reason;
+    this.#refused ||= refused;
+    this.#socket.destroy();
+    this.#ended();
+  }
+
+  #tick(): void {
+    // While this side does not read, silence says nothing about the peer.
+    if (this.#reading) this.#quietTicks += 1;
+    if (this.#quietTicks > SILENT_TICKS) {
+      const silentMs = SILENT_TICKS * PING_MS;
+      this.close(
+        new UpdateError('pair.peer_unreachable', `the peer was silent for ${silentMs} ms`),
+      );
+      return;
+    }
+    this.send({ t: 'ping' });
+  }
+
+  #ended(): void {
+    if (this.closed) return;
+    this.closed = true;
+    clearInterval(this.#ticker);
+    const reason =
+      this.#cause ?? new UpdateError('pair.peer_unreachable', 'the peer closed the connection');
+    this.#onClose(reason, this.#refused);
+    this.#listener?.closed(reason);
+  }
+}
+
+/** `host:port`, an IPv6 host in brackets; throws `config.invalid`. */
+export function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host !== undefined && port > 0 && port < 65_536) return { host, port };
+  throw new UpdateError('config.invalid', `${address} is not host:port`);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,331 @@
+/**
+ * The objects of one copy: an index in memory over the log. A write has two steps: `append` makes
+ * it durable, `show` makes it visible, so that a reader never sees what was not acknowledged.
+ * Always holds: opening the log again gives the same index, position and committed version; a key
+ * with a write between its two steps is not moved by cleaning; what was deleted since the committed
+ * version is remembered, because the peer may not know it yet. Imports core, the log, its records.
+ */
+import { statfs } from 'node:fs/promises';
+import { UpdateError } from '../../src/core/errors.ts';
+import { RESERVE_BYTES, VALUE_BYTES_MAX } from './limits.ts';
+import type { LogRecord, NewRecord, Position } from './record.ts';
+import { SegmentLog, type Place, type SegmentLogOptions } from './segments.ts';
+
+/** Bytes that may be appended between two looks at the free space. */
+const ROOM_STEP_BYTES = 4 * 1024 * 1024;
+/** Position of a copy that never took a write. */
+export const NO_POSITION: Position = { run: '0000000000000000', version: 0 };
+
+/** What the index knows of a key. */
+export interface Entry {
+  readonly version: number;
+  /** SHA-256 of the value; null = deleted. */
+  readonly hash: string | null;
+  readonly valueBytes: number;
+  readonly place: Place;
+}
+
+/** A change that is to be appended. */
+export interface Change {
+  readonly key: string;
+  /** Null = delete. */
+  readonly value: Buffer | null;
+  readonly hash: string | null;
+  readonly version: number;
+  readonly run: string;
+  /** A change that sync brings: it does not move the position. */
+  readonly copy: boolean;
+}
+
+/** A change on disk that is not visible yet. */
+export interface Placed {
+  readonly key: string;
+  readonly entry: Entry;
+}
+
+export class Objects implements AsyncDisposable {
+  readonly #live = new Map<string, Entry>();
+  readonly #deleted = new Map<string, Entry>();
+  /** Writes between `append` and `show`, per key. */
+  readonly #open = new Map<string, number>();
+  #log!: SegmentLog;
+  readonly #dir: string;
+  #liveBytes = 0;
+  #valueBytes = 0;
+  #position = NO_POSITION;
+  /** Segment of the record that says the position: it must outlive its segment. */
+  #positionSegment = 0;
+  #committed = 0;
+  #last: Promise<unknown> = Promise.resolve();
+  #cleaning: Promise<void> | null = null;
+  #closed = false;
+  #roomBytes = 0;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Opens the log in `dir` and reads it; throws as `SegmentLog.open` does. */
+  static async open(options: Omit<SegmentLogOptions, 'onRecord'>): Promise<Objects> {
+    const objects = new Objects(options.dir);
+    objects.#log = await SegmentLog.open({
+      ...options,
+      onRecord: (record, place) => objects.#replay(record, place),
+    });
+    objects.#forgetDeleted();
+    return objects;
+  }
+
+  /** Number of objects. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** Bytes of all values. */
+  get valueBytes(): number {
+    return this.#valueBytes;
+  }
+
+  /** The last write that is on disk here. */
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** Highest version up to which both copies are known to be equal. */
+  get committed(): number {
+    return this.#committed;
+  }
+
+  set committed(version: number) {
+    this.#committed = version;
+    if (this.#deleted.size > 4096) this.#forgetDeleted();
+  }
+
+  get log(): SegmentLog {
+    return this.#log;
+  }
+
+  /** What is visible of a key; deleted ones only while they are remembered. */
+  entry(key: string): Entry | null {
+    return this.#live.get(key) ?? this.#deleted.get(key) ?? null;
+  }
+
+  has(key: string): boolean {
+    return this.#live.has(key);
+  }
+
+  /** Keys and entries that changed after `version`, deleted ones too; 0 = all that exist. */
+  *changedSince(version: number): Generator<[key: string, entry: Entry]> {
+    for (const one of this.#live) if (one[1].version > version) yield one;
+    for (const one of this.#deleted) if (one[1].version > version) yield one;
+  }
+
+  /** The value of a key, checked against its hash; null when there is none. */
+  async get(key: string): Promise<Buffer | null> {
+    for (;;) {
+      const entry = this.#live.get(key);
+      if (!entry) return null;
+      try {
+        return (await this.#log.read(entry.place)).value();
+      } catch (cause) {
+        // Cleaning may have moved the record while it was read.
+        if (this.#live.get(key) !== entry) continue;
+        if (cause instanceof UpdateError) throw cause;
+        const text = `the object ${key} is damaged: ${(cause as Error).message}`;
+        throw new UpdateError('store.corrupt', text, { cause });
+      }
+    }
+  }
+
+  /** Sorted keys with this prefix after `after`, at most `limit`. */
+  keys(prefix: string, after: string, limit: number): { keys: string[]; more: boolean } {
+    const found = [...this.#live.keys()].filter((key) => key.startsWith(prefix) && key > after);
+    found.sort();
+    return { keys: found.slice(0, limit), more: found.length > limit };
+  }
+
+  /** Makes a change durable, in the order of the calls; `show` must follow. */
+  append(change: Change): Promise<Placed> {
+    const placed = this.#append(change);
+    this.#last = placed.catch(() => undefined);
+    return placed;
+  }
+
+  /** Resolves when every change that was appended before is on disk, or has failed. */
+  async flushed(): Promise<void> {
+    await this.#last;
+  }
+
+  async #append(change: Change): Promise<Placed> {
+    const { key, value, hash, version, run, copy } = change;
+    this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
+    const kind = value === null ? 'delete' : 'put';
+    const committed = this.#committed;
+    const record: NewRecord = {
+      kind,
+      copy,
+      key,
+      version,
+      committed,
+      run,
+      value,
+      hash: hash ?? '',
+    };
+    try {
+      const place = await this.#log.append(record);
+      this.#roomBytes -= place.bytes;
+      if (!copy) this.#moveTo({ run, version }, place.segment);
+      return { key, entry: { version, hash, valueBytes: value?.length ?? 0, place } };
+    } catch (error) {
+      this.#settled(key);
+      throw error;
+    }
+  }
+
+  /** Makes an appended change visible; in the order of the appends of a key. */
+  show(placed: Placed): void {
+    this.#settled(placed.key);
+    this.#index(placed.key, placed.entry);
+    this.#clean();
+  }
+
+  /** Durably moves the position without a change: the end of a sync. */
+  async mark(position: Position, committed: number): Promise<void> {
+    this.#committed = committed;
+    const change = { kind: 'mark', copy: false, key: '', value: null, hash: '' } as const;
+    const place = await this.#log.append({ ...change, committed, ...position });
+    this.#moveTo(position, place.segment);
+  }
+
+  /** After a full disk: goes on when there is room again. Throws why nothing can be written. */
+  async recover(): Promise<void> {
+    if (!this.#log.failure) return;
+    this.#roomBytes = 0;
+    await this.needRoom(VALUE_BYTES_MAX);
+    this.#log.recover();
+    if (this.#log.failure) throw this.#log.failure;
+  }
+
+  /** Throws `store.full` when `bytes` more would use the reserve of the data partition. */
+  async needRoom(bytes: number): Promise<void> {
+    if (this.#roomBytes >= bytes) return;
+    const { bavail, bsize } = await statfs(this.#dir);
+    const spare = bavail * bsize - RESERVE_BYTES;
+    if (spare < bytes) {
+      const missingBytes = bytes - spare;
+      throw new UpdateError(
+        'store.full',
+        `${missingBytes} bytes are missing on the data partition; ${RESERVE_BYTES} stay free`,
+        { detail: { missingBytes } },
+      );
+    }
+    this.#roomBytes = Math.min(spare, ROOM_STEP_BYTES + bytes);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#cleaning;
+    await this.#log[Symbol.asyncDispose]();
+  }
+
+  #replay(record: LogRecord, place: Place): void {
+    const { kind, copy, key, version, run, committed, hash, valueBytes } = record;
+    if (!copy) {
+      this.#moveTo({ run, version }, place.segment);
+      this.#committed = committed;
+    }
+    if (kind === 'mark') return;
+    this.#index(key, { version, hash: kind === 'put' ? hash : null, valueBytes, place });
+  }
+
+  #moveTo(position: Position, segment: number): void {
+    this.#position = position;
+    this.#positionSegment = segment;
+  }
+
+  #index(key: string, entry: Entry): void {
+    const before = this.#live.get(key);
+    if (before) {
+      this.#liveBytes -= before.place.bytes;
+      this.#valueBytes -= before.valueBytes;
+    }
+    if (entry.hash === null) {
+      this.#live.delete(key);
+      this.#deleted.set(key, entry);
+      return;
+    }
+    this.#deleted.delete(key);
+    this.#live.set(key, entry);
+    this.#liveBytes += entry.place.bytes;
+    this.#valueBytes += entry.valueBytes;
+  }
+
+  #settled(key: string): void {
+    const open = (this.#open.get(key) ?? 1) - 1;
+    if (open === 0) this.#open.delete(key);
+    else this.#open.set(key, open);
+  }
+
+  #forgetDeleted(): void {
+    for (const [key, entry] of this.#deleted) {
+      if (entry.version <= this.#committed) this.#deleted.delete(key);
+    }
+  }
+
+  #clean(): void {
+    const { bytes, oldest } = this.#log;
+    // More than one segment, and less than half of the log is live.
+    if (oldest === null || this.#liveBytes * 2 > bytes) return;
+    if (this.#cleaning || this.#closed) return;
+    this.#cleaning = this.#cleanSegment(oldest)
+      // The next write meets the same disk and reports it.
+      .catch(() => undefined)
+      .finally(() => (this.#cleaning = null));
+  }
+
+  /** Moves what is still needed of the oldest segment to the end of the log, then removes it. */
+  async #cleanSegment(number: number): Promise<void> {
+    const moves: [key: string, record: LogRecord, place: Place][] = [];
+    await this.#log.scan(number, (record, place) => moves.push([record.key, record, place]));
+    this.#forgetDeleted();
+    for (const [key, record, place] of moves) {
+      if (this.#closed) return;
+      const entry = this.entry(key);
+      if (entry?.place.segment !== number || entry.place.offset !== place.offset) continue;
+      // Its old record must stay until the write that is under way has replaced it.
+      if (this.#open.has(key)) return;
+      await this.#move(key, entry, record);
+    }
+    if (this.#positionSegment === number) {
+      // A write under way will be the newer position; the next cleaning finds it.
+      if (this.#open.size > 0) return;
+      await this.mark(this.#position, this.#committed);
+    }
+    await this.#log.remove(number);
+  }
+
+  async #move(key: string, entry: Entry, record: LogRecord): Promise<void> {
+    const value = entry.hash === null ? null : (await this.#log.read(entry.place)).value();
+    if (this.entry(key) !== entry || this.#open.has(key)) return;
+    const { kind, version, run } = record;
+    const committed = this.#committed;
+    const hash = entry.hash ?? '';
+    const moved = this.#log.append({
+      kind,
+      copy: true,
+      key,
+      version,
+      committed,
+      run,
+      value,
+      hash,
+    });
+    this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
+    try {
+      const place = await moved;
+      if (this.entry(key) === entry) this.#index(key, { ...entry, place });
+    } finally {
+      this.#settled(key);
+    }
+  }
+}

@@ -1,0 +1,390 @@
+/**
+ * One connection to the peer's storage process, from the two hellos to its end: who leads, what
+ * the copies lack, which frames mean something now. Always holds: every frame is handled in order
+ * and alone (the replica's turn); a primary counts the peer's disk only after `lead` and `follow`
+ * have compared the copies; two copies that were both written alone are never joined. Imports core,
+ * objects, sync and the replica's types.
+ */
+import { UpdateError } from '../../src/core/errors.ts';
+import { compareGenerations, NEW_GENERATION } from './generation.ts';
+import { checkKey, PROTOCOL } from './limits.ts';
+import type { ConnectionListener, PeerConnection } from './link.ts';
+import type { Change } from './objects.ts';
+import { hashOf, type Position } from './record.ts';
+import type { Replica } from './replica.ts';
+import { SyncSource } from './sync-source.ts';
+import { SyncTarget } from './sync-target.ts';
+import { bad, type Frame, type Hello, type Message } from './wire.ts';
+
+type Of<T extends Message['t']> = Extract<Message, { t: T }>;
+
+/**
+ * `hello`: nothing is known yet; `idle`: neither leads; `leading`: asked what the peer holds;
+ * `syncing`, `current`: of the peer, while this side is primary; `following`: the peer leads.
+ */
+export type Phase = 'hello' | 'idle' | 'leading' | 'syncing' | 'current' | 'following';
+
+/** Frames that may wait for their turn before reading stops. */
+const INBOX_MAX = 256;
+
+export class Session implements ConnectionListener {
+  readonly connection: PeerConnection;
+  readonly #replica: Replica;
+  #phase: Phase = 'hello';
+  #inbox = 0;
+  #peer: Hello | null = null;
+  #ackDue: Of<'ack'> | null = null;
+  #settled = Promise.withResolvers<void>();
+  #format: PromiseWithResolvers<number> | null = null;
+  source: SyncSource | null = null;
+  target: SyncTarget | null = null;
+
+  constructor(connection: PeerConnection, replica: Replica) {
+    this.connection = connection;
+    this.#replica = replica;
+    const { node, pair, epoch, generation } = replica.state.now;
+    const { role, formatMax } = replica;
+    connection.send({
+      t: 'hello',
+      protocol: PROTOCOL,
+      node,
+      pair,
+      epoch,
+      role,
+      generation,
+      formatMax,
+    });
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Both sides know each other. */
+  get met(): boolean {
+    return this.#phase !== 'hello' && !this.connection.closed;
+  }
+
+  /** Writes need this peer's disk. */
+  get joined(): boolean {
+    return (this.#phase === 'current' || this.#phase === 'syncing') && !this.connection.closed;
+  }
+
+  /** Highest format level that the peer can write; null before its hello. */
+  get peerFormatMax(): number | null {
+    return this.#peer?.formatMax ?? null;
+  }
+
+  frame(frame: Frame): void {
+    this.#inbox += 1;
+    if (this.#inbox > INBOX_MAX) this.connection.setReading(false);
+    void this.#replica.inTurn(async () => {
+      try {
+        if (!this.connection.closed) await this.#handle(frame);
+      } catch (error) {
+        this.fail(error);
+      } finally {
+        this.#inbox -= 1;
+        if (this.#inbox < INBOX_MAX / 2) this.connection.setReading(true);
+      }
+    });
+  }
+
+  closed(reason: UpdateError): void {
+    this.source?.stop();
+    this.#settled.resolve();
+    this.#format?.reject(reason);
+    void this.#replica.inTurn(async () => this.#replica.detach(this));
+  }
+
+  /** Ends the connection because of what the peer sent or because this side cannot go on. */
+  fail(error: unknown): void {
+    const reason =
+      error instanceof UpdateError ? error : new UpdateError('internal.bug', String(error));
+    this.connection.close(reason, true);
+  }
+
+  /** This side is primary: asks what the peer holds, to join or to sync it. In the turn. */
+  lead(): void {
+    if (!this.met) return;
+    this.#settled = Promise.withResolvers<void>();
+    this.source?.stop();
+    this.source = null;
+    this.target = null;
+    this.#setPhase('leading');
+    const { epoch, generation } = this.#replica.state.now;
+    this.connection.send({ t: 'lead', epoch, generation });
+  }
+
+  /** Resolves when the peer has answered `lead`, or is gone. */
+  async settled(): Promise<void> {
+    if (this.#phase === 'leading') await this.#settled.promise;
+  }
+
+  /** This side is no primary any more. */
+  resign(): void {
+    this.source?.stop();
+    this.source = null;
+    this.#settled.resolve();
+    if (this.met) this.#setPhase('idle');
+  }
+
+  /** Tells the peer that nobody leads now. */
+  sendResigned(): void {
+    const { position, committed } = this.#replica.objects;
+    this.connection.send({ t: 'resign', position, committed });
+  }
+
+  /** One write goes to the peer, in order. */
+  sendWrite(write: Omit<Of<'write'>, 't' | 'epoch' | 'committed'>, value: Buffer | null): void {
+    const { epoch } = this.#replica.state.now;
+    const { committed } = this.#replica.objects;
+    this.source?.wrote(write.key);
+    this.connection.send({ t: 'write', epoch, committed, ...write }, value);
+  }
+
+  /** The peer raises its format level; resolves with the level when that is durable there. */
+  async raiseFormat(level: number): Promise<number> {
+    this.#format = Promise.withResolvers<number>();
+    this.connection.send({ t: 'format', level });
+    try {
+      return await this.#format.promise;
+    } finally {
+      this.#format = null;
+    }
+  }
+
+  #setPhase(phase: Phase): void {
+    this.#phase = phase;
+    if (phase !== 'leading') this.#settled.resolve();
+    this.#replica.changed();
+  }
+
+  async #handle({ head, body }: Frame): Promise<void> {
+    if (this.#phase === 'hello') {
+      if (head.t !== 'hello') throw bad(`${head.t} before its hello`);
+      await this.#hello(head);
+      return;
+    }
+    switch (head.t) {
+      case 'lead':
+        return await this.#follow(head);
+      case 'follow':
+        return this.#followed(head);
+      case 'refuse':
+        return await this.#replica.sawEpoch(head.epoch);
+      case 'resign':
+        return this.#resigned(head);
+      case 'write':
+        return this.#write(head, body);
+      case 'ack':
+        return this.#replica.peerHas(head.run, head.version);
+      case 'want':
+        return this.source?.want(head.items, head.last);
+      case 'got':
+        return this.source?.got(head.bytes);
+      case 'done':
+        return this.#done();
+      case 'offer':
+        return await this.#asTarget().offer(head);
+      case 'begin':
+        return this.#asTarget().begin(head);
+      case 'item':
+        return this.#asTarget().item(head, body);
+      case 'end':
+        return await this.#end(head);
+      case 'format':
+        await this.#replica.state.change({ formatLevel: head.level });
+        return this.connection.send({ t: 'formatDone', level: head.level });
+      case 'formatDone':
+        return this.#format?.resolve(head.level);
+      case 'ping':
+        return;
+      case 'hello':
+        throw bad('a second hello');
+      default:
+        throw bad(`${String((head as { t: unknown }).t)}, which protocol 1 does not have`);
+    }
+  }
+
+  async #hello(hello: Hello): Promise<void> {
+    const { state } = this.#replica;
+    const { node, pair } = state.now;
+    if (hello.pair !== pair || hello.node === node) {
+      const found = `node ${hello.node} of pair ${hello.pair}`;
+      throw new UpdateError('pair.wrong_peer', `${found} answers, expected the peer of ${node}`);
+    }
+    const [min, max] = hello.protocol;
+    if (Math.min(max, PROTOCOL[1]) < Math.max(min, PROTOCOL[0])) {
+      throw new UpdateError(
+        'pair.protocol',
+        `storage protocols ${min}-${max} there, ${PROTOCOL[0]}-${PROTOCOL[1]} here`,
+      );
+    }
+    await this.#replica.sawEpoch(hello.epoch);
+    const primary = this.#replica.role === 'primary';
+    const both = primary && hello.role === 'primary' && hello.epoch === state.now.epoch;
+    const relation = compareGenerations(state.now.generation, hello.generation);
+    const behind = relation.startsWith('behind');
+    if (relation === 'split' || both || (behind && primary)) {
+      throw this.#replica.split(relation, hello.generation);
+    }
+    if (behind) await state.change({ stale: true });
+    this.#peer = hello;
+    this.#replica.known = true;
+    this.#replica.splitBrain = null;
+    this.#setPhase('idle');
+    if (primary) this.lead();
+  }
+
+  /** The peer leads: compare again, because its generation may be newer than its hello. */
+  async #follow(lead: Of<'lead'>): Promise<void> {
+    const { state, objects, role } = this.#replica;
+    if (lead.epoch < state.now.epoch) {
+      this.connection.send({ t: 'refuse', epoch: state.now.epoch });
+      return;
+    }
+    const relation = compareGenerations(state.now.generation, lead.generation);
+    const both = role === 'primary' && lead.epoch === state.now.epoch;
+    if (both || relation.startsWith('ahead') || relation === 'split') {
+      throw this.#replica.split(relation, lead.generation);
+    }
+    await this.#replica.sawEpoch(lead.epoch);
+    if (relation !== 'same') await state.change({ stale: true });
+    await objects.recover();
+    await objects.flushed();
+    this.#replica.head = objects.position;
+    const { connection } = this;
+    this.target = new SyncTarget({
+      objects,
+      state,
+      connection,
+      onProgress: () => this.#replica.changed(),
+      onError: (error) => this.fail(error),
+    });
+    this.#setPhase('following');
+    const { epoch, generation, stale } = state.now;
+    connection.send({ t: 'follow', epoch, generation, stale, position: objects.position });
+  }
+
+  /** The peer said what it holds: it is level with us, or a prefix of us, or it needs a sync. */
+  #followed(follow: Of<'follow'>): void {
+    if (this.#phase !== 'leading') return;
+    const { state, objects } = this.#replica;
+    const { generation } = state.now;
+    const relation = compareGenerations(generation, follow.generation);
+    if (relation === 'split' || relation.startsWith('behind')) {
+      throw this.#replica.split(relation, follow.generation);
+    }
+    const clean = generation.base === null && generation.current !== NEW_GENERATION;
+    if (relation === 'same' && clean && !follow.stale && this.#resume(follow.position)) return;
+    this.source = new SyncSource({
+      objects,
+      connection: this.connection,
+      mode: relation === 'ahead-full' ? 'full' : 'delta',
+      since: objects.committed,
+      onProgress: () => this.#replica.changed(),
+      onSent: () => void this.#replica.inTurn(() => this.#finish()),
+      onError: (error) => this.fail(error),
+    });
+    this.#setPhase('syncing');
+    this.#replica.resend(null);
+  }
+
+  /** No sync is needed: the peer holds all, or all but writes that still wait here. */
+  #resume(position: Position): boolean {
+    if (!this.#replica.isPrefix(position)) return false;
+    this.#setPhase('current');
+    this.#replica.resend(position);
+    this.#replica.peerIsCurrent();
+    return true;
+  }
+
+  /** All differences are on the peer's disk: the ids become equal, ours first. */
+  async #finish(): Promise<void> {
+    const { source } = this;
+    if (!source || this.connection.closed) return;
+    try {
+      const { objects } = this.#replica;
+      const generation = await this.#replica.endAlone();
+      const position = this.#replica.head;
+      const { sentBytes } = source.summary;
+      const { committed } = objects;
+      this.connection.send({ t: 'end', generation, position, committed, sentBytes });
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #done(): void {
+    const { source } = this;
+    if (!source) throw bad('the end of a sync that never was');
+    this.source = null;
+    this.#replica.syncEnded(source.summary, source.summary.sentBytes);
+    this.#setPhase('current');
+    this.#replica.peerIsCurrent();
+  }
+
+  #asTarget(): SyncTarget {
+    if (this.#phase !== 'following' || !this.target) throw bad('a sync without leading');
+    return this.target;
+  }
+
+  async #end(head: Of<'end'>): Promise<void> {
+    await this.#asTarget().end(head);
+    this.#replica.head = head.position;
+    this.#replica.syncEnded(null, head.sentBytes);
+  }
+
+  #resigned(head: Of<'resign'>): void {
+    const { objects, state } = this.#replica;
+    if (this.#phase !== 'following') return;
+    const { run, version } = objects.position;
+    const level = head.position.run === run && head.position.version === version;
+    if (level && !state.now.stale) objects.committed = head.committed;
+    this.#setPhase('idle');
+  }
+
+  /** A write of the primary: on disk here, then acknowledged to it. */
+  #write(head: Of<'write'>, body: Buffer | null): void {
+    const { state, objects } = this.#replica;
+    if (head.epoch < state.now.epoch || this.#replica.role === 'primary') {
+      this.connection.send({ t: 'refuse', epoch: state.now.epoch });
+      return;
+    }
+    if (this.#phase !== 'following') throw bad('a write without leading');
+    const { run, version } = head;
+    if (!state.now.stale) {
+      if (version !== this.#replica.head.version + 1) throw bad(`write ${version} out of order`);
+      objects.committed = head.committed;
+    }
+    this.#replica.head = { run, version };
+    const value = head.delete ? null : (body ?? Buffer.alloc(0));
+    const hash = value === null ? null : hashOf(value);
+    const change = { key: checkKey(head.key), value, hash, version, run, copy: false };
+    void this.#place(change);
+  }
+
+  async #place(change: Change): Promise<void> {
+    const { objects } = this.#replica;
+    try {
+      objects.show(await objects.append(change));
+      this.#acknowledge(change.run, change.version);
+    } catch (error) {
+      // The disk refuses: the primary must know at once that this copy takes no more.
+      this.fail(error);
+    }
+  }
+
+  /** Writes that share a sync of the disk share an acknowledgement. */
+  #acknowledge(run: string, version: number): void {
+    const due = this.#ackDue !== null;
+    this.#ackDue = { t: 'ack', run, version };
+    if (due) return;
+    queueMicrotask(() => {
+      const ack = this.#ackDue;
+      this.#ackDue = null;
+      if (ack) this.connection.send(ack);
+    });
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The secondary's half of a sync: it compares what the primary offers with what it holds, asks for
+ * the differences and writes them. Always holds: the copy is durably marked stale before the first
+ * change; the mark falls only at the end, together with the primary's generation ids, when every
+ * object is on disk; a power cut in between leaves it stale, and the next sync asks only for what
+ * still differs. Imports core, objects, state and the messages.
+ */
+import type { PeerConnection } from './link.ts';
+import type { Change, Objects } from './objects.ts';
+import { hashOf } from './record.ts';
+import type { StateFile } from './state.ts';
+import { checkKey } from './limits.ts';
+import { itemCost, KEYS_PER_MESSAGE, ProgressMeter } from './sync-source.ts';
+import { bad, type Message, type OfferItem } from './wire.ts';
+
+type Of<T extends Message['t']> = Extract<Message, { t: T }>;
+
+export interface SyncTargetOptions {
+  readonly objects: Objects;
+  readonly state: StateFile;
+  readonly connection: PeerConnection;
+  readonly onProgress: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class SyncTarget {
+  readonly #options: SyncTargetOptions;
+  #offered: Set<string> | null = null;
+  #wants: OfferItem[] = [];
+  meter: ProgressMeter | null = null;
+
+  constructor(options: SyncTargetOptions) {
+    this.#options = options;
+  }
+
+  /** Keys and hashes of the primary; after the last ones the answer goes out. */
+  async offer(message: Of<'offer'>): Promise<void> {
+    const { objects, state } = this.#options;
+    if (!this.#offered) {
+      await state.change({ stale: true });
+      this.#offered = new Set();
+      this.#wants = [];
+      this.meter = new ProgressMeter();
+      this.#options.onProgress();
+    }
+    for (const [key, hash] of message.items) {
+      this.#offered.add(checkKey(key));
+      const mine = objects.entry(key)?.hash ?? null;
+      if (mine !== hash) this.#wants.push([key, mine]);
+    }
+    if (!message.last) return;
+    const since = message.mode === 'full' ? 0 : Math.min(message.since, objects.committed);
+    for (const [key, entry] of objects.changedSince(since)) {
+      // What only this copy changed is taken back; what is gone on both sides needs nothing.
+      if (this.#offered.has(key)) continue;
+      if (entry.hash !== null || message.mode === 'delta') this.#wants.push([key, entry.hash]);
+    }
+    this.#ask();
+  }
+
+  begin(message: Of<'begin'>): void {
+    if (this.meter) this.meter.totalBytes = message.totalBytes;
+    this.#options.onProgress();
+  }
+
+  /** One object of the primary; it is confirmed when it is on disk. */
+  item(message: Of<'item'>, body: Buffer | null): void {
+    if (!this.#offered) throw bad('an object outside of a sync');
+    const { version, run } = message;
+    const value = message.delete ? null : (body ?? Buffer.alloc(0));
+    const hash = value === null ? null : hashOf(value);
+    const change = { key: checkKey(message.key), value, hash, version, run, copy: true };
+    void this.#write(change);
+  }
+
+  /** Both copies are equal now; durable when it returns. */
+  async end(message: Of<'end'>): Promise<void> {
+    const { objects, state, connection } = this.#options;
+    if (!this.#offered) throw bad('the end of a sync that never began');
+    await objects.flushed();
+    await objects.mark(message.position, message.committed);
+    await state.change({ generation: message.generation, stale: false });
+    this.#offered = null;
+    this.meter = null;
+    connection.send({ t: 'done' });
+    this.#options.onProgress();
+  }
+
+  async #write(change: Change): Promise<void> {
+    const { objects, connection, onProgress, onError } = this.#options;
+    try {
+      objects.show(await objects.append(change));
+      const bytes = change.value?.length ?? 0;
+      connection.send({ t: 'got', bytes: itemCost(bytes) });
+      if (this.meter?.add(bytes) === true) onProgress();
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  #ask(): void {
+    const wants = this.#wants;
+    this.#wants = [];
+    for (let at = 0; at === 0 || at < wants.length; at += KEYS_PER_MESSAGE) {
+      const items = wants.slice(at, at + KEYS_PER_MESSAGE);
+      const last = at + KEYS_PER_MESSAGE >= wants.length;
+      this.#options.connection.send({ t: 'want', items, last });
+    }
+  }
+}
