@@ -83,7 +83,10 @@ export interface CraftedMember {
 }
 
 /** An archive of these members (B2.1), with the end that is given. */
-export function archive(members: readonly CraftedMember[], end = Buffer.alloc(1024)): Buffer {
+export function archive(
+  members: readonly CraftedMember[],
+  end: Buffer = Buffer.alloc(1024),
+): Buffer {
   const parts = members.flatMap((member) => [
     member.header ?? header(member.name, member.data.length),
     member.data,
@@ -111,7 +114,7 @@ export interface CraftedRecord {
 function blockFrame(raw: Buffer, rle: boolean): Buffer {
   const size = Buffer.alloc(4);
   size.writeUInt32LE(raw.length);
-  const parts = [Buffer.from('28b52ffda0', 'hex'), size];
+  const parts: Buffer[] = [Buffer.from('28b52ffda0', 'hex'), size];
   for (let at = 0; at < raw.length; at += 131_072) {
     const piece = raw.subarray(at, at + 131_072);
     const last = at + piece.length === raw.length ? 1 : 0;
@@ -252,7 +255,7 @@ export function craft(options: CraftOptions = {}): Buffer {
       manifest: sha256(bytes),
       signatures: (options.keys ?? []).map((key) => dsse(bytes, key)),
     });
-  const members = [
+  const members: CraftedMember[] = [
     { name: 'manifest.json', data: bytes },
     { name: 'manifest.sig', data: listMember(list) },
     ...indexes,

@@ -75,13 +75,15 @@ await t.test('a flipped bit in the signatures', async (t) => {
   t.same(await flip(spaces), ['bundle.damaged'], 'in the spaces');
 });
 
+/** Where a member's parts begin and end. */
+const edges = (member: Member): number[] => [
+  member.headerOffset,
+  member.dataOffset,
+  member.dataOffset + member.sizeBytes,
+  member.endOffset,
+];
+
 await t.test('truncation at and around every boundary', async (t) => {
-  const edges = (member: Member): number[] => [
-    member.headerOffset,
-    member.dataOffset,
-    member.dataOffset + member.sizeBytes,
-    member.endOffset,
-  ];
   const cuts = [...members.flatMap(edges), layout.endOffset + 512, layout.sizeBytes]
     .flatMap((edge) => [edge - 1, edge, edge + 1])
     .filter((cut) => cut >= 0 && cut < GOOD.length);
