@@ -6,7 +6,7 @@
  */
 import type { JobKind, JobStatus, PairStatus, TandemEvent } from '../core/status.ts';
 import { renderEvent, renderJob } from './render-records.ts';
-import { renderRollout } from './render-rollout.ts';
+import { renderActivities, renderRollout } from './render-rollout.ts';
 import { printJson, renderOptions } from './values.ts';
 import type { CliIo } from './verb.ts';
 
@@ -40,14 +40,15 @@ export function jsonFollower(io: CliIo): Follower {
 
 /** Lines with time stamps on standard error; progress in steps of ten percent. */
 export function lineFollower(kind: JobKind | null, io: CliIo): Follower {
-  let shown = '';
+  const shown = new Map<string, number>();
   return {
     ...quietFollower(io),
     event: (event) => {
-      const tenth = event.pct === null ? '' : String(Math.floor(event.pct / 10));
-      const step = `${event.node} ${event.phase} ${event.state} ${tenth}`;
-      if (event.pct !== null && step === shown) return;
-      shown = step;
+      const step = `${event.node} ${event.phase} ${event.msg}`;
+      const tenth = event.pct === null ? null : Math.floor(event.pct / 10);
+      if (tenth !== null && shown.get(step) === tenth) return;
+      if (tenth === null) shown.clear();
+      else shown.set(step, tenth);
       io.err(`${renderEvent(event, kind, renderOptions(io))}\n`);
     },
   };
@@ -72,7 +73,8 @@ export function terminalFollower(io: CliIo): Follower {
     status: (job, status) => {
       const options = renderOptions(io);
       const own = status?.rollout?.id === job.id;
-      const lines = own ? renderRollout(status, options) : renderJob(job, options);
+      const before = [...renderJob(job, options), ...renderActivities(status, options)];
+      const lines = own ? renderRollout(status, options) : before;
       draw([...lines, '', 'Ctrl-C detaches; the job goes on.']);
     },
     note: (text) => {

@@ -52,17 +52,26 @@ export function renderJobs(jobs: readonly JobStatus[], options: RenderOptions): 
   return table([['JOB', 'KIND', 'STATE', 'EXIT', 'STARTED', 'MESSAGE'], ...rows], options);
 }
 
-/** One event as a line of a log: `Update in progress (node A: ... - 2026-11-21 11:35:48)`. */
+/**
+ * One event as a line of a log: `Update in progress (node A: Installation started - 2026-11-21
+ * 11:35:48)`.
+ */
 export function renderEvent(
   event: TandemEvent,
   kind: JobKind | null,
   options: RenderOptions,
 ): string {
-  const where = event.node === null ? '' : `node ${event.node}: `;
+  const message = plain(event.msg, options);
+  const named = event.node === null || message.includes(`node ${event.node}`);
+  const where = named ? '' : `node ${event.node}: `;
   const done = event.pct === null ? '' : `, ${Math.floor(event.pct)} %`;
-  const text = `${where}${plain(event.msg, options)}${done} - ${stamp(event.ts)}`;
   const code = event.code === null ? '' : ` [${event.code}]`;
-  return `${kind === null ? 'Event' : `${jobWord(kind)} in progress`} (${text})${code}`;
+  const head = kind === null ? 'Event' : `${jobWord(kind)} ${eventState(event)}`;
+  return `${head} (${where}${message}${done} - ${stamp(event.ts)})${code}`;
+}
+
+function eventState({ state }: TandemEvent): string {
+  return state === 'ended' || state === 'failed' ? 'ended' : 'in progress';
 }
 
 /** `tandem validate`: every named check with what was found, then the verdict. */

@@ -3,7 +3,7 @@
  * what comes next. Always holds: a phase counts as done only when a later one has begun, and 100 %
  * is never shown before the end. Pure; imports core and the pieces in render.ts.
  */
-import { peerOf, type NodeId } from '../core/model.ts';
+import { NODES, peerOf, type NodeId } from '../core/model.ts';
 import { PHASES, type Phase } from '../core/records.ts';
 import type { NodeStatus, PairStatus, RolloutStatus } from '../core/status.ts';
 import { bar, clip, duration, mark, percent, plain, progressWords } from './render.ts';
@@ -170,14 +170,31 @@ function nodeBlock(
       ? 'UNKNOWN'
       : `UNKNOWN, last heard ${Math.round(node.ageMs / 1000)} s ago`;
   const lines = [`Node ${node.node} (${turn}): ${facts}`, ...rowsOf(node.node, rollout, options)];
+  if (!node.known || rollout.ended) return [...lines, '', ''];
+  const now = activityLines(node, options, width);
+  return [...lines, now[0] ?? '', now[1] ?? ''];
+}
+
+/** What the node does now: name and bar, then percent, rate and ETA. */
+function activityLines(node: NodeStatus, options: RenderOptions, width: number): string[] {
   const { activity } = node;
-  if (!node.known || activity === null || rollout.ended) return [...lines, '', ''];
+  if (activity === null) return [];
   const name = plain(activity.name, options);
-  if (activity.progress === null) return [...lines, name, ''];
+  if (activity.progress === null) return [name];
   const done = percent(activity.progress);
   const barWidth = Math.max(10, Math.min(width - name.length - 1, 40));
   const drawn = done === null ? '' : ` ${bar(done, barWidth, options)}`;
-  return [...lines, `${name}${drawn}`, progressWords(activity.progress)];
+  return [`${name}${drawn}`, progressWords(activity.progress)];
+}
+
+/** What both nodes do now, for the time before a job has become a rollout. */
+export function renderActivities(status: PairStatus | null, options: RenderOptions): string[] {
+  if (status === null) return [];
+  return NODES.flatMap((id) => {
+    const node = status.nodes[id];
+    const lines = node.known ? activityLines(node, options, options.columns - 8) : [];
+    return lines.map((line, index) => `${index === 0 ? `Node ${id}: ` : '        '}${line}`);
+  });
 }
 
 /**

@@ -7,7 +7,7 @@
 import { stat } from 'node:fs/promises';
 import type { JobRequest } from '../control/backend.ts';
 import { CODES, EXIT } from '../core/codes.ts';
-import { UpdateError } from '../core/errors.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { renderJob, renderValidate } from './render-records.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, printJson } from './values.ts';
 import { printLines, renderOptions } from './values.ts';
@@ -44,7 +44,10 @@ async function change(
     throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
   }
   const client = await connect(values, io);
-  const job = await client.start(request, io.signal);
+  if (io.errIsTerminal) io.err('Checking the request ...\n');
+  const job = await client.start(request, io.signal).catch((error: unknown) => {
+    throw io.signal.aborted ? startError(asUpdateError(error)) : error;
+  });
   if (waits) return waitForJob(client, job, values, io);
   if (flag(values, 'json')) printJson(io, job);
   else if (flag(values, 'detach')) io.out(`${job.id}\n`);
@@ -53,6 +56,14 @@ async function change(
     io.err(`Watch it: ${attachCommand(job.id, 0, values)}\n`);
   }
   return EXIT.done;
+}
+
+/** An interrupted start: only the daemon knows whether the job has begun. */
+function startError(error: UpdateError): UpdateError {
+  if (error.code !== 'wait.detached') return error;
+  const message =
+    'interrupted before the daemon accepted or refused; `tandem job list` shows whether a job runs';
+  return new UpdateError('wait.detached', message, { cause: error });
 }
 
 async function stage(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {

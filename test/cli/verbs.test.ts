@@ -161,6 +161,19 @@ t.test('changes: what is sent, and what comes back without a wait', async (t) =>
   t.match((await run(['commit', '--json', ...socket])).json(), { id: 'r1', state: 'running' });
 });
 
+t.test('a start that is interrupted says that its outcome is not known', async (t) => {
+  await using bench = await openBench();
+  const keys = new AbortController();
+  bench.backend.beforeStart = () => {
+    keys.abort('SIGINT');
+    return new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  const words = ['update', '/b.bin', '--socket', bench.socketPath];
+  const { exit, err } = await run(words, { signal: keys.signal, terminal: true });
+  t.equal(exit, EXIT.waitTimedOut);
+  t.match(err, /^Checking the request \.\.\.\ntandem: interrupted before the daemon accepted/);
+});
+
 t.test('a question is asked only where somebody can answer', async (t) => {
   await using bench = await openBench();
   const words = ['update', '/b.bin', '--socket', bench.socketPath];

@@ -107,7 +107,11 @@ t.test('without a terminal: lines with time stamps, progress in tenths', async (
   const running = run(wait(bench, '--follow'));
   await until(() => backend.listeners === 1);
   backend.emit({ msg: 'Installation started' });
-  for (let pct = 0; pct <= 100; pct++) backend.emit({ pct, msg: 'installing' });
+  for (let pct = 0; pct <= 100; pct++) {
+    backend.emit({ pct: pct + 0.3, msg: 'installing' });
+    backend.emit({ pct, msg: 'node B: syncing', node: 'B' });
+  }
+  backend.emit({ state: 'ended', msg: 'node A and node B are done' });
   end(backend, null);
   const { exit, out, err } = await running;
   t.equal(exit, 0);
@@ -116,8 +120,10 @@ t.test('without a terminal: lines with time stamps, progress in tenths', async (
   const stamp = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
   const first = String.raw`^Update in progress \(node A: Installation started - ${stamp}\)$`;
   t.match(lines[0], new RegExp(first));
-  t.equal(lines.length, 12);
-  t.match(lines.at(-1), /installing, 100 % - /);
+  t.equal(lines.length, 1 + 11 + 11 + 1);
+  t.match(lines.at(-3), /^Update in progress \(node A: installing, 100 % - /);
+  t.match(lines.at(-2), /^Update in progress \(node B: syncing, 100 % - /);
+  t.match(lines.at(-1), /^Update ended \(node A and node B are done - /);
   t.notOk(err.includes('\x1b'));
 });
 
@@ -208,6 +214,11 @@ t.test('on a terminal both nodes are redrawn in place', async (t) => {
       B: nodeStatus('B'),
     },
   });
+  const pairWithRollout = backend.pair;
+  backend.pair = { ...pairWithRollout, rollout: null };
+  const early = run(wait(bench, '--follow', '--timeout', '1'), { terminal: true });
+  t.match((await early).err, /\nNode A: installing \[#+-+\].*\n {8}57 %, 112 MiB\/s, ETA 0:12/);
+  backend.pair = pairWithRollout;
   const drawn: string[] = [];
   const onErr = (text: string): void => void drawn.push(text);
   const running = run(wait(bench, '--follow'), { terminal: true, onErr });

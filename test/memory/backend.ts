@@ -188,6 +188,8 @@ export class FakeBackend implements ControlBackend {
   refusal: Error | null = null;
   /** Waited for before a validation answers. */
   gate: Promise<void> = Promise.resolve();
+  /** Waited for before a change is answered. */
+  beforeStart: () => Promise<void> = async () => {};
   aborted = 0;
   readonly asked: { readonly what: string; readonly value: unknown; readonly by?: string }[] = [];
   readonly #listeners = new Set<(event: TandemEvent) => void>();
@@ -247,6 +249,7 @@ export class FakeBackend implements ControlBackend {
 
   async start(request: JobRequest, caller: Caller): Promise<JobStatus> {
     this.asked.push({ what: 'start', value: request, by: caller.name });
+    await this.beforeStart();
     if (this.refusal) throw this.refusal;
     return this.put({ kind: request.kind });
   }
