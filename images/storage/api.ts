@@ -53,7 +53,7 @@ export class Api implements AsyncDisposable {
     this.#server.maxConnections = CLIENTS_MAX;
   }
 
-  /** Listens when it resolves. The caller holds the lock of the data: a file there is a leftover. */
+  /** Listens when it resolves; the caller holds the lock, so a socket that is there is old. */
   async start(): Promise<void> {
     const { path } = this.#options;
     if (Buffer.byteLength(path) > SOCKET_PATH_MAX) {

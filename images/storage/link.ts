@@ -2,7 +2,8 @@
  * The replication channel between the two storage processes: TLS 1.3 with the pinned keys of the
  * pair, node A dials, node B listens. Always holds: no frame is read or sent before the other end
  * has proved the pinned key; a newer connection replaces an older one; a connection on which
- * nothing arrives for two seconds is closed, counted in ticks, not by the clock. Imports core, keys.
+ * nothing arrives for two seconds is closed, counted in ticks, not by the clock. Imports core and
+ * keys.
  */
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';

@@ -76,7 +76,7 @@ export class SegmentLog implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Opens the log and reads all of it; throws `store.corrupt`, `store.io`, `state.newer_schema`. */
+  /** Opens and reads the log; throws `store.corrupt`, `store.io`, `state.newer_schema`. */
   static async open(options: SegmentLogOptions): Promise<SegmentLog> {
     const log = new SegmentLog(options);
     try {
