@@ -2,7 +2,7 @@
  * What a person or a script sees while a job runs: NDJSON on standard output, a view that is
  * redrawn in place on a terminal, or plain lines with time stamps elsewhere. Always holds: a line
  * is never wider than the terminal, nothing is redrawn that did not change, and plain output has at
- * most ten lines per phase for progress. Imports core, the control client and the views.
+ * most eleven lines per step for progress. Imports core, the control client and the views.
  */
 import type { JobKind, JobStatus, PairStatus, TandemEvent } from '../core/status.ts';
 import { renderEvent, renderJob } from './render-records.ts';
@@ -56,12 +56,15 @@ export function lineFollower(kind: JobKind | null, io: CliIo): Follower {
 
 const UP = (lines: number): string => (lines === 0 ? '' : `\x1b[${lines}A`);
 const CLEAR_LINE = '\x1b[K';
+const DETACH_HINT = 'Ctrl-C detaches; the job goes on.';
 const CLEAR_BELOW = '\x1b[J';
 
 /** The view of both nodes, redrawn in place on standard error. */
 export function terminalFollower(io: CliIo): Follower {
   let drawn: readonly string[] = [];
-  const draw = (lines: readonly string[]): void => {
+  const draw = (all: readonly string[]): void => {
+    // What has scrolled away cannot be reached by moving up.
+    const lines = all.slice(0, Math.max(1, (io.rows ?? 24) - 1));
     if (lines.join('\n') === drawn.join('\n')) return;
     const text = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
     io.err(`${UP(drawn.length)}\r${text}${CLEAR_BELOW}`);
@@ -75,7 +78,7 @@ export function terminalFollower(io: CliIo): Follower {
       const own = status?.rollout?.id === job.id;
       const before = [...renderJob(job, options), ...renderActivities(status, options)];
       const lines = own ? renderRollout(status, options) : before;
-      draw([...lines, '', 'Ctrl-C detaches; the job goes on.']);
+      draw(job.state === 'running' ? [...lines, '', DETACH_HINT] : lines);
     },
     note: (text) => {
       io.err(`${text}\n`);

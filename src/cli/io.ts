@@ -29,6 +29,9 @@ export function processIo(): CliIo {
     get columns() {
       return process.stderr.columns ?? process.stdout.columns ?? 80;
     },
+    get rows() {
+      return process.stderr.rows ?? 24;
+    },
     env: process.env,
     signal: ended.signal,
     ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm } : {}),

@@ -91,7 +91,7 @@ export const jobVerbs: readonly Verb[] = [
     args: '[ID]',
     minArgs: 0,
     maxArgs: 1,
-    summary: 'Attach to a job, the newest one without ID; the exit status is that of its end.',
+    summary: 'Attach to a job (newest without ID); exit status of its end.',
     example: 'tandem job wait --follow --timeout 3600',
     options: { ...CLIENT_OPTIONS, ...FOLLOW_OPTIONS },
     run: wait,

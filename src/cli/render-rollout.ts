@@ -136,6 +136,15 @@ function rowsOf(node: NodeId, rollout: RolloutStatus, options: RenderOptions): s
     return [`${mark('done', options)} up to date before, left alone`];
   }
   const isFirst = node === rollout.first;
+  const returning = rollout.phase.startsWith('RB_');
+  if (isFirst && (returning || rollout.phase === 'ROLLED_BACK')) {
+    // The way back stands in place of the way there, so that the view keeps its height.
+    return RETURN_ROWS.map(([phase, words]) => {
+      const later = rank(rollout.phase) - rank(phase);
+      const kind = !returning || later > 0 ? 'done' : later === 0 ? 'now' : 'todo';
+      return `${mark(kind, options)} ${words}`;
+    });
+  }
   const rows = (isFirst ? FIRST_ROWS : SECOND_ROWS).map(([phase, words]) => {
     const installs = phase === 'INSTALL1' || phase === 'INSTALL2';
     const shown = installs && rollout.kind === 'rollback' ? 'old images checked' : words;
@@ -143,15 +152,8 @@ function rowsOf(node: NodeId, rollout: RolloutStatus, options: RenderOptions): s
   });
   const back = isFirst ? 'BACK1' : 'BACK2';
   if (rollout.phase === back) rows.push(`${mark('now', options)} returns to its old version`);
-  if (!isFirst) return rows;
-  if (rollout.phase === 'FAILED') rows.push(`${mark('done', options)} runs its old version again`);
-  const returning = rollout.phase.startsWith('RB_');
-  if (returning || rollout.phase === 'ROLLED_BACK') {
-    for (const [phase, words] of RETURN_ROWS) {
-      const later = rank(rollout.phase) - rank(phase);
-      const kind = !returning || later > 0 ? 'done' : later === 0 ? 'now' : 'todo';
-      rows.push(`${mark(kind, options)} ${words}`);
-    }
+  if (isFirst && rollout.phase === 'FAILED') {
+    rows.push(`${mark('done', options)} runs its old version again`);
   }
   return rows;
 }

@@ -13,6 +13,8 @@ export interface CliIo {
   /** Whether a person looks at `err`. */
   readonly errIsTerminal: boolean;
   readonly columns: number;
+  /** Lines of the terminal; a view that is redrawn in place never has more. */
+  readonly rows?: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;

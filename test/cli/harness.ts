@@ -19,6 +19,7 @@ export interface Outside {
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   readonly signal?: AbortSignal;
   readonly confirm?: (question: string) => Promise<boolean>;
   /** Called with every piece of standard error. */
@@ -37,6 +38,7 @@ export async function run(words: readonly string[], outside: Outside = {}): Prom
     },
     errIsTerminal: outside.terminal ?? false,
     columns: outside.columns ?? 80,
+    rows: outside.rows ?? 24,
     env: outside.env ?? {},
     signal: outside.signal ?? new AbortController().signal,
     ...(outside.confirm ? { confirm: outside.confirm } : {}),

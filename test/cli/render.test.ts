@@ -175,6 +175,8 @@ t.test('the ways back show where it failed and what runs', async (t) => {
 
 t.test('every phase has words, and an end never shows a step in work', async (t) => {
   for (const phase of PHASES) {
+    const height = picture({ phase }).split('\n').length;
+    t.ok(height <= 22, `${phase} fits a terminal of 24 lines with the hint: ${height}`);
     t.notMatch(phaseWords(phase, 'A'), '%', phase);
     const ended = END_PHASES.has(phase);
     const text = picture({ phase, ended, logs: { A: log('INSTALL1'), B: [] } });

@@ -40,6 +40,7 @@ t.test('help lists every verb', async (t) => {
     t.equal(exit, 0);
     t.equal(err, '');
     for (const verb of verbs) t.ok(out.includes(`\n  ${verb.name}`), verb.name);
+    for (const line of out.split('\n')) t.ok(line.length <= 105, line);
   }
   const jobs = await run(['help', 'job']);
   t.match(jobs.out, /job wait \[ID\]/);

@@ -219,6 +219,9 @@ t.test('on a terminal both nodes are redrawn in place', async (t) => {
   const early = run(wait(bench, '--follow', '--timeout', '1'), { terminal: true });
   t.match((await early).err, /\nNode A: installing \[#+-+\].*\n {8}57 %, 112 MiB\/s, ETA 0:12/);
   backend.pair = pairWithRollout;
+  const small = { terminal: true, rows: 10, columns: 50 };
+  const tiny = await run(wait(bench, '--follow', '--timeout', '1'), small);
+  t.equal(tiny.err.split('\x1b[J')[0]!.split('\n').length, 10, 'never higher than the terminal');
   const drawn: string[] = [];
   const onErr = (text: string): void => void drawn.push(text);
   const running = run(wait(bench, '--follow'), { terminal: true, onErr });
