@@ -138,6 +138,23 @@ t.test('a second cut during the recovery or the next append', async (t) => {
   t.ok(runs > 1000, `${runs} runs`);
 });
 
+t.test('a torn record is not completed by a later torn write of the same content', async (t) => {
+  const disk = new FakeDisk();
+  const first = journalOn(disk);
+  await first.append(nodeRecord(1));
+  disk.cutAt(1);
+  await t.rejects(first.append(nodeRecord(2, 900)), PowerCut);
+  // All of record 2 arrived but its second sector, which is all padding.
+  disk.powerOn((_, position) => (position === 1 ? 0 : 1));
+  const second = journalOn(disk);
+  t.match(await second.read(), { torn: true, node: { lastTrialId: 1 } });
+  disk.cutAt(1);
+  await t.rejects(second.append(nodeRecord(3, 900)), PowerCut);
+  // Of record 3 just the second sector arrived, which is the same.
+  disk.powerOn((_, position) => (position === 1 ? 1 : 0));
+  t.match(await journalOn(disk).read(), { torn: false, node: { lastTrialId: 1 } });
+});
+
 t.test('a killed program: what is read is durable before anyone acts on it', async (t) => {
   for (let at = 1; ; at += 1) {
     const cut = await cutAt(at);
