@@ -82,13 +82,19 @@ export async function awaitStateUnlocked(stateDir: string, signal: AbortSignal):
     const abort = (): void => void socket.destroy();
     signal.addEventListener('abort', abort, { once: true });
     try {
-      socket.resume();
-      if (!socket.closed) await once(socket, 'close');
+      await closeOf(socket);
     } finally {
       signal.removeEventListener('abort', abort);
       socket.destroy();
     }
   }
+}
+
+/** The end of a connection, however it ends: a holder that is killed resets it. */
+function closeOf(socket: Socket): Promise<void> {
+  socket.resume();
+  if (socket.closed) return Promise.resolve();
+  return new Promise((resolve) => void socket.once('close', () => resolve()));
 }
 
 async function holderOf(name: string): Promise<number | null> {
