@@ -100,7 +100,6 @@ function kill(child: ChildProcess): void {
 function otherwise(results: FinalResults, ended: string | null): string | null {
   if (results.bailout !== false) return `bailed out: ${String(results.bailout)}`;
   if (ended !== null) return ended;
-  if (results.count === 0 && !results.plan.skipAll) return 'it has no test';
   return results.ok ? null : (results.failures[0]?.tapError ?? 'its output is not complete');
 }
 
@@ -140,11 +139,17 @@ async function endOf(child: ChildByStdio, parser: Parser, limits: Limits): Promi
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     stderr = (stderr + chunk).slice(-STDERR_CHARS_MAX);
   });
+  let spoke = false;
+  child.stdout.once('data', () => {
+    spoke = true;
+  });
   child.stdout.pipe(parser);
   const closed = new Promise((resolve) => child.stderr.once('close', resolve));
   const [results] = await Promise.all([complete, ended, closed]);
   clearTimeout(late);
   clearTimeout(open);
+  // The parser takes silence for a plan of nothing, which would be a success.
+  if (!spoke) problem ??= 'it has no test';
   return { results, problem, stderr };
 }
 

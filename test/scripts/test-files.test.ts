@@ -12,6 +12,7 @@ const FILES = {
     t.test('b', async (t) => { t.equal(1, 2, 'number'); });
   });`,
   'skip.test.ts': `${TAP}t.ok(1); t.test('not now', { skip: 'why' }, () => {});`,
+  'without.test.ts': `${TAP}t.plan(0, 'needs a tool that is not here');`,
   'status.test.ts': `${TAP}t.ok(1); process.on('exit', () => { process.exitCode = 3; });`,
   'signal.test.ts': `console.error('last words'); process.kill(process.pid, 'SIGKILL');`,
   'empty.test.ts': ``,
@@ -37,6 +38,7 @@ t.test('what a file did is counted and shown', async (t) => {
     ['good', 3, 0, /^ {2}ok .* 3 {2}good\.test\.ts$/],
     ['deep', 1, 1, /not ok {2}deep\.test\.ts > a > b > number\n.* at .*deep\.test\.ts:4:/],
     ['skip', 1, 0, /^ {2}ok /],
+    ['without', 0, 0, /^ {2}ok /],
     ['status', 1, 1, /status\.test\.ts > exit status 3\n/],
     ['signal', 0, 1, /died of SIGKILL\n +last words\n/],
     ['empty', 0, 1, /it has no test/],
