@@ -6,12 +6,12 @@
  * Imports core, bundle and the block file.
  */
 import { hash } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { checkCompressed, checkRaw, inflateChunk } from '../bundle/chunk.ts';
 import { KIND, type ChunkRecord } from '../bundle/index-codec.ts';
 import { UpdateError } from '../core/errors.ts';
 import { allocateSlab, BlockFile } from '../drivers/block-file.ts';
 import { Board, CHUNK, PHASE, type BoardMemory } from './board.ts';
+import { readBundle } from './read-bundle.ts';
 
 /** One slot to write, as it is sent to a worker. */
 export interface SlotJob {
@@ -92,7 +92,7 @@ export class ChunkWork implements Disposable {
 
   #inflate(record: ChunkRecord): void {
     const bytes = this.#compressed.subarray(0, record.compressedBytes);
-    readFully(this.#job.bundleFd, bytes, this.#job.dataOffset + record.offset);
+    readBundle(this.#job.bundleFd, bytes, this.#job.dataOffset + record.offset);
     checkCompressed(record, bytes);
     const raw = inflateChunk(record, bytes);
     // The raw digest is checked once: by the read-back, or here when there is none.
@@ -139,19 +139,5 @@ function awaitReadBack(board: Board): void {
     const seen = board.events;
     if (board.phase !== PHASE.write || board.stopped) return;
     board.sleep(seen);
-  }
-}
-
-function readFully(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length;) {
-    let n: number;
-    try {
-      n = readSync(fd, bytes, done, bytes.length - done, offset + done);
-    } catch (cause) {
-      const word = (cause as NodeJS.ErrnoException).code ?? String(cause);
-      throw new UpdateError('file.unreadable', `the bundle cannot be read: ${word}`, { cause });
-    }
-    if (n === 0) throw new UpdateError('bundle.truncated', `it ends at byte ${offset + done}`);
-    done += n;
   }
 }
