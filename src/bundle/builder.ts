@@ -146,6 +146,7 @@ async function openSpool(
 ): Promise<AsyncDisposable & { readonly handle: FileHandle }> {
   const path = besidePath(outPath, 'spool');
   try {
+    await rm(path, { force: true });
     const handle = await open(path, 'wx+', 0o600);
     await rm(path);
     return { handle, [Symbol.asyncDispose]: () => handle.close() };

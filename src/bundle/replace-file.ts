@@ -25,6 +25,8 @@ export async function replaceFile<T>(
 ): Promise<T> {
   const temporary = besidePath(path, 'part');
   try {
+    // Process ids come again: what a killed process left must not block this one.
+    await rm(temporary, { force: true });
     let result: T;
     {
       await using handle = await open(temporary, 'wx+', 0o644);

@@ -157,6 +157,8 @@ await codes('the end', [
   ],
 ]);
 
+const evilText = (text: string): string => text.replace('tandem-test', 'tandem-evil');
+
 /** The list of the good bundle, with the digest of these bytes. */
 function borrowedList(bytes: Buffer): string {
   const start = 512 * (1 + Math.ceil(bytes.length / 512)) + 512;
@@ -168,7 +170,6 @@ function borrowedList(bytes: Buffer): string {
 await t.test('a manifest that somebody exchanged', async (t) => {
   const members: CraftOptions['members'] = replaced(0, { data: Buffer.from('{"format":1}') });
   t.equal(await outcome(bent(members)), damaged, 'with the old list');
-  const text = (old: string): string => old.replace('tandem-test', 'tandem-evil');
-  const withList = craft({ text, list: borrowedList });
+  const withList = craft({ text: evilText, list: borrowedList });
   t.equal(await outcome(opening(withList)), 'trust.untrusted', 'with a list that fits');
 });
