@@ -121,8 +121,9 @@ function scriptNode() {
 }
 
 function hasTool(tool) {
-  // Debian keeps these in sbin, which is not on the PATH of an ordinary user.
-  const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  // Debian keeps these in sbin, which is not on the PATH of an ordinary user; tests look elsewhere.
+  const sbin = process.env.TANDEM_SBIN ?? `/usr/sbin${delimiter}/sbin`;
+  const dirs = `${process.env.PATH ?? ''}${delimiter}${sbin}`.split(delimiter);
   return dirs.some((dir) => {
     try {
       accessSync(join(dir, tool), constants.X_OK);
