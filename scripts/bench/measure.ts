@@ -1,7 +1,7 @@
 /**
- * Measures commands from outside: wall and processor seconds as the shell counts them, peak resident
- * memory from /proc. Always holds: rows that are compared run in turn (A B C A B C ...), and what is
- * told is the median with the extremes. Linux only. Imports node:.
+ * Measures commands from outside: wall and processor seconds as the shell counts them, peak
+ * resident memory from /proc. Always holds: rows that are compared run in turn (A B C A B C ...),
+ * and what is told is the median with the extremes. Linux only. Imports node:.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

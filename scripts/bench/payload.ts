@@ -1,8 +1,8 @@
 /**
- * What the install benchmark installs: an ext4 image of real files of this machine, a signed bundle of
- * it, its compressed stream alone for the tools beside which we are measured, and a slot. Always
- * holds: what is there from an earlier run of the same size is used again. Imports bundle, drivers and
- * the image maker.
+ * What the install benchmark installs: an ext4 image of real files of this machine, a signed bundle
+ * of it, its compressed stream alone for the tools beside which we are measured, and a slot. Always
+ * holds: what is there from an earlier run of the same size is used again. Imports bundle, drivers
+ * and the image maker.
  */
 import { createReadStream, createWriteStream, type Dirent } from 'node:fs';
 import { mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';

@@ -1,10 +1,10 @@
 /**
  * The repair of a damaged journal: of each file the good records before the first damage stay, and
  * the last one of each kind goes as snapshot into a generation above everything that was ever seen.
- * A file whose head is damaged is read by its frames. A kind of which nothing lies before the damage
- * keeps its last good record behind it: a node must not forget who it is. Always holds: the repair
- * writes into the file that does not hold the newest good record, so that a power cut during a
- * repair loses nothing, and no sequence number is used again. Pure, imports only core.
+ * A file whose head is damaged is read by its frames. A kind of which nothing lies before the
+ * damage keeps its last good record behind it: a node must not forget who it is. Always holds: the
+ * repair writes into the file that does not hold the newest good record, so that a power cut during
+ * a repair loses nothing, and no sequence number is used again. Pure, imports only core.
  */
 import { frameBytes, readFrame, readHeader, SECTOR_BYTES, type FrameHeader } from './frame.ts';
 import {

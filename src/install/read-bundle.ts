@@ -1,6 +1,6 @@
 /**
- * Reads pieces of an open bundle file into memory that is used again and again, for the threads whose
- * loops do nothing else. Always holds: the whole piece arrives, or an error. Imports core and
+ * Reads pieces of an open bundle file into memory that is used again and again, for the threads
+ * whose loops do nothing else. Always holds: the whole piece arrives, or an error. Imports core and
  * node:fs; little enough for a worker thread to load at once.
  */
 import { readSync } from 'node:fs';

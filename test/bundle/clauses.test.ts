@@ -1,6 +1,6 @@
 /**
- * docs/bundle.md and the code say the same: every clause that the code cites exists, every code word
- * that the text names exists, and the limits in the text are those of the code.
+ * docs/bundle.md and the code say the same: every clause that the code cites exists, every code
+ * word that the text names exists, and the limits in the text are those of the code.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';

@@ -1,7 +1,7 @@
 /**
- * A second maker of bundles for the tests, written from docs/bundle.md alone: it shares no code with
- * src, and every step can be bent, so it also makes what the real maker refuses. Always holds: the
- * same options give the same bytes. Imports nothing of the program.
+ * A second maker of bundles for the tests, written from docs/bundle.md alone: it shares no code
+ * with src, and every step can be bent, so it also makes what the real maker refuses. Always holds:
+ * the same options give the same bytes. Imports nothing of the program.
  */
 import { createPublicKey, generateKeyPairSync, hash, sign, type KeyObject } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';

@@ -1,5 +1,6 @@
 /**
- * The trust root: every way in which a root is none, because no root means that nothing is accepted.
+ * The trust root: every way in which a root is none, because no root means that nothing is
+ * accepted.
  */
 import { chmodSync } from 'node:fs';
 import t from 'tap';

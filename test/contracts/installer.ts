@@ -21,7 +21,9 @@ export interface InstallerNode {
   readonly progressFile: string;
   depot(): Promise<Depot>;
   readonly targets: readonly InstallTarget[];
-  /** Image id of what the target slot of a class holds, null when that is no image of the bundle. */
+  /**
+   * Image id of what the target slot of a class holds, null when that is no image of the bundle.
+   */
   content(cls: SlotClass): Promise<Sha256 | null>;
 }
 

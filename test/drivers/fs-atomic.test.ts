@@ -1,6 +1,6 @@
 /**
- * Small files that are replaced whole, files in place, and readers with a limit. May import tap, node:
- * and the drivers under test.
+ * Small files that are replaced whole, files in place, and readers with a limit. May import tap,
+ * node: and the drivers under test.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, symlink } from 'node:fs/promises';

@@ -1,8 +1,8 @@
 /**
- * Power cuts and disk faults of the journal on a simulated disk: at every write and sync, with every
- * subset of the unsynced sectors, again during the recovery, and with failing writes and syncs. Always
- * expected: what was acknowledged is read back, what was not is there whole or not at all, and
- * nothing that was dropped comes back. May import tap, core and the drivers under test.
+ * Power cuts and disk faults of the journal on a simulated disk: at every write and sync, with
+ * every subset of the unsynced sectors, again during the recovery, and with failing writes and
+ * syncs. Always expected: what was acknowledged is read back, what was not is there whole or not at
+ * all, and nothing that was dropped comes back. May import tap, core and the drivers under test.
  */
 import t from 'tap';
 import { UpdateError } from '../../src/core/errors.ts';

@@ -1,6 +1,7 @@
 /**
  * The journal in files: its contract, on real files and on a simulated disk, preallocation, files
- * that are missing, cut short or damaged, and repair. May import tap, node: and the drivers under test.
+ * that are missing, cut short or damaged, and repair. May import tap, node: and the drivers under
+ * test.
  */
 import { open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

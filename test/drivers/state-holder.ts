@@ -1,8 +1,8 @@
 /**
  * A program for the tests of lock and journal: takes the lock of the state directory of its first
- * argument and says `held`, or ends with the code of the error on its standard output. With `append`
- * as second argument it then appends records for ever, each number printed once it is acknowledged,
- * starting behind the last one that it finds.
+ * argument and says `held`, or ends with the code of the error on its standard output. With
+ * `append` as second argument it then appends records for ever, each number printed once it is
+ * acknowledged, starting behind the last one that it finds.
  */
 import { UpdateError } from '../../src/core/errors.ts';
 import { openJournal } from '../../src/drivers/journal-file.ts';

@@ -1,6 +1,6 @@
 /**
- * Bundles on their way into the depot, from a file and from the peer: what is verified, what resumes,
- * what a full disk and a wrong peer do. May import tap, node: and src.
+ * Bundles on their way into the depot, from a file and from the peer: what is verified, what
+ * resumes, what a full disk and a wrong peer do. May import tap, node: and src.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

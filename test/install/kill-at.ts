@@ -1,8 +1,8 @@
 /**
- * Loaded into an installer process before its program (`--import`): kills the process, as a power cut
- * would, right before the n-th call of one function of node:fs in any thread, or after the first
- * half of the bytes of that call were written. `KILL_AT` = `writeSync:17` or `writeSync:17:half`.
- * Imports node:.
+ * Loaded into an installer process before its program (`--import`): kills the process, as a power
+ * cut would, right before the n-th call of one function of node:fs in any thread, or after the
+ * first half of the bytes of that call were written. `KILL_AT` = `writeSync:17` or
+ * `writeSync:17:half`. Imports node:.
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';

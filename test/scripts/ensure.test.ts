@@ -1,6 +1,6 @@
 /**
- * What a fresh clone gets: scripts/ensure.mjs in a small tree of its own, with an npm and an apt-get
- * that only write down how they were called. Imports node: only.
+ * What a fresh clone gets: scripts/ensure.mjs in a small tree of its own, with an npm and an
+ * apt-get that only write down how they were called. Imports node: only.
  */
 import { spawnSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
