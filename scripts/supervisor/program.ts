@@ -37,6 +37,12 @@ export interface RunningProgram {
   readonly ended: Promise<ProgramEnd & { readonly bitten: boolean }>;
 }
 
+/**
+ * A service that mostly waits needs no large nursery: with 1 MiB it idles with 85 instead of 93 MiB
+ * resident. V8 takes the flag only from its command line.
+ */
+const DAEMON_FLAGS = ['--max-semi-space-size=1'] as const;
+
 /** Starts the daemon of the root for this boot; its output goes to the console log. */
 export async function startProgram(
   settings: SupervisorSettings,
@@ -46,7 +52,8 @@ export async function startProgram(
   output: BoundedLog,
 ): Promise<RunningProgram> {
   if (settings.watchdogMs > 0) await writeFile(watchdogFile(settings), '');
-  const args = [join(root, PROGRAM_PATH), 'daemon', '--config', settings.config];
+  const program = [join(root, PROGRAM_PATH), 'daemon', '--config', settings.config];
+  const args = [...DAEMON_FLAGS, ...program];
   const child = spawn(join(root, NODE_PATH), args, {
     detached: true,
     cwd: settings.stateDir,

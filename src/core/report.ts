@@ -46,7 +46,11 @@ export interface NodeReport {
   /** Bundles in the depot. */
   readonly depot: readonly Sha256[];
   readonly store: StoreStatus;
-  readonly activity: { readonly name: string; readonly progress: Progress | null } | null;
+  readonly activity: {
+    readonly name: string;
+    readonly progress: Progress | null;
+    readonly job: string | null;
+  } | null;
   /** Effects that keep failing, by what they do. */
   readonly troubles: Readonly<Record<string, Reason>>;
   /** Port on which the bundle of the rollout is served to the peer, while it is. */

@@ -18,6 +18,13 @@ export interface Clock {
   readonly at: string;
 }
 
+/** What this node is busy with, for a progress bar, and the job that it belongs to. */
+export interface Activity {
+  readonly name: string;
+  readonly progress: Progress | null;
+  readonly job: string | null;
+}
+
 /** What was observed since the daemon started. */
 export interface World {
   readonly clock: Clock;
@@ -42,7 +49,7 @@ export interface World {
   /** When the newest report of the peer came, in milliseconds of the monotonic clock. */
   readonly peerHeardMs: number;
   readonly admitted: boolean;
-  readonly activity: { readonly name: string; readonly progress: Progress | null } | null;
+  readonly activity: Activity | null;
   readonly troubles: Readonly<Record<string, Reason>>;
   readonly bulkPort: number | null;
   /** Since when this daemon has seen the rollout in its phase. */

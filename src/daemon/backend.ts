@@ -147,7 +147,7 @@ export class Backend implements ControlBackend {
     const request: InstallerRequest = { do: 'verify', path, trustRoot };
     const dispatch = (event: Parameters<Runner['dispatch']>[0]): Promise<boolean> =>
       this.#parts.runner.dispatch(event);
-    const found = await executor.work<VerifyResult>(request, 'checking', dispatch, signal);
+    const found = await executor.work<VerifyResult>(request, 'checking', null, dispatch, signal);
     const bundle = { digest: found.bundle, bytes: found.bytes };
     const report = judgeBundle(found.manifest, policyView(this.#state, identity, bundle));
     return { report, found };
@@ -161,8 +161,9 @@ export class Backend implements ControlBackend {
 
   async #startStage(path: string): Promise<JobStatus> {
     const found = await this.#accepted(path, new AbortController().signal);
-    return this.#begin(newId('stage'), 'stage', async (signal) => {
-      await this.#stage(path, found, signal);
+    const id = newId('stage');
+    return this.#begin(id, 'stage', async (signal) => {
+      await this.#stage(id, path, found, signal);
       return `bundle ${found.bundle} is staged on node ${me(this.#state)}`;
     });
   }
@@ -173,14 +174,13 @@ export class Backend implements ControlBackend {
     work: (signal: AbortSignal) => Promise<string>,
   ): JobStatus {
     return this.#jobs.begin(id, kind, work, (status) => {
-      if (kind !== 'stage' && status.state === 'done') return;
       const { code, message } = status;
       const state = status.state === 'done' ? 'ended' : 'failed';
       this.#parts.events.emit({ job: id, phase: null, state, msg: message, code });
     });
   }
 
-  async #stage(path: string, found: VerifyResult, signal: AbortSignal): Promise<void> {
+  async #stage(job: string, path: string, found: VerifyResult, signal: AbortSignal): Promise<void> {
     const { depot, executor, trustRoot, depotDir, runner } = this.#parts;
     const dispatch = (event: Parameters<Runner['dispatch']>[0]): Promise<boolean> =>
       runner.dispatch(event);
@@ -190,7 +190,7 @@ export class Backend implements ControlBackend {
       await depot.retain(current === undefined ? [found.bundle] : [current, found.bundle]);
       await depot.reserve(found.bundle, found.bytes);
       const request: InstallerRequest = { do: 'stage', path, trustRoot, depotDir };
-      await executor.work(request, 'staging', dispatch, signal);
+      await executor.work(request, 'staging', job, dispatch, signal);
     }
     await executor.observeDepot(dispatch);
   }
@@ -210,7 +210,7 @@ export class Backend implements ControlBackend {
     };
     const id = newId('update');
     return this.#begin(id, 'update', async (signal) => {
-      await this.#stage(path, found, signal);
+      await this.#stage(id, path, found, signal);
       this.#checkHealthy();
       const bundle = { digest: found.bundle, bytes: found.bytes };
       const view = policyView(this.#state, this.#parts.identity, bundle);

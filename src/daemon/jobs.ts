@@ -60,7 +60,12 @@ export class Jobs {
       onEnd(status);
     };
     work(abort.signal).then(
-      (message) => end({ state: 'done', exit: EXIT.done, message }),
+      (message) => {
+        // A rollout's end is read from its record, which the driver has and this node soon will.
+        if (kind === 'stage') end({ state: 'done', exit: EXIT.done, message });
+        else this.#local.set(id, { ...started, message });
+        this.#aborts.delete(id);
+      },
       (cause: unknown) => {
         const error = abort.signal.aborted
           ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)

@@ -26,6 +26,18 @@ const UPDATE_WORDS: Readonly<Record<NodeUpdate['state'], string>> = {
 };
 
 /** Turns steps of the machine into events. */
+/** A return writes nothing: it checks and boots what the other slots hold. */
+const RETURN_WORDS: Partial<Record<NodeUpdate['state'], string>> = {
+  installing: 'checks that the other slots still hold the old version',
+  installed: 'the other slots hold the old version',
+  rebooting: 'restarts into the old version',
+  trial: 'runs the old version on trial',
+  committed: 'the old version is committed',
+  reverting: 'cannot run the old version and goes back',
+  reverted: 'stays at its version',
+  failed: 'cannot return to the old version',
+};
+
 export class Narrator {
   readonly #events: EventLog;
   #progressMs = 0;
@@ -65,7 +77,8 @@ export class Narrator {
     const { update } = after.record;
     if (update.state === before.record.update.state || update.state === 'idle') return;
     const reason = 'reason' in update ? update.reason : null;
-    const word = UPDATE_WORDS[update.state];
+    const back = update.mode === 'return' ? RETURN_WORDS[update.state] : undefined;
+    const word = back ?? UPDATE_WORDS[update.state];
     this.#events.emit({
       job: update.rollout,
       phase: after.rollout?.phase ?? null,
@@ -102,15 +115,17 @@ export class Narrator {
   #progress(after: NodeState): void {
     const { world, rollout } = after;
     const sync = world.store.role === 'primary' ? world.store.sync : null;
-    const activity = world.activity ?? (sync === null ? null : { name: 'syncing', progress: sync });
+    const job = running(rollout) ? rollout.id : null;
+    const syncing = sync === null ? null : { name: 'syncing', progress: sync, job };
+    const activity = world.activity ?? syncing;
     const progress = activity?.progress ?? null;
     if (activity === null || progress === null) return;
     const { ms } = world.clock;
     if (ms - this.#progressMs < PROGRESS_MS) return;
     this.#progressMs = ms;
     this.#events.emit({
-      job: running(rollout) ? rollout.id : null,
-      phase: rollout?.phase ?? null,
+      job: activity.job,
+      phase: activity.job === rollout?.id ? (rollout?.phase ?? null) : null,
       state: 'progress',
       msg: `node ${me(after)}: ${activity.name}`,
       pct: percent(progress),

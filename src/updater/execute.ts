@@ -9,7 +9,7 @@ import type { NodeId, SlotClass } from '../core/model.ts';
 import { SLOT_CLASSES } from '../core/model.ts';
 import type { Job, Target } from '../core/records.ts';
 import type { Seals } from '../core/report.ts';
-import type { Effect, Event, NodeState } from '../core/state.ts';
+import { running, type Effect, type Event, type NodeState } from '../core/state.ts';
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
 import type { BootChooser, Depot, Installer, Slots, Store } from '../ports.ts';
 import { checkHealth, type HealthPorts, type HealthTimes } from './health.ts';
@@ -139,7 +139,7 @@ export class Executor {
       depotDir,
     };
     await this.#ports.depot.reserve(effect.bundle, effect.bytes);
-    await this.work(request, 'receiving', dispatch, signal);
+    await this.work(request, 'receiving', this.#job(), dispatch, signal);
     await this.observeDepot(dispatch);
   }
 
@@ -165,14 +165,16 @@ export class Executor {
   async work<T>(
     request: InstallerRequest,
     name: string,
+    job: string | null,
     dispatch: Dispatch,
     signal: AbortSignal,
   ): Promise<T> {
-    await dispatch({ type: 'activity', activity: { name, progress: null } });
+    await dispatch({ type: 'activity', activity: { name, progress: null, job } });
     try {
       return await this.#ports.installer.run<T>(request, {
         signal,
-        onProgress: (progress) => void dispatch({ type: 'activity', activity: { name, progress } }),
+        onProgress: (progress) =>
+          void dispatch({ type: 'activity', activity: { name, progress, job } }),
       });
     } finally {
       await dispatch({ type: 'activity', activity: null });
@@ -237,7 +239,13 @@ export class Executor {
       readBack: true,
       format: false,
     };
-    const result = await this.work<InstallResult>(request, 'installing', dispatch, signal);
+    const result = await this.work<InstallResult>(
+      request,
+      'installing',
+      job.rollout,
+      dispatch,
+      signal,
+    );
     for (const image of result.images) {
       const runsWith = entry.manifest.images.find((one) => one.class === image.class)?.runsWith;
       const { imageId, rawBytes, rawSha256, release } = image;
@@ -260,6 +268,12 @@ export class Executor {
         throw new UpdateError('boot.conflict', message);
       }
     }
+  }
+
+  /** The rollout that this node works for. */
+  #job(): string | null {
+    const { rollout } = this.#state();
+    return running(rollout) ? rollout.id : null;
   }
 
   #node(): NodeId {
