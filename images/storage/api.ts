@@ -31,6 +31,7 @@ interface Request {
   readonly limit?: unknown;
 }
 
+/** What the socket answers from. */
 export interface ApiOptions {
   readonly path: string;
   readonly replica: Replica;
@@ -40,6 +41,7 @@ export interface ApiOptions {
 
 type Operation = (request: Request, client: Client) => Promise<unknown>;
 
+/** The listening socket with its clients; disposing of it ends both. */
 export class Api implements AsyncDisposable {
   readonly #options: ApiOptions;
   readonly #operations: Readonly<Record<string, Operation>>;

@@ -19,6 +19,7 @@ const SAMPLES = 16;
 const SAMPLE_BYTES_MAX = 4 * 1024 * 1024;
 const FAIL_CHARS_MAX = 500;
 
+/** What the health check looks at. */
 export interface HealthOptions {
   readonly replica: Replica;
   readonly link: ReplicationLink;

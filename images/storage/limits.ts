@@ -10,16 +10,18 @@ export const VALUE_BYTES_MAX = 1024 * 1024;
 export const KEY_CHARS_MAX = 200;
 /** Most keys that one `list` answers with. */
 export const LIST_MAX = 1000;
-/** Writes that may wait for their acknowledgement, and the bytes that they may hold. */
+/** Writes that may wait for their acknowledgement. */
 export const PENDING_MAX = 4096;
+/** Bytes of values that the waiting writes may hold together. */
 export const PENDING_BYTES_MAX = 32 * 1024 * 1024;
 /** Space that is left free on the data partition: writes are refused before it is used. */
 export const RESERVE_BYTES = 24 * 1024 * 1024;
 /** Sync objects under way at a time; bounds what a live write waits behind. */
 export const SYNC_WINDOW_BYTES = 2 * 1024 * 1024;
 
-/** Format levels of the disk that this program can read and write; level 2 adds compression. */
+/** Lowest format level of the disk that this program reads and writes; 2 adds compression. */
 export const FORMAT_MIN = 1;
+/** The highest level; a disk above it is left alone. */
 export const FORMAT_MAX = 2;
 /** Replication protocols that this program speaks, lowest and highest. */
 export const PROTOCOL: readonly [min: number, max: number] = [1, 1];

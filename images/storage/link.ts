@@ -18,6 +18,8 @@ const SILENT_TICKS = 8;
 const HANDSHAKE_MS = 4000;
 /** First and longest pause between two attempts; the pause after a refusal that only people end. */
 const RETRY_MS = { first: 20, longest: 1000, refused: 2000 } as const;
+/** How long the peer may take to read the last words. */
+const FAREWELL_MS = 250;
 /** A connection that lived so long was a good one: the next attempt hurries. */
 const GOOD_MS = 1000;
 
@@ -29,7 +31,7 @@ export interface PeerConnection {
   drained(): Promise<void>;
   /** Stops or goes on reading. */
   setReading(on: boolean): void;
-  /** Closes at once; `refused`: the next attempt need not hurry. */
+  /** Ends at once; `refused`: what was sent still leaves, and the next attempt need not hurry. */
   close(reason: UpdateError, refused?: boolean): void;
 }
 
@@ -39,6 +41,7 @@ export interface ConnectionListener {
   closed(reason: UpdateError): void;
 }
 
+/** Where the peer is and how it proves itself. */
 export interface ReplicationLinkOptions {
   readonly node: NodeId;
   /** `host:port`; node B listens there. */
@@ -50,6 +53,7 @@ export interface ReplicationLinkOptions {
   readonly onConnection: (connection: PeerConnection) => ConnectionListener;
 }
 
+/** Dials or listens for ever, and hands out one proved connection at a time. */
 export class ReplicationLink implements AsyncDisposable {
   readonly #options: ReplicationLinkOptions;
   #server: Server | null = null;
@@ -220,7 +224,13 @@ class SocketConnection implements PeerConnection {
   close(reason: UpdateError, refused = false): void {
     this.#cause ??= reason;
     this.#refused ||= refused;
-    this.#socket.destroy();
+    if (refused) {
+      // What was said before the refusal tells the peer why.
+      this.#socket.end();
+      setTimeout(() => this.#socket.destroy(), FAREWELL_MS).unref();
+    } else {
+      this.#socket.destroy();
+    }
     this.#ended();
   }
 

@@ -94,6 +94,8 @@ async function untilEnd(followStdin: boolean): Promise<void> {
     process.stdin.once('end', () => resolve());
   }
   await promise;
+  // An open input would keep the process alive.
+  if (followStdin) process.stdin.destroy();
 }
 
 async function run(settings: Settings): Promise<void> {

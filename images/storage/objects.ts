@@ -43,6 +43,7 @@ export interface Placed {
   readonly entry: Entry;
 }
 
+/** The objects of one copy; disposing of it closes the log. */
 export class Objects implements AsyncDisposable {
   readonly #live = new Map<string, Entry>();
   readonly #deleted = new Map<string, Entry>();
@@ -73,6 +74,8 @@ export class Objects implements AsyncDisposable {
       onRecord: (record, place) => objects.#replay(record, place),
     });
     objects.#forgetDeleted();
+    // The first write need not look at the disk; one that finds no room says so itself.
+    await objects.needRoom(VALUE_BYTES_MAX).catch(() => undefined);
     return objects;
   }
 

@@ -8,6 +8,7 @@ import { PENDING_BYTES_MAX, PENDING_MAX } from './limits.ts';
 import type { Change, Placed } from './objects.ts';
 import type { Position } from './record.ts';
 
+/** One write that waits for its acknowledgement. */
 export interface PendingWrite {
   readonly change: Change;
   readonly promise: Promise<boolean>;
@@ -26,6 +27,7 @@ interface Waiting extends PendingWrite {
   readonly reject: (error: Error) => void;
 }
 
+/** The waiting writes in the order of their versions. */
 export class PendingWrites {
   readonly #writes: Waiting[] = [];
   /** Number of waiting writes per key. */

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { KEY_CHARS_MAX, VALUE_BYTES_MAX } from './limits.ts';
 
+/** Length of the head of a record. */
 export const HEAD_BYTES = 80;
 /** Longest record. */
 export const RECORD_BYTES_MAX = HEAD_BYTES + KEY_CHARS_MAX + VALUE_BYTES_MAX;
@@ -34,6 +35,7 @@ export interface Position {
   readonly version: number;
 }
 
+/** A record as it was read, without its value. */
 export interface LogRecord {
   readonly kind: RecordKind;
   /** Written by sync or by cleaning: it changes an object, but not the position. */
@@ -164,6 +166,7 @@ function deflated(value: Buffer): Buffer | null {
   return small.length < value.length ? small : null;
 }
 
+/** Length of the head of a segment. */
 export const SEGMENT_HEAD_BYTES = 16;
 const SEGMENT_MAGIC = Buffer.from('TNDMSEG1', 'latin1');
 

@@ -25,6 +25,7 @@ const DRAIN_MS = 2000;
 /** `promote` waits at most so long for the peer to say what it holds. */
 const JOIN_MS = 1000;
 
+/** What a copy consists of. */
 export interface ReplicaOptions {
   readonly objects: Objects;
   readonly state: StateFile;
@@ -32,6 +33,7 @@ export interface ReplicaOptions {
   readonly formatMax: number;
 }
 
+/** One copy with its role; the socket and the connection to the peer call it. */
 export class Replica {
   readonly objects: Objects;
   readonly state: StateFile;

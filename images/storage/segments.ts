@@ -61,6 +61,7 @@ export interface SegmentLogOptions {
   readonly segmentBytes?: number;
 }
 
+/** The open log; disposing of it waits for writes under way and closes the files. */
 export class SegmentLog implements AsyncDisposable {
   readonly #options: SegmentLogOptions;
   readonly #segments: Segment[] = [];

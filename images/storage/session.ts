@@ -27,6 +27,7 @@ export type Phase = 'hello' | 'idle' | 'leading' | 'syncing' | 'current' | 'foll
 /** Frames that may wait for their turn before reading stops. */
 const INBOX_MAX = 256;
 
+/** One connection to the peer; the replica makes it and forgets it when it is closed. */
 export class Session implements ConnectionListener {
   readonly connection: PeerConnection;
   readonly #replica: Replica;
@@ -80,7 +81,9 @@ export class Session implements ConnectionListener {
     if (this.#inbox > INBOX_MAX) this.connection.setReading(false);
     void this.#replica.inTurn(async () => {
       try {
-        if (!this.connection.closed) await this.#handle(frame);
+        // A peer that finds the copies split hangs up at once: its hello counts all the same.
+        const counts = !this.connection.closed || frame.head.t === 'hello';
+        if (counts) await this.#handle(frame);
       } catch (error) {
         this.fail(error);
       } finally {

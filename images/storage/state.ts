@@ -18,6 +18,7 @@ import { ioFailure } from './segments.ts';
 /** Schema that this program writes. */
 export const STATE_SCHEMA = 1;
 
+/** The durable fields; unknown ones of the same schema are kept. */
 export interface CopyState {
   readonly schema: number;
   readonly node: NodeId;
@@ -31,6 +32,7 @@ export interface CopyState {
   readonly formatLevel: number;
 }
 
+/** The open state; `now` is always what is on disk. */
 export class StateFile implements AsyncDisposable {
   readonly #file: TwoCopyFile;
   #now: CopyState;

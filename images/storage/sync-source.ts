@@ -56,6 +56,7 @@ export class ProgressMeter {
   }
 }
 
+/** What a sync reads from and whom it tells. */
 export interface SyncSourceOptions {
   readonly objects: Objects;
   readonly connection: PeerConnection;
@@ -68,6 +69,7 @@ export interface SyncSourceOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** One sync as its sender; a new connection needs a new one. */
 export class SyncSource {
   readonly #options: SyncSourceOptions;
   readonly #written = new Set<string>();

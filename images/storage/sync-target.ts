@@ -15,6 +15,7 @@ import { bad, type Message, type OfferItem } from './wire.ts';
 
 type Of<T extends Message['t']> = Extract<Message, { t: T }>;
 
+/** What a sync writes to and whom it tells. */
 export interface SyncTargetOptions {
   readonly objects: Objects;
   readonly state: StateFile;
@@ -23,6 +24,7 @@ export interface SyncTargetOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** One sync as its receiver; a new connection needs a new one. */
 export class SyncTarget {
   readonly #options: SyncTargetOptions;
   #offered: Set<string> | null = null;

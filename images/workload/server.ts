@@ -30,6 +30,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'store.unreachable': 503,
 };
 
+/** Whom the server speaks for, and the store behind it. */
 export interface RecordServerOptions {
   readonly node: string;
   /** Version of the booted system. */
@@ -37,6 +38,7 @@ export interface RecordServerOptions {
   readonly store: SocketCalls;
 }
 
+/** The service: one server at a time, bound only while it serves. */
 export class RecordServer {
   readonly #options: RecordServerOptions;
   #server: Server | null = null;

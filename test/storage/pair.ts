@@ -13,6 +13,7 @@ import { openSocketCalls, type SocketCalls } from '../../src/drivers/json-lines.
 import { createStorageProcess, type StorageProcess } from '../../src/drivers/storage-process.ts';
 import { openStoreProcess, type StoreProcess } from '../../src/drivers/store-process.ts';
 import type { StoreStatus } from '../../src/ports.ts';
+import { tcpProxy, type TcpProxy } from '../drivers/tcp-proxy.ts';
 import { bundleEntry, PROJECT_DIR } from '../../scripts/build.ts';
 import type { SyncSummary } from '../../images/storage/sync-source.ts';
 
@@ -78,7 +79,12 @@ export class StorageNode implements AsyncDisposable {
   /** Directory that the storage slot unpacks to; a test may change it between starts. */
   imageDir: string;
 
-  constructor(dir: string, node: NodeId, port: number, imageDir: string) {
+  constructor(
+    dir: string,
+    node: NodeId,
+    at: { readonly listen: string; readonly peer: string },
+    imageDir: string,
+  ) {
     this.node = node;
     this.dataDir = join(dir, `data-${node}`);
     this.socket = join(dir, `${node}.sock`);
@@ -87,8 +93,7 @@ export class StorageNode implements AsyncDisposable {
     this.software = createStorageProcess({
       node,
       pair: PAIR,
-      listen: `127.0.0.1:${port}`,
-      peer: `127.0.0.1:${port}`,
+      ...at,
       socket: this.socket,
       dataDir: this.dataDir,
       keysDir: join(dir, `keys-${node}`),
@@ -99,6 +104,7 @@ export class StorageNode implements AsyncDisposable {
     this.#calls = openSocketCalls({ path: this.socket });
   }
 
+  /** Starts it and waits until its status is known. */
   async start(): Promise<void> {
     await this.software.start('A', AbortSignal.timeout(LIMIT_MS));
     await this.until((status) => status.role !== 'unknown');
@@ -169,22 +175,29 @@ export interface StoragePair extends AsyncDisposable {
   readonly dir: string;
   readonly a: StorageNode;
   readonly b: StorageNode;
+  /** The wire between them. */
+  readonly wire: TcpProxy;
 }
 
 /** A pair under `dir`, not started; `imageDir` from `makeImageDir`. */
 export async function makeStoragePair(dir: string, imageDir: string): Promise<StoragePair> {
   await mkdir(dir, { recursive: true });
   await makePairKeys(dir);
+  const host = '127.0.0.1';
   const port = await freePort();
-  const a = new StorageNode(dir, 'A', port, imageDir);
-  const b = new StorageNode(dir, 'B', port, imageDir);
+  const wire = await tcpProxy(() => ({ host, port }));
+  const at = { listen: `${host}:${port}`, peer: `${host}:${wire.endpoint.port}` };
+  const a = new StorageNode(dir, 'A', at, imageDir);
+  const b = new StorageNode(dir, 'B', at, imageDir);
   return {
     dir,
     a,
     b,
+    wire,
     async [Symbol.asyncDispose]() {
       await a[Symbol.asyncDispose]();
       await b[Symbol.asyncDispose]();
+      await wire[Symbol.asyncDispose]();
     },
   };
 }
