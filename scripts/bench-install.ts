@@ -12,7 +12,6 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { processInstaller } from '../src/drivers/installer-process.ts';
-import type { InstallerReply, InstallerRequest } from '../src/install/protocol.ts';
 import {
   alternate,
   spreadOf,
@@ -48,7 +47,7 @@ const progressFile = join(dir, 'progress');
 const doneHint = join(dir, 'progress.done');
 
 /** A row that runs the installer as the daemon does: request on an input that stays open. */
-function installer(name: string, request: InstallerRequest, hint?: 'blank' | 'done'): Row {
+function installer(name: string, request: object, hint?: 'blank' | 'done'): Row {
   const renew = async (): Promise<void> => {
     if (hint === 'blank') await writeFile(progressFile, BLANK_HINT);
     if (hint === 'done') await copyFile(doneHint, progressFile);
@@ -60,7 +59,7 @@ function installer(name: string, request: InstallerRequest, hint?: 'blank' | 'do
     input: `${JSON.stringify(request)}\n`,
     env,
     check: (stdout) => {
-      const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as InstallerReply;
+      const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { type: string };
       if (last.type !== 'done') throw new Error(stdout);
     },
   };

@@ -26,6 +26,7 @@ const PIECE_BYTES = 256 * 1024;
 const CONNECTIONS_MAX = 4;
 const HANDSHAKE_MS = 10_000;
 
+/** Waiting and telling, for a server. */
 export interface ServeOptions {
   readonly signal: AbortSignal;
   /** The port, once it is open. */

@@ -188,20 +188,3 @@ t.test('it ends when the daemon that started it is gone', async (t) => {
   child.stdin.destroy();
   t.same(await closed, [0, null]);
 });
-
-t.test('requests that are none', async (t) => {
-  for (const [text, why] of [
-    ['', /no line/],
-    ['not json\n', /not JSON/],
-    ['{"do":"verify","path":7,"trustRoot":"x"}\n', /path is number/],
-    ['{"do":"toString"}\n', /toString/],
-    [`{"do":"${'x'.repeat(300_000)}"}\n`, /more than 262144 bytes/],
-  ] as const) {
-    const child = spawn(process.execPath, [ENTRY], { stdio: ['pipe', 'pipe', 'inherit'] });
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(text);
-    let out = '';
-    for await (const data of child.stdout) out += String(data);
-    t.match(JSON.parse(out), { type: 'failed', error: { code: 'usage.invalid', message: why } });
-  }
-});

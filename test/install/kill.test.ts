@@ -27,7 +27,7 @@ function* random(seed: number): Generator<number, never> {
 
 /** Runs the installer; null when it was killed. */
 async function run(request: InstallRequest, killAt = ''): Promise<InstallResult | null> {
-  const preload = join(import.meta.dirname, 'kill-at.ts');
+  const preload = join(import.meta.dirname, '../../test/install/kill-at.ts');
   const child = spawn(process.execPath, ['--import', preload, ENTRY], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, KILL_AT: killAt },
