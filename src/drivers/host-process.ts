@@ -78,7 +78,6 @@ class ProcessHost implements Host {
   readonly #options: HostOptions;
   readonly #boot: BootInfo;
   readonly #watchdog: { readonly fd: number; readonly position: number | null } | null;
-  #probe: DiskFile | null = null;
   #probes = 0;
 
   constructor(options: HostOptions, boot: BootInfo) {
@@ -132,12 +131,13 @@ class ProcessHost implements Host {
   async #writeProbe(): Promise<void> {
     const path = join(this.#options.stateDir, PROBE_FILE);
     try {
-      this.#probe ??= await openProbe(path);
+      // Opened each time: a file that was opened before its partition went away can be written.
+      await using probe = await openProbe(path);
       this.#probes += 1;
       const bytes = Buffer.alloc(PROBE_BYTES, `${this.#boot.bootId} ${this.#probes}\n`);
-      await this.#probe.write(0, bytes);
-      await this.#probe.sync();
-      const back = await this.#probe.read(0, PROBE_BYTES);
+      await probe.write(0, bytes);
+      await probe.sync();
+      const back = await probe.read(0, PROBE_BYTES);
       if (!bytes.equals(back)) {
         throw new UpdateError('health.check', `${path} does not hold what was written to it`);
       }
