@@ -1,14 +1,21 @@
 /**
  * Keeps the running effects level with what the state asks for: each is started once, aborted when
- * it is not wanted any more, and tried again with growing pauses when it fails. Effects of one
- * group (service, slots) never overlap. Imports only core.
+ * it is not wanted any more, tried again with growing pauses when it fails, and ensured again when
+ * it ended well but is still wanted. Effects of one group (service, slots) never overlap. Imports
+ * only core.
  */
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { Reason } from '../core/records.ts';
 import { effectKey, type Effect, type Event } from '../core/state.ts';
 
 /** Pauses between tries of a failing effect: 0.5 s, doubled up to 10 s. */
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 10_000;
+/** An effect that ended well but is still asked for is ensured again after this pause. */
+const ENSURE_MS = 10_000;
+
+/** Waits some milliseconds, or until the signal aborts; never rejects. */
+export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
 
 /** Does the work of an effect; what it found out it tells as events. */
 export type Execute = (
@@ -46,16 +53,19 @@ export class EffectRunner implements AsyncDisposable {
   readonly #execute: Execute;
   readonly #dispatch: (event: Event) => Promise<boolean>;
   readonly #log: (line: string) => void;
+  readonly #pause: Pause;
   #stopped = false;
 
   constructor(
     execute: Execute,
-    dispatch: (event: Event) => Promise<boolean> | void,
+    dispatch: (event: Event) => Promise<boolean>,
     log: (line: string) => void,
+    wait: Pause = pause,
   ) {
     this.#execute = execute;
-    this.#dispatch = async (event) => (await dispatch(event)) ?? true;
+    this.#dispatch = dispatch;
     this.#log = log;
+    this.#pause = wait;
   }
 
   /** Starts what is new and aborts what is not wanted any more. */
@@ -87,25 +97,39 @@ export class EffectRunner implements AsyncDisposable {
     this.#groups.set(group, entry.done);
   }
 
-  async #run(entry: Entry): Promise<void> {
-    const { effect, abort } = entry;
+  async #run({ effect, abort: { signal } }: Entry): Promise<void> {
     let troubled = false;
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_MAX_MS)) {
-      if (abort.signal.aborted) break;
-      try {
-        await this.#execute(effect, this.#dispatch, abort.signal);
-        break;
-      } catch (cause) {
-        if (abort.signal.aborted) break;
-        const error = asUpdateError(cause);
+    let retryMs = RETRY_FIRST_MS;
+    while (!signal.aborted) {
+      const error = await this.#once(effect, signal);
+      if (error === null) {
+        if (troubled) await this.#tell(effect, null);
+        troubled = false;
+        retryMs = RETRY_FIRST_MS;
+        // Its success may have been undone since: the state alone says whether it is wanted.
+        await this.#pause(ENSURE_MS, signal);
+      } else if (!signal.aborted) {
         troubled = true;
         this.#log(`${effect.do} failed: ${error.code}: ${error.message}${whereOf(error)}`);
-        const reason = { code: error.code, message: error.message };
-        await this.#dispatch({ type: 'trouble', effect: effect.do, reason });
+        await this.#tell(effect, { code: error.code, message: error.message });
+        await this.#pause(retryMs, signal);
+        retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
       }
-      await pause(pauseMs, abort.signal);
     }
-    if (troubled) await this.#dispatch({ type: 'trouble', effect: effect.do, reason: null });
+    if (troubled) await this.#tell(effect, null);
+  }
+
+  async #once(effect: Effect, signal: AbortSignal): Promise<UpdateError | null> {
+    try {
+      await this.#execute(effect, this.#dispatch, signal);
+      return null;
+    } catch (cause) {
+      return asUpdateError(cause);
+    }
+  }
+
+  async #tell(effect: Effect, reason: Reason | null): Promise<void> {
+    await this.#dispatch({ type: 'trouble', effect: effect.do, reason });
   }
 }
 
@@ -120,6 +144,10 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise.finally(() => clearTimeout(timer));
+  const stop = (): void => resolve();
+  signal.addEventListener('abort', stop, { once: true });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  });
 }

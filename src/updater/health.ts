@@ -8,7 +8,7 @@ import type { Reason, Trial } from '../core/records.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { Event, NodeState } from '../core/state.ts';
 import type { Hooks, Host, ServiceAddress, StorageSoftware } from '../ports.ts';
-import { pause } from './effects.ts';
+import { pause, type Pause } from './effects.ts';
 
 /** What the checks of a trial ask. */
 export interface HealthPorts {
@@ -16,6 +16,8 @@ export interface HealthPorts {
   readonly storage: StorageSoftware;
   readonly service: ServiceAddress;
   readonly hooks: Hooks;
+  /** How time passes between rounds; real time unless a test says otherwise. */
+  readonly pause?: Pause;
 }
 
 /** How long a trial may take to become good, and has to stay so. */
@@ -60,7 +62,7 @@ export async function checkHealth(
       const grace = nowMs - beganMs < times.graceMs && goodSinceMs === null && !bad.final;
       if (!grace) return bad.reason;
     }
-    await pause(times.roundMs, signal);
+    await (ports.pause ?? pause)(times.roundMs, signal);
   }
   return null;
 }
@@ -164,7 +166,7 @@ async function hooksVerdict(
       const error = asUpdateError(cause);
       return { code: 'health.check', message: error.message };
     }
-    await pause(HOOK_RETRY_MS, signal);
+    await (ports.pause ?? pause)(HOOK_RETRY_MS, signal);
   }
   return { code: 'health.check', message: 'a health hook asked to be tried again too often' };
 }

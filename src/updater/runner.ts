@@ -11,7 +11,7 @@ import { compareWriter } from '../core/records.ts';
 import { readPairMessage, type NodeReport, type PairMessage } from '../core/report.ts';
 import { peerReport, type Event, type NodeState } from '../core/state.ts';
 import type { Host, Journal, PeerLink } from '../ports.ts';
-import { EffectRunner, type Execute } from './effects.ts';
+import { EffectRunner, pause, type Execute, type Pause } from './effects.ts';
 import { reportOf } from './report.ts';
 
 /** Beat of reports to the peer; six missed ones count as silence (docs/ARCHITECTURE.md, "Link"). */
@@ -24,6 +24,8 @@ export interface RunnerPorts {
   readonly journal: Journal;
   readonly link: PeerLink;
   readonly host: Host;
+  /** How time passes between beats and tries; real time unless a test says otherwise. */
+  readonly pause?: Pause;
 }
 
 /** What the rest of the daemon hears from the runner. */
@@ -47,13 +49,15 @@ export class Runner implements AsyncDisposable {
   readonly #ports: RunnerPorts;
   readonly #events: RunnerEvents;
   readonly #effects: EffectRunner;
-  #beat: NodeJS.Timeout | undefined;
+  readonly #ended = new AbortController();
+  #beats: Promise<void> = Promise.resolve();
 
   constructor(initial: NodeState, ports: RunnerPorts, execute: Execute, events: RunnerEvents) {
     this.#state = initial;
     this.#ports = ports;
     this.#events = events;
-    this.#effects = new EffectRunner(execute, (event) => void this.dispatch(event), events.log);
+    const dispatch = (event: Event): Promise<boolean> => this.dispatch(event);
+    this.#effects = new EffectRunner(execute, dispatch, events.log, ports.pause);
   }
 
   get state(): NodeState {
@@ -66,7 +70,7 @@ export class Runner implements AsyncDisposable {
     link.onMessage((message) => this.#onMessage(message));
     link.onChange(() => this.#onLink());
     this.#onLink();
-    this.#beat = setInterval(() => void this.dispatch({ type: 'tick' }), BEAT_MS);
+    this.#beats = this.#beat(this.#ended.signal);
   }
 
   /** Takes an event after those before it; resolves when it and what follows from it is durable. */
@@ -84,9 +88,20 @@ export class Runner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#beat);
+    this.#ended.abort();
     await this.#effects[Symbol.asyncDispose]();
+    await this.#beats;
     await this.#queue;
+  }
+
+  /** A slow disk gets no beats that pile up: the next one comes after the one before was taken. */
+  async #beat(signal: AbortSignal): Promise<void> {
+    const wait = this.#ports.pause ?? pause;
+    for (;;) {
+      await wait(BEAT_MS, signal);
+      if (signal.aborted) return;
+      await this.dispatch({ type: 'tick' });
+    }
   }
 
   async #take(event: Event): Promise<boolean> {
