@@ -5,7 +5,7 @@
  * `build/`. Imports esbuild and Node only.
  */
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -49,9 +49,10 @@ const BANNER =
  * cannot be switched on from inside the module that should come from it).
  */
 export async function bundleEntry(entry: string, outFile: string): Promise<void> {
-  await build({
+  const made = await build({
     entryPoints: [entry],
     outfile: outFile,
+    write: false,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -65,6 +66,16 @@ export async function bundleEntry(entry: string, outFile: string): Promise<void>
     banner: { js: BANNER },
     logLevel: 'silent',
   });
+  await replaceIfOther(outFile, made.outputFiles[0]!.contents);
+}
+
+/** A program that runs from the file meanwhile goes on with the old content, never with a half. */
+async function replaceIfOther(file: string, content: Uint8Array): Promise<void> {
+  const old = await readFile(file).catch(() => null);
+  if (old?.equals(content) === true) return;
+  const part = `${file}.${String(process.pid)}.part`;
+  await writeFile(part, content);
+  await rename(part, file);
 }
 
 /** What `FILE --version` prints, trimmed; throws with the program's own words when it fails. */

@@ -3,6 +3,7 @@
  * it had to. Always holds: the judgement is made from what the pair and the client say, never from
  * what the demo did. Imports core.
  */
+import { phaseWords } from '../../src/cli/render-rollout.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { Phase, RolloutRecord } from '../../src/core/records.ts';
 import type { PairStatus } from '../../src/core/status.ts';
@@ -13,6 +14,8 @@ import type { EndVersions, Scenario } from './scenarios.ts';
 /** One phase of the rollout with the time that it took. */
 export interface PhaseTime {
   readonly phase: Phase;
+  /** The phase in words. */
+  readonly words: string;
   /** Since the rollout began. */
   readonly atS: number;
   /** Until the next phase began; null for the last one. */
@@ -72,19 +75,31 @@ function versionsOf(status: PairStatus): Record<NodeId, EndVersions> {
   return { A: of('A'), B: of('B') };
 }
 
-/** The phases in their order with their times, from the logs of both nodes. */
+/** After these phases earlier ones may come again, because the second node is tried once more. */
+const AGAIN: ReadonlySet<Phase> = new Set(['BACK1', 'BACK2']);
+
+/**
+ * The phases in their order with their times. Each node has a log of its own, so a phase that one
+ * of them notes a moment later than the other must not be taken for a second one.
+ */
 export function phaseTimes(rollout: RolloutRecord): PhaseTime[] {
   const entries = NODES.flatMap((node) => rollout.nodes[node].log);
   const sorted = entries.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
   const steps: { phase: Phase; atMs: number }[] = [];
+  const seen = new Set<Phase>();
   for (const { phase, at } of sorted) {
-    if (!steps.some((step) => step.phase === phase)) steps.push({ phase, atMs: Date.parse(at) });
+    if (seen.has(phase)) continue;
+    if (AGAIN.has(phase)) seen.clear();
+    else for (const back of AGAIN) seen.delete(back);
+    seen.add(phase);
+    steps.push({ phase, atMs: Date.parse(at) });
   }
   const startMs = Date.parse(rollout.startedAt);
   return steps.map(({ phase, atMs }, index) => {
     const next = steps[index + 1];
     const tookS = next === undefined ? null : (next.atMs - atMs) / 1000;
-    return { phase, atS: Math.max(0, (atMs - startMs) / 1000), tookS };
+    const words = phaseWords(phase, rollout.first);
+    return { phase, words, atS: Math.max(0, (atMs - startMs) / 1000), tookS };
   });
 }
 
@@ -150,12 +165,11 @@ export function tellReport(report: DemoReport, voice: Voice): void {
   voice.line(`  pair       ${ready}; the update took ${report.updateS.toFixed(1)} s`);
   if (report.reason !== null) voice.line(`  reason     ${report.reason}`);
   if (report.phases.length > 0) {
-    voice.line('  phases     since start      took');
-    for (const { phase, atS, tookS } of report.phases) {
-      const took = tookS === null ? '' : `${tookS.toFixed(1)} s`;
-      voice.line(
-        `             ${`${atS.toFixed(1)} s`.padStart(11)} ${took.padStart(9)}  ${phase}`,
-      );
+    voice.line('  phases      since start     took');
+    for (const { phase, words, atS, tookS } of report.phases) {
+      const at = `${atS.toFixed(1)} s`.padStart(11);
+      const took = (tookS === null ? '' : `${tookS.toFixed(1)} s`).padStart(8);
+      voice.line(`              ${at} ${took}  ${phase.padEnd(10)}  ${words}`);
     }
   }
   tellClient(report.client, voice);

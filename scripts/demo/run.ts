@@ -3,12 +3,13 @@
  * real command line, and whatever happens the processes end and the folder goes away, unless it was
  * asked to keep them. Imports core and its own parts.
  */
-import { mkdtemp, rm, stat, statfs } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
+import type { PairStatus } from '../../src/core/status.ts';
 import { createPair, type PairSpec } from '../appliance.ts';
 import { programVersion } from '../build.ts';
 import { needTool } from '../image/tools.ts';
@@ -83,7 +84,7 @@ async function needSpace(dir: string): Promise<void> {
 async function prepare({ scenario, voice, signal }: RunOptions): Promise<Workshop> {
   const workshop = await openWorkshop();
   const version = await programVersion(workshop.programs.tandem);
-  voice.step('programs', `bundled and started once: ${version}`);
+  voice.step('programs', `tandem ${version}, storage software, workload: one file each`);
   signal.throwIfAborted();
   for (const release of [FIRST, scenario.release]) {
     const system = await workshop.systemImage(release);
@@ -154,7 +155,7 @@ async function update(
     const updateS = (performance.now() - startMs) / 1000;
     voice.step('ended', `exit status ${String(exit)}`);
     const after = await running.waitAvailable(REFORM_MS, signal);
-    const ready = await clusterReady(running, signal);
+    const ready = await clusterAvailable(running, signal);
     const result = await client.finish(signal);
     const boots = { A: (await running.power('A')).boots, B: (await running.power('B')).boots };
     const rollout = await newestRollout(running, signal);
@@ -181,10 +182,11 @@ async function warmUp(client: DemoClient, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function clusterReady(running: RunningPair, signal: AbortSignal): Promise<boolean> {
+/** Both nodes must say so; a pair that is held in mixed versions is highly available, too. */
+async function clusterAvailable(running: RunningPair, signal: AbortSignal): Promise<boolean> {
   for (const node of NODES) {
     const { exit, stdout } = await running.tandem(node, ['cluster', 'status', '--json'], signal);
-    if (exit !== 0 || !(JSON.parse(stdout) as { ready: boolean }).ready) return false;
+    if (exit !== 0 || !(JSON.parse(stdout) as Pick<PairStatus, 'ha'>).ha.ok) return false;
   }
   return true;
 }
@@ -213,7 +215,6 @@ async function tellLogs(running: RunningPair, voice: Voice): Promise<void> {
 const LAST_LINES = 15;
 
 async function lastLines(file: string): Promise<string[]> {
-  const { readFile } = await import('node:fs/promises');
   const text = await readFile(file, 'utf8').catch(() => '(there is none)');
   return text.trimEnd().split('\n').slice(-LAST_LINES);
 }

@@ -14,6 +14,8 @@ import {
   readFile,
   rename,
   rm,
+  stat,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -52,8 +54,6 @@ export interface DemoRelease {
 /** The factory of one run. */
 export interface Workshop {
   readonly programs: Programs;
-  /** Whether everything that was asked for so far came from the cache. */
-  readonly cached: () => boolean;
   systemImage(release: DemoRelease): Promise<FactoryImage>;
   storageImage(release: DemoRelease): Promise<FactoryImage>;
   /** A bundle at `out`, signed by the run's key, or by a stranger's when `foreign`. */
@@ -93,14 +93,22 @@ async function makersKey(programs: Programs): Promise<string> {
   ]);
 }
 
-/** Opens the cache for this content and drops those of other contents. */
+/** Another content's cache that was opened within this time may still be in use by another run. */
+const CACHE_IN_USE_MS = 10 * 60_000;
+
+/** Opens the cache for this content and drops old ones of other contents. */
 async function openCache(key: string): Promise<string> {
   const cache = join(BUILD_DIR, 'cache');
-  await mkdir(join(cache, key), { recursive: true });
+  const own = join(cache, key);
+  await mkdir(own, { recursive: true });
+  const now = new Date();
+  await utimes(own, now, now);
   for (const name of await readdir(cache)) {
-    if (name !== key) await rm(join(cache, name), { recursive: true, force: true });
+    const { mtimeMs } = await stat(join(cache, name));
+    if (now.getTime() - mtimeMs < CACHE_IN_USE_MS) continue;
+    await rm(join(cache, name), { recursive: true, force: true });
   }
-  return join(cache, key);
+  return own;
 }
 
 /** What a release's bundle says. */
@@ -134,15 +142,10 @@ class CachedWorkshop implements Workshop {
   readonly programs: Programs;
   readonly #cache: string;
   readonly #key: SigningKey = generateSigningKey();
-  #made = 0;
 
   constructor(programs: Programs, cache: string) {
     this.programs = programs;
     this.#cache = cache;
-  }
-
-  cached(): boolean {
-    return this.#made === 0;
   }
 
   async systemImage(release: DemoRelease): Promise<FactoryImage> {
@@ -202,7 +205,6 @@ class CachedWorkshop implements Workshop {
     } catch {
       // Not made yet.
     }
-    this.#made += 1;
     const part = `${file}.${String(process.pid)}.part`;
     try {
       await make(part);

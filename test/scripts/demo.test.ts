@@ -180,15 +180,21 @@ t.test('phases come in their order with their times, from the logs of both nodes
   });
   const rollout = {
     startedAt: at(0),
+    first: 'A',
     nodes: {
-      A: log([0, 'VALIDATE'], [2, 'INSTALL1'], [9, 'INSTALL1']),
-      B: log([5, 'ACT1'], [12, 'DONE']),
+      A: log([0, 'VALIDATE'], [2, 'INSTALL1'], [9, 'INSTALL1'], [14, 'ACT2'], [20, 'ACT2']),
+      B: log([5, 'ACT1'], [12, 'ACT2'], [18, 'BACK2'], [24, 'BACK2'], [30, 'HOLD_MIXED']),
     },
   } as unknown as RolloutRecord;
-  t.strictSame(phaseTimes(rollout), [
+  t.match(phaseTimes(rollout), [
     { phase: 'VALIDATE', atS: 0, tookS: 2 },
-    { phase: 'INSTALL1', atS: 2, tookS: 3 },
+    { phase: 'INSTALL1', words: 'node A is installed', atS: 2, tookS: 3 },
     { phase: 'ACT1', atS: 5, tookS: 7 },
-    { phase: 'DONE', atS: 12, tookS: null },
+    { phase: 'ACT2', words: /node B/, atS: 12, tookS: 6 },
+    { phase: 'BACK2', atS: 18, tookS: 2 },
+    { phase: 'ACT2', atS: 20, tookS: 4 },
+    { phase: 'BACK2', atS: 24, tookS: 6 },
+    { phase: 'HOLD_MIXED', atS: 30, tookS: null },
   ]);
+  t.equal(phaseTimes(rollout).length, 8);
 });
