@@ -71,6 +71,11 @@ export const PAIR_CODES = {
     title: 'The two nodes have no common protocol version.',
     next: 'Bring the older node to a version that supports the protocol of the other one.',
   },
+  'pair.not_replicated': {
+    exit: EXIT.notReplicated,
+    title: 'The bundle is staged on one node only.',
+    next: 'Bring the peer back, then run the same command again; what is there is kept.',
+  },
   'pair.not_healthy': {
     exit: EXIT.pairNotHealthy,
     title: 'The pair is not highly available.',

@@ -5,6 +5,7 @@
  * that depends on it is sent; effects are idempotent and derived again after every start. An event
  * that has no meaning in a state changes nothing. Pure; imports only core.
  */
+import type { Sha256 } from './model.ts';
 import { askOf, canCancel } from './phases.ts';
 import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
 import { compareWriter, type NodeRecord, type RolloutRecord } from './records.ts';
@@ -60,6 +61,8 @@ function observe(world: World, event: Event): World | undefined {
       return { ...world, depot: event.depot, freeBytes: event.freeBytes };
     case 'bulk':
       return { ...world, bulkPort: event.port };
+    case 'staging':
+      return { ...world, staging: event.staging };
     case 'activity':
       return { ...world, activity: event.activity };
     case 'trouble': {
@@ -176,16 +179,28 @@ export function effectsOf(s: NodeState): readonly Effect[] {
 
 function rolloutEffects(s: NodeState): readonly Effect[] {
   const { rollout, world } = s;
-  if (!running(rollout) || !connected(s)) return [];
-  const { bundle, bytes } = rollout.to;
-  const peer = peerReport(s);
-  if (rollout.phase === 'FINALIZE') {
+  if (!connected(s)) return [];
+  if (running(rollout) && rollout.phase === 'FINALIZE') {
     return driven(s) && world.bootState.otherOk ? [{ do: 'close-other-slot' }] : [];
   }
-  if (rollout.phase !== 'STAGE' || peer === null) return [];
-  if (world.depot.includes(bundle)) {
-    return peer.depot.includes(bundle) ? [] : [{ do: 'offer', bundle }];
+  const stages = running(rollout) && rollout.phase === 'STAGE' && rollout.kind === 'update';
+  return replication(s, stages ? rollout.to : null);
+}
+
+/** A bundle goes from the node that has it to the one that lacks it, within a rollout or before. */
+function replication(
+  s: NodeState,
+  wanted: { readonly bundle: Sha256; readonly bytes: number } | null,
+): readonly Effect[] {
+  const peer = peerReport(s);
+  const { world } = s;
+  if (peer === null) return [];
+  const offered = wanted ?? world.staging;
+  if (offered !== null && world.depot.includes(offered.bundle)) {
+    return peer.depot.includes(offered.bundle) ? [] : [{ do: 'offer', bundle: offered.bundle }];
   }
-  const port = peer.bulkPort;
-  return port === null ? [] : [{ do: 'fetch', bundle, bytes, port }];
+  const missing = wanted ?? peer.staging ?? null;
+  if (missing === null || world.depot.includes(missing.bundle) || peer.bulkPort === null) return [];
+  const { bundle, bytes } = missing;
+  return [{ do: 'fetch', bundle, bytes, port: peer.bulkPort }];
 }

@@ -55,6 +55,8 @@ export interface NodeReport {
   readonly troubles: Readonly<Record<string, Reason>>;
   /** Port on which the bundle of the rollout is served to the peer, while it is. */
   readonly bulkPort: number | null;
+  /** A bundle that the sender offers outside of a rollout. */
+  readonly staging: { readonly bundle: Sha256; readonly bytes: number } | null;
   /** Bytes free for bundles. */
   readonly freeBytes: number | null;
 }

@@ -52,6 +52,8 @@ export interface World {
   readonly activity: Activity | null;
   readonly troubles: Readonly<Record<string, Reason>>;
   readonly bulkPort: number | null;
+  /** A bundle that the peer shall have too, outside of a rollout. */
+  readonly staging: { readonly bundle: Sha256; readonly bytes: number } | null;
   /** Since when this daemon has seen the rollout in its phase. */
   readonly phaseSinceMs: number;
   /** When something was last heard that shows that the driver of the trial is alive. */
@@ -78,6 +80,7 @@ export type Event =
   | { readonly type: 'seals'; readonly seals: Seals }
   | { readonly type: 'depot'; readonly depot: readonly Sha256[]; readonly freeBytes: number | null }
   | { readonly type: 'bulk'; readonly port: number | null }
+  | { readonly type: 'staging'; readonly staging: World['staging'] }
   | { readonly type: 'activity'; readonly activity: World['activity'] }
   | { readonly type: 'installed'; readonly job: Job }
   | { readonly type: 'install-failed'; readonly job: Job; readonly reason: Reason }

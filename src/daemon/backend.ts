@@ -18,6 +18,7 @@ import type { Caller, ControlBackend, JobRequest } from '../control/backend.ts';
 import type { InstallerRequest, VerifyResult } from '../install/protocol.ts';
 import type { Depot, Hooks, Host } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
+import { pause } from '../updater/effects.ts';
 import type { Executor } from '../updater/execute.ts';
 import { reportOf } from '../updater/report.ts';
 import type { Runner } from '../updater/runner.ts';
@@ -28,6 +29,10 @@ import { policyView, rollbackRecord, updateRecord, type Identity } from './plan.
 import type { DriverRequests } from './requests.ts';
 
 /** What the backend answers from. */
+/** How often the peer is looked at while it pulls a bundle, and how long it may be silent. */
+const PEER_LOOK_MS = 100;
+const PEER_SILENT_MS = 10_000;
+
 export interface BackendParts {
   readonly runner: Runner;
   readonly executor: Executor;
@@ -159,13 +164,37 @@ export class Backend implements ControlBackend {
     return found;
   }
 
+  /** Both nodes hold the bundle at the end; no slot is written. */
   async #startStage(path: string): Promise<JobStatus> {
     const found = await this.#accepted(path, new AbortController().signal);
     const id = newId('stage');
     return this.#begin(id, 'stage', async (signal) => {
       await this.#stage(id, path, found, signal);
-      return `bundle ${found.bundle} is staged on node ${me(this.#state)}`;
+      const { bundle, bytes } = found;
+      const { runner } = this.#parts;
+      await runner.dispatch({ type: 'staging', staging: { bundle, bytes } });
+      try {
+        await this.#untilPeerHas(bundle, signal);
+      } finally {
+        await runner.dispatch({ type: 'staging', staging: null });
+      }
+      return `bundle ${bundle} is staged on both nodes`;
     });
+  }
+
+  /** Waits while the peer pulls the bundle; its trouble, or its absence, is the job's failure. */
+  async #untilPeerHas(bundle: Sha256, signal: AbortSignal): Promise<void> {
+    for (let silentMs = 0; silentMs < PEER_SILENT_MS;) {
+      signal.throwIfAborted();
+      const peer = peerReport(this.#state);
+      if (peer?.depot.includes(bundle) === true) return;
+      const trouble = peer?.troubles['fetch'];
+      if (trouble !== undefined) throw new UpdateError(trouble.code, trouble.message);
+      silentMs = peer === null ? silentMs + PEER_LOOK_MS : 0;
+      await pause(PEER_LOOK_MS, signal);
+    }
+    const message = `the bundle is staged on node ${me(this.#state)} only: its peer does not answer`;
+    throw new UpdateError('pair.not_replicated', message);
   }
 
   #begin(
@@ -186,9 +215,7 @@ export class Backend implements ControlBackend {
       runner.dispatch(event);
     const staged = await depot.list();
     if (!staged.some((entry) => entry.bundle === found.bundle)) {
-      const current = this.#state.rollout?.to.bundle;
-      await depot.retain(current === undefined ? [found.bundle] : [current, found.bundle]);
-      await depot.reserve(found.bundle, found.bytes);
+      await executor.makeRoom(found.bundle, found.bytes);
       const request: InstallerRequest = { do: 'stage', path, trustRoot, depotDir };
       await executor.work(request, 'staging', job, dispatch, signal);
     }

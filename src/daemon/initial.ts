@@ -64,6 +64,7 @@ export async function initialState(found: Found): Promise<NodeState> {
       activity: null,
       troubles: {},
       bulkPort: null,
+      staging: null,
       phaseSinceMs: ms,
       driverHeardMs: ms,
     },

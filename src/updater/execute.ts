@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import type { NodeId, SlotClass } from '../core/model.ts';
+import type { NodeId, Sha256, SlotClass } from '../core/model.ts';
 import { SLOT_CLASSES } from '../core/model.ts';
 import type { Job, Target } from '../core/records.ts';
 import type { Seals } from '../core/report.ts';
@@ -112,6 +112,14 @@ export class Executor {
     }
   }
 
+  /** The depot keeps the bundle of the newest rollout and the one that comes. */
+  async makeRoom(bundle: Sha256, bytes: number): Promise<void> {
+    const { depot } = this.#ports;
+    const current = this.#state().rollout?.to.bundle;
+    await depot.retain(current === undefined ? [bundle] : [current, bundle]);
+    await depot.reserve(bundle, bytes);
+  }
+
   /** Tells the machine which bundles the depot holds now. */
   async observeDepot(dispatch: Dispatch): Promise<void> {
     const entries = await this.#ports.depot.list();
@@ -138,7 +146,7 @@ export class Executor {
       trustRoot,
       depotDir,
     };
-    await this.#ports.depot.reserve(effect.bundle, effect.bytes);
+    await this.makeRoom(effect.bundle, effect.bytes);
     await this.work(request, 'receiving', this.#job(), dispatch, signal);
     await this.observeDepot(dispatch);
   }

@@ -32,6 +32,7 @@ export function reportOf(s: NodeState, seq: number): NodeReport {
     activity: world.activity,
     troubles: world.troubles,
     bulkPort: world.bulkPort,
+    staging: world.staging,
     freeBytes: world.freeBytes,
   };
 }

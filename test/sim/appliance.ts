@@ -128,6 +128,7 @@ export class Appliance {
         activity: null,
         troubles: {},
         bulkPort: 1,
+        staging: null,
         phaseSinceMs: ms,
         driverHeardMs: ms,
       },
@@ -197,6 +198,7 @@ export class Appliance {
       activity: null,
       troubles: world.troubles,
       bulkPort: world.bulkPort,
+      staging: world.staging,
       freeBytes: null,
     };
   }
