@@ -59,22 +59,33 @@ export class Jobs {
       this.#aborts.delete(id);
       onEnd(status);
     };
-    work(abort.signal).then(
-      (message) => {
-        // A rollout's end is read from its record, which the driver has and this node soon will.
-        if (kind === 'stage') end({ state: 'done', exit: EXIT.done, message });
-        else this.#local.set(id, { ...started, message });
-        this.#aborts.delete(id);
-      },
-      (cause: unknown) => {
-        const error = abort.signal.aborted
-          ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)
-          : asUpdateError(cause);
-        const { code, message, next } = error.report();
-        end({ state: 'failed', exit: error.exit, code, message, next });
-      },
-    );
+    void this.#work(started, work, abort.signal, end);
     return started;
+  }
+
+  async #work(
+    started: JobStatus,
+    work: (signal: AbortSignal) => Promise<string>,
+    signal: AbortSignal,
+    end: (change: Partial<JobStatus>) => void,
+  ): Promise<void> {
+    const { id, kind } = started;
+    try {
+      const message = await work(signal);
+      if (kind === 'stage') {
+        end({ state: 'done', exit: EXIT.done, message });
+        return;
+      }
+      // A rollout's end is read from its record, which the driver has and this node soon will.
+      this.#local.set(id, { ...started, message });
+      this.#aborts.delete(id);
+    } catch (cause) {
+      const error = signal.aborted
+        ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)
+        : asUpdateError(cause);
+      const { code, message, next } = error.report();
+      end({ state: 'failed', exit: error.exit, code, message, next });
+    }
   }
 
   /** Newest first. */
