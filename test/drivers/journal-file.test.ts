@@ -11,6 +11,7 @@ import { FileJournal, inspectJournal, openJournal } from '../../src/drivers/jour
 import { journalContract, nodeRecord, rolloutRecord } from '../contracts/journal.ts';
 import { FakeDisk } from '../memory/disk.ts';
 import { makeJournalDisk, MemoryJournal } from '../memory/journal.ts';
+import { canMount, withFileLimit, withTmpfs } from './small-disk.ts';
 
 /** Where the fifth node record of a new journal lies: behind the head, each takes two sectors. */
 const FIFTH_RECORD = 9 * SECTOR_BYTES;
@@ -159,4 +160,61 @@ t.test('a look changes nothing and tells what is wrong', async (t) => {
   t.match(await inspectJournal(dir), { damage: null, torn: true, cursor: { seq: count - 1 } });
   t.same(await readFile(join(dir, `journal.${good.cursor.generation % 2}`)), before);
   await t.rejects(inspectJournal(join(dir, 'none')), { code: 'file.not_found' });
+});
+
+/** Opens journal and boot chooser, fills the disk, and goes on writing in place. */
+const FULL_DISK = `
+  import { writeFileSync } from 'node:fs';
+  const [dir, src, contracts] = process.argv.slice(1);
+  const { openJournal } = await import(src + '/journal-file.ts');
+  const { createBoot, openBoot } = await import(src + '/boot-file.ts');
+  const { openHost } = await import(src + '/host-process.ts');
+  const { nodeRecord } = await import(contracts + '/journal.ts');
+  const boot = JSON.stringify({ bootId: 'b', slot: 'A', reason: 'default', attempt: 0 });
+  const host = openHost({ env: { TANDEM_BOOT: boot }, runDir: dir, stateDir: dir });
+  const { signal } = new AbortController();
+  const journal = await openJournal(dir, { fileBytes: 64 * 1024 });
+  await createBoot(dir + '/boot', { default: 'A' });
+  const chooser = await openBoot(dir + '/boot');
+  await host.checkWritable(signal);
+  let full = '';
+  try {
+    for (let n = 0; ; n += 1) writeFileSync(dir + '/fill' + n, Buffer.alloc(65536));
+  } catch (error) { full = error.code; }
+  for (let n = 1; n <= 200; n += 1) await journal.append(nodeRecord(n, 600));
+  await chooser.arm({ id: 1, slot: 'B', tries: 2 });
+  await chooser.commit(1);
+  await host.checkWritable(signal);
+  const last = (await journal.read()).node.lastTrialId;
+  const fresh = await openJournal(dir + '/other').catch((error) => error.code);
+  const { state } = await chooser.read();
+  console.log(JSON.stringify({ full, last, fresh, default: state.default }));
+`;
+
+t.test('a full disk blocks neither records nor the boot chooser nor the probe', async (t) => {
+  if (!canMount()) {
+    t.pass('no file system can be mounted here');
+    return;
+  }
+  const src = join(import.meta.dirname, '../../src/drivers');
+  const contracts = join(import.meta.dirname, '../contracts');
+  const { result, stderr } = withTmpfs(t.testdir(), 1024 * 1024, FULL_DISK, [
+    t.testdirName,
+    src,
+    contracts,
+  ]);
+  t.same(result, { full: 'ENOSPC', last: 200, fresh: 'state.io', default: 'B' }, stderr);
+});
+
+t.test('a disk without room for a new journal', async (t) => {
+  const src = join(import.meta.dirname, '../../src/drivers/journal-file.ts');
+  const script = `
+    const { openJournal } = await import(process.argv[2]);
+    const code = await openJournal(process.argv[1]).catch((error) => error.code);
+    console.log(JSON.stringify({ code }));
+  `;
+  const dir = t.testdir();
+  const { result, stderr } = withFileLimit(256 * 1024, script, [dir, src]);
+  t.same(result, { code: 'state.io' }, stderr);
+  t.same(await readdir(dir), [], 'half a journal is not left behind');
 });
