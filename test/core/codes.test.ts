@@ -16,7 +16,6 @@ const WITHOUT_CODE = [
   'window',
   'deferred',
   'notAuthorised',
-  'notReplicated',
 ];
 
 t.test('every code has a word, a title and a next action', async (t) => {
