@@ -62,7 +62,7 @@ async function checks(): Promise<number> {
   const folders = FOLDERS.filter((folder) => existsSync(`${ROOT}${folder}`));
   const running = [
     check('format', 'prettier', ['--check', '--log-level=warn', '.']),
-    check('lint', 'oxlint', ['--type-aware', '--deny-warnings', ...folders]),
+    check('lint', 'oxlint', ['--type-aware', '--deny-warnings', '--format=unix', ...folders]),
     check('types', 'tsc', []),
   ];
   let failed = 0;
