@@ -61,8 +61,10 @@ class DirectoryDepot implements Depot {
     });
   }
 
+  /** A bundle that is in the depot already has its space: then this is the path of its entry. */
   async reserve(bundle: Sha256, bytes: number): Promise<string> {
     return await guarded(this.#dir, async () => {
+      if ((await sizeOrNull(this.#final(bundle))) === bytes) return this.#final(bundle);
       await this.#remove((name) => {
         const partial = PARTIAL.exec(name)?.[1];
         return partial !== undefined && partial !== bundle;

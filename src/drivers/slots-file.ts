@@ -49,7 +49,8 @@ export async function createSlots(dir: string, sizes: SlotSizes): Promise<void> 
     }
     for (const slot of ['A', 'B'] as const) {
       await preallocate(slotPath(dir, cls, slot), sizeBytes);
-      await createTwoCopyFile(sealPath(dir, cls, slot));
+      const path = sealPath(dir, cls, slot);
+      await guarded(path, () => createTwoCopyFile(path));
     }
   }
 }
@@ -145,7 +146,7 @@ async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (cause instanceof UpdateError) throw cause;
+    if (cause instanceof UpdateError && cause.code !== 'state.io') throw cause;
     const word = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new UpdateError('slot.io', `${path}: ${word}`, { cause, detail: { path, error: word } });
   }

@@ -44,7 +44,8 @@ export async function inDepot(
   bundle: Sha256,
   options: WorkOptions,
 ): Promise<OpenBundle | null> {
-  const entry = (await depot.list()).find((each) => each.bundle === bundle);
+  const entries = await depot.list();
+  const entry = entries.find((each) => each.bundle === bundle);
   if (entry === undefined) return null;
   try {
     await using source = await openFileSource(entry.path);
@@ -53,9 +54,10 @@ export async function inDepot(
     return opened;
   } catch (error) {
     options.signal.throwIfAborted();
-    // Rotten on the disk: it is fetched again and takes the place of this one.
-    if (error instanceof UpdateError && error.code.startsWith('bundle.')) return null;
-    throw error;
+    if (!(error instanceof UpdateError) || !error.code.startsWith('bundle.')) throw error;
+    // Rotten on the disk: it is no entry any more, and comes anew.
+    await depot.retain(entries.map((each) => each.bundle).filter((each) => each !== bundle));
+    return null;
   }
 }
 

@@ -5,8 +5,8 @@
  * whoever resumes hashes again what it claims, so a lost, stale or foreign record costs time and
  * never correctness. Imports core, the two-copy file and its lay-out.
  */
-import { UpdateError } from '../core/errors.ts';
 import type { Sha256, Slot, SlotClass } from '../core/model.ts';
+import { ioError } from '../drivers/fs-atomic.ts';
 import { createTwoCopyFile, TwoCopyFile } from '../drivers/two-copy-file.ts';
 
 /** Schema of the progress file; any other one counts as no hint. */
@@ -43,16 +43,15 @@ export class Hints implements AsyncDisposable {
   }
 
   /**
-   * Opens the file, makes it if need be. Throws `state.io` when it can neither be made nor opened,
-   * `space.depot` when there is no room for its 8 KiB.
+   * Opens the file; makes it when there is none of the right size. Throws `state.io` when that is
+   * not possible.
    */
   static async open(path: string): Promise<Hints> {
     try {
       await createTwoCopyFile(path);
       return new Hints(await TwoCopyFile.open(path));
-    } catch (cause) {
-      if (cause instanceof UpdateError) throw cause;
-      throw new UpdateError('state.io', `the progress file ${path} cannot be opened`, { cause });
+    } catch (error) {
+      throw ioError(error, 'state.io', `the progress file ${path} cannot be opened`);
     }
   }
 
@@ -66,11 +65,7 @@ export class Hints implements AsyncDisposable {
     const others = this.#slots.filter((o) => o.class !== hint.class || o.slot !== hint.slot);
     this.#slots = [...others, hint];
     const value: HintFile = { schema: HINT_SCHEMA, slots: this.#slots };
-    try {
-      await this.#file.writeOne(value);
-    } catch (cause) {
-      throw new UpdateError('state.io', 'the progress file cannot be written', { cause });
-    }
+    await this.#file.writeOne(value);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

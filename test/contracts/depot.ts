@@ -58,6 +58,16 @@ export async function depotContract(
       t.equal((await harness.depot.admit(bundle)).bytes, bytes);
     });
 
+    await t.test('a reservation for what is there already takes nothing', async (t) => {
+      const harness = await make(t);
+      const bundle = await stage(harness, 1);
+      const [entry] = await harness.depot.list();
+      t.equal(await harness.depot.reserve(bundle, harness.sample(1).bytes), entry?.path);
+      const full = await harness.full();
+      t.equal(await full.reserve(bundle, harness.sample(1).bytes), entry?.path);
+      t.same(await (await harness.reopen()).list(), [entry]);
+    });
+
     await t.test('no room: space.depot with the missing bytes, entries stay', async (t) => {
       const harness = await make(t);
       const kept = await stage(harness, 1);

@@ -46,7 +46,15 @@ t.test('directory', async (t) => {
       spoil: (_n, path) => put(path, 'something else\n'),
       full: async () => {
         const depot = await openDepot(dir, readHead);
-        return { ...depot, reserve: (bundle) => depot.reserve(bundle, 2 ** 52) };
+        const there = async (bundle: Sha256): Promise<boolean> =>
+          (await depot.list()).some((entry) => entry.bundle === bundle);
+        return {
+          list: () => depot.list(),
+          admit: (bundle) => depot.admit(bundle),
+          retain: (bundles) => depot.retain(bundles),
+          reserve: async (bundle, bytes) =>
+            await depot.reserve(bundle, (await there(bundle)) ? bytes : 2 ** 52),
+        };
       },
       reopen: () => openDepot(dir, readHead),
     };

@@ -8,6 +8,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { bundleEntry, PROJECT_DIR } from '../../scripts/build.ts';
 import { loadTrustRoot } from '../../src/bundle/trust.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { Sha256, SlotClass } from '../../src/core/model.ts';
@@ -35,6 +36,9 @@ function idsOf(sample: Sample): Record<SlotClass, Sha256> {
 async function makeProcesses(t: Test): Promise<InstallerHarness> {
   const dir = t.testdir();
   const sample = await makeSample(join(dir, 'files'));
+  // The program as it ships: one file, from which the worker thread starts too.
+  const entry = join(dir, 'tandem.mjs');
+  await bundleEntry(join(PROJECT_DIR, 'src/main.ts'), entry);
   const keys = await makePair(join(dir, 'keys'));
   const damaged = join(dir, 'damaged.bin');
   await copyFile(sample.bundlePath, damaged);
@@ -45,7 +49,7 @@ async function makeProcesses(t: Test): Promise<InstallerHarness> {
     await mkdir(join(dir, name));
     const depotDir = join(dir, name, 'depot');
     return {
-      installer: processInstaller({ entry: ENTRY, args: [], logFile: join(dir, `${name}.log`) }),
+      installer: processInstaller({ entry, logFile: join(dir, `${name}.log`) }),
       depotDir,
       trustRoot: sample.rootPath,
       progressFile: join(dir, name, 'progress'),

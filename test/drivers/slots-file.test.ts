@@ -6,7 +6,8 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { createSlots, openSlots } from '../../src/drivers/slots-file.ts';
-import { COPY_BYTES } from '../../src/drivers/two-copy-file.ts';
+import { TwoCopyFile } from '../../src/drivers/two-copy-file.ts';
+import { COPY_BYTES } from '../../src/drivers/two-copy.ts';
 import { sealOf, SLOT_SIZES, slotsContract } from '../contracts/slots.ts';
 import { makeSlotsDisk, memorySlots } from '../memory/slots.ts';
 
@@ -101,7 +102,6 @@ t.test('missing files, odd sizes and a newer schema are errors with a code', asy
   const huge = { system: 2 ** 52, storage: 4096 };
   await t.rejects(createSlots(join(dir, 'huge'), huge), { code: 'space.depot' });
   await createSlots(dir, SLOT_SIZES);
-  const { TwoCopyFile } = await import('../../src/drivers/two-copy-file.ts');
   {
     await using file = await TwoCopyFile.open(join(dir, 'system-A.img.seal'));
     await file.write({ schema: 2, class: 'system', slot: 'A', seal: null });

@@ -67,7 +67,7 @@ t.test('verify: every byte of the file counts', async (t) => {
   const verify = (): Promise<unknown> =>
     verifyFile(sample.bundlePath, sample.rootPath, { signal: never, onProgress });
   t.match(await verify(), { bundle: sample.made.bundle, bytes: sample.made.sizeBytes });
-  t.same(told.at(-1), { doneBytes: sample.made.sizeBytes, totalBytes: sample.made.sizeBytes });
+  t.match(told.at(-1), { doneBytes: sample.made.sizeBytes, totalBytes: sample.made.sizeBytes });
   const size = sample.made.sizeBytes;
   // Spread over the file with a step that has no factor in common with its blocks.
   for (let at = 0; at < size; at += Math.floor(size / 60) | 1) {

@@ -42,6 +42,7 @@ export function memoryDepot(disk: DepotDisk): Depot {
   return {
     list: () => Promise.resolve([...disk.files].flatMap(([path, file]) => entryOf(path, file))),
     async reserve(bundle, bytes) {
+      if (disk.files.get(final(bundle))?.bytes === bytes) return final(bundle);
       const path = partial(bundle);
       remove((other) => other.endsWith('.part') && other !== path);
       const used = [...disk.files.values()].reduce((sum, file) => sum + file.bytes, 0);
