@@ -58,6 +58,8 @@ export interface Findings {
   /** The newest rollout, or null when none was started. */
   readonly rollout: RolloutRecord | null;
   readonly boots: Readonly<Record<NodeId, number>>;
+  /** Nodes whose daemon does not run the Node that was unpacked from the booted slot. */
+  readonly strangers: readonly NodeId[];
   /** What `tandem cluster status` said last. */
   readonly ready: boolean;
   readonly updateS: number;
@@ -118,6 +120,9 @@ function faultsOf(found: Findings): string[] {
     }
     if (scenario.refused && boots[node] !== 1) faults.push(`node ${node} rebooted`);
   }
+  for (const node of found.strangers) {
+    faults.push(`node ${node} does not run the program of its booted slot`);
+  }
   if (!found.ready) faults.push('the pair is not highly available');
   if (client.lost.length > 0) faults.push(`${String(client.lost.length)} writes were lost`);
   if (client.writes === 0) faults.push('the client could not write at all');
@@ -158,7 +163,7 @@ export function tellReport(report: DemoReport, voice: Voice): void {
       return old === now ? `${name} ${now}, as before` : `${name} ${old} -> ${now}`;
     };
     const boots = report.boots[node];
-    const reboots = boots === 1 ? 'no reboot' : `${String(boots - 1)} reboot(s)`;
+    const reboots = ['no reboot', '1 reboot'][boots - 1] ?? `${String(boots - 1)} reboots`;
     voice.line(`  node ${node}     ${part('system')}; ${part('storage')}; ${reboots}`);
   }
   const ready = report.highlyAvailable ? 'highly available' : 'NOT highly available';
@@ -178,7 +183,7 @@ export function tellReport(report: DemoReport, voice: Voice): void {
 function tellClient(client: ClientResult, voice: Voice): void {
   const { writes, reads, retries, checked, lost } = client;
   const counts = `${String(writes)} writes acknowledged, ${String(reads)} reads`;
-  voice.line(`  client     ${counts}, ${String(retries)} retries`);
+  voice.line(`  client     ${counts}; sent again: ${String(retries)}`);
   const at =
     client.longestGapAtMs === null ? '' : ` (${seconds(client.longestGapAtMs)} after it began)`;
   voice.line(`  longest    ${seconds(client.longestGapMs)} without a success${at}`);

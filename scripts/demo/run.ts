@@ -3,11 +3,11 @@
  * real command line, and whatever happens the processes end and the folder goes away, unless it was
  * asked to keep them. Imports core and its own parts.
  */
-import { mkdtemp, readFile, rm, stat, statfs } from 'node:fs/promises';
+import { mkdtemp, readFile, readlink, realpath, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
-import { NODES } from '../../src/core/model.ts';
+import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import { createPair, type PairSpec } from '../appliance.ts';
@@ -25,6 +25,8 @@ export const DIR_PREFIX = 'tandem-demo-';
 const SPACE_BYTES = 1536 * 1024 * 1024;
 /** A pair that was switched on must find itself within this time. */
 const START_MS = 90_000;
+/** The update command gives up waiting after this time, so that it never outlives a killed demo. */
+const UPDATE_S = '900';
 /** After the update command has ended. */
 const REFORM_MS = 120_000;
 const CLIENT_WARM_UP = 20;
@@ -150,7 +152,7 @@ async function update(
     voice.step('client', `writes and reads records at ${running.pair.serviceUrl}`);
     voice.step('update', `tandem update ${file} --wait --follow`);
     const startMs = performance.now();
-    const words = ['update', file, '--wait', '--follow', '--yes'];
+    const words = ['update', file, '--wait', '--follow', '--yes', '--timeout', UPDATE_S];
     const { exit } = await running.tandem('A', words, signal, true);
     const updateS = (performance.now() - startMs) / 1000;
     voice.step('ended', `exit status ${String(exit)}`);
@@ -159,9 +161,10 @@ async function update(
     const result = await client.finish(signal);
     const boots = { A: (await running.power('A')).boots, B: (await running.power('B')).boots };
     const rollout = await newestRollout(running, signal);
+    const strangers = await strangersOf(running);
     const kept = keep ? dir : null;
-    const found = { scenario, exit, before, after, rollout, boots, ready, updateS, kept };
-    return reportOf({ ...found, client: result });
+    const seen = { before, after, rollout, boots, strangers, ready, client: result };
+    return reportOf({ scenario, exit, updateS, kept, ...seen });
   } catch (error) {
     if (!signal.aborted) await tellLogs(running, voice);
     throw error;
@@ -189,6 +192,18 @@ async function clusterAvailable(running: RunningPair, signal: AbortSignal): Prom
     if (exit !== 0 || !(JSON.parse(stdout) as Pick<PairStatus, 'ha'>).ha.ok) return false;
   }
   return true;
+}
+
+/** What runs must come from the slot that the boot loader chose: the kernel knows the file. */
+async function strangersOf(running: RunningPair): Promise<NodeId[]> {
+  const strangers: NodeId[] = [];
+  for (const node of NODES) {
+    const { pid, boot } = await running.power(node);
+    const root = join(running.pair.nodes[node].dir, 'run', `root-${boot?.slot ?? ''}`);
+    const file = await readlink(`/proc/${String(pid)}/exe`).catch(() => '');
+    if (!file.startsWith(`${await realpath(root)}/`)) strangers.push(node);
+  }
+  return strangers;
 }
 
 async function newestRollout(
