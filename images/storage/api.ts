@@ -88,7 +88,7 @@ export class Api implements AsyncDisposable {
     try {
       if (!operation) throw new UpdateError('usage.invalid', 'there is no such operation');
       const result = await operation(request, client);
-      this.#options.replica.tell();
+      this.#options.replica.feed.tell();
       client.send({ id, ok: true, result: result ?? null });
     } catch (error) {
       client.send({ id, ok: false, error: asUpdateError(error).report() });
@@ -133,7 +133,7 @@ class Client {
   }
 
   watch(replica: Replica): void {
-    this.#unwatch ??= replica.onStatus((status) => this.send({ status }));
+    this.#unwatch ??= replica.feed.on((status) => this.send({ status }));
     this.send({ status: replica.status() });
   }
 

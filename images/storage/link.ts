@@ -5,6 +5,7 @@
  * nothing arrives for two seconds is closed, counted in ticks, not by the clock. Imports core and
  * keys.
  */
+import type { Socket } from 'node:net';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import type { NodeId } from '../../src/core/model.ts';
@@ -61,6 +62,8 @@ export class ReplicationLink implements AsyncDisposable {
   #connection: SocketConnection | null = null;
   #timer: NodeJS.Timeout | null = null;
   #retryMs: number = RETRY_MS.first;
+  /** Sockets before their handshake, too. */
+  readonly #raw = new Set<Socket>();
   #closed = false;
   /** Why there is no connection, as far as it is known. */
   error: UpdateError | null = null;
@@ -81,8 +84,11 @@ export class ReplicationLink implements AsyncDisposable {
       (socket) => this.#proved(socket),
     );
     this.#server = server;
-    server.on('tlsClientError', (cause) => {
-      this.error = new UpdateError('pair.wrong_peer', cause.message, { cause });
+    // Strangers may knock: they learn nothing, and say nothing about the peer.
+    server.on('tlsClientError', (_, socket) => socket.destroy());
+    server.on('connection', (socket: Socket) => {
+      this.#raw.add(socket);
+      socket.once('close', () => this.#raw.delete(socket));
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
@@ -103,6 +109,7 @@ export class ReplicationLink implements AsyncDisposable {
     if (!server) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     server.close(() => resolve());
+    for (const socket of this.#raw) socket.destroy();
     await promise;
   }
 
@@ -127,12 +134,13 @@ export class ReplicationLink implements AsyncDisposable {
 
   #proved(socket: TLSSocket): void {
     try {
+      assertPinned(socket, this.#options.keys);
       if (socket.alpnProtocol !== ALPN) {
         throw new UpdateError('pair.protocol', 'the other end is not a storage process');
       }
-      assertPinned(socket, this.#options.keys);
     } catch (error) {
-      this.error = asUpdateError(error);
+      // Whoever is dialled should be the peer; whoever knocks may be anybody.
+      if (this.#options.node === 'A') this.error = asUpdateError(error);
       this.#retryMs = RETRY_MS.refused;
       socket.on('error', () => undefined);
       socket.destroy();

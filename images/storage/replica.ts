@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import type { Generation } from '../../src/core/records.ts';
 import type { StoreStatus } from '../../src/ports.ts';
+import { StatusFeed } from './feed.ts';
 import { NEW_GENERATION, synced, writtenAlone, type Relation } from './generation.ts';
 import { checkKey, checkValue, PROTOCOL } from './limits.ts';
 import type { ConnectionListener, PeerConnection } from './link.ts';
@@ -38,8 +39,9 @@ export class Replica {
   readonly objects: Objects;
   readonly state: StateFile;
   readonly formatMax: number;
+  /** Tells who wants to know. */
+  readonly feed = new StatusFeed(() => this.status());
   readonly #pending = new PendingWrites();
-  readonly #listeners = new Set<(status: StoreStatus) => void>();
   #role: 'primary' | 'secondary' = 'secondary';
   #run = '';
   #alone = false;
@@ -48,8 +50,6 @@ export class Replica {
   #session: Session | null = null;
   #peerStale = false;
   #turn: Promise<void> = Promise.resolve();
-  #told = '';
-  #tellDue = false;
   #lastSync: StoreStatus['lastSync'] = null;
   /** The newest sync that this side sent. */
   lastSync: SyncSummary | null = null;
@@ -149,7 +149,7 @@ export class Replica {
     await this.inTurn(async () => {
       const seen = this.state.now.epoch;
       if (this.#role !== 'primary' || epoch !== seen) throw fenced(epoch, seen);
-      if (this.#session?.phase !== 'current') this.#alone = true;
+      if (this.#session?.current !== true) this.#alone = true;
       this.#advance();
       this.changed();
     });
@@ -159,7 +159,7 @@ export class Replica {
   async finalizeFormat(): Promise<number> {
     const session = this.#session;
     if (this.#role !== 'primary') return this.state.now.formatLevel;
-    if (session?.phase !== 'current' || session.peerFormatMax === null) {
+    if (session?.current !== true || session.peerFormatMax === null) {
       throw new UpdateError('pair.not_healthy', 'the peer of the store is not connected');
     }
     const level = Math.min(this.formatMax, session.peerFormatMax);
@@ -276,27 +276,9 @@ export class Replica {
     };
   }
 
-  /** Calls `listener` after every change; returns the function that ends that. */
-  onStatus(listener: (status: StoreStatus) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   /** Something that the status shows may have changed. */
   changed(): void {
-    if (this.#tellDue) return;
-    this.#tellDue = true;
-    queueMicrotask(() => this.tell());
-  }
-
-  /** Tells the listeners now, if there is something new. */
-  tell(): void {
-    this.#tellDue = false;
-    const status = this.status();
-    const told = JSON.stringify(status);
-    if (told === this.#told) return;
-    this.#told = told;
-    for (const listener of this.#listeners) listener(status);
+    this.feed.changed();
   }
 
   #peerCopy(): StoreStatus['peer'] {
@@ -330,7 +312,7 @@ export class Replica {
   #advance(): void {
     if (this.#role !== 'primary') return;
     const joined = this.#session?.joined === true;
-    const current = joined && this.#session?.phase === 'current';
+    const current = this.#session?.current === true;
     for (let write = this.#pending.ready(); write; write = this.#pending.ready()) {
       if (joined ? !write.peerHas : !this.#mayGoAlone()) return;
       this.#pending.acknowledge(write, (placed) => this.objects.show(placed));

@@ -7,6 +7,7 @@
  */
 import { UpdateError } from '../../src/core/errors.ts';
 import { compareGenerations, NEW_GENERATION } from './generation.ts';
+import { checkHello } from './hello.ts';
 import { checkKey, PROTOCOL } from './limits.ts';
 import type { ConnectionListener, PeerConnection } from './link.ts';
 import type { Change } from './objects.ts';
@@ -69,6 +70,11 @@ export class Session implements ConnectionListener {
   /** Writes need this peer's disk. */
   get joined(): boolean {
     return (this.#phase === 'current' || this.#phase === 'syncing') && !this.connection.closed;
+  }
+
+  /** The peer holds everything, and is there. */
+  get current(): boolean {
+    return this.#phase === 'current' && !this.connection.closed;
   }
 
   /** Highest format level that the peer can write; null before its hello. */
@@ -197,8 +203,7 @@ export class Session implements ConnectionListener {
       case 'end':
         return await this.#end(head);
       case 'format':
-        await this.#replica.state.change({ formatLevel: head.level });
-        return this.connection.send({ t: 'formatDone', level: head.level });
+        return await this.#raise(head.level);
       case 'formatDone':
         return this.#format?.resolve(head.level);
       case 'ping':
@@ -212,18 +217,7 @@ export class Session implements ConnectionListener {
 
   async #hello(hello: Hello): Promise<void> {
     const { state } = this.#replica;
-    const { node, pair } = state.now;
-    if (hello.pair !== pair || hello.node === node) {
-      const found = `node ${hello.node} of pair ${hello.pair}`;
-      throw new UpdateError('pair.wrong_peer', `${found} answers, expected the peer of ${node}`);
-    }
-    const [min, max] = hello.protocol;
-    if (Math.min(max, PROTOCOL[1]) < Math.max(min, PROTOCOL[0])) {
-      throw new UpdateError(
-        'pair.protocol',
-        `storage protocols ${min}-${max} there, ${PROTOCOL[0]}-${PROTOCOL[1]} here`,
-      );
-    }
+    checkHello(hello, state.now);
     await this.#replica.sawEpoch(hello.epoch);
     const primary = this.#replica.role === 'primary';
     const both = primary && hello.role === 'primary' && hello.epoch === state.now.epoch;
@@ -337,6 +331,14 @@ export class Session implements ConnectionListener {
     await this.#asTarget().end(head);
     this.#replica.head = head.position;
     this.#replica.syncEnded(null, head.sentBytes);
+  }
+
+  /** The primary raises the format level of both sides. */
+  async #raise(level: number): Promise<void> {
+    const { state, formatMax } = this.#replica;
+    if (level > formatMax) throw bad(`format level ${level}, at most ${formatMax} was offered`);
+    await state.change({ formatLevel: Math.max(level, state.now.formatLevel) });
+    this.connection.send({ t: 'formatDone', level });
   }
 
   #resigned(head: Of<'resign'>): void {

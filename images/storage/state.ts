@@ -5,12 +5,13 @@
  * changes are durable before they are told to anybody; the epoch only grows. Imports core and the
  * file of two copies.
  */
-import { access } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { NodeId } from '../../src/core/model.ts';
 import type { Generation } from '../../src/core/records.ts';
-import { createTwoCopyFile, TwoCopyFile } from '../../src/drivers/two-copy-file.ts';
+import { createDiskFile, openDiskFile } from '../../src/drivers/disk-file.ts';
+import { newCopies, TWO_COPY_BYTES, TwoCopy } from '../../src/drivers/two-copy.ts';
 import { newGeneration } from './generation.ts';
 import { FORMAT_MIN } from './limits.ts';
 import { ioFailure } from './segments.ts';
@@ -34,11 +35,11 @@ export interface CopyState {
 
 /** The open state; `now` is always what is on disk. */
 export class StateFile implements AsyncDisposable {
-  readonly #file: TwoCopyFile;
+  readonly #file: TwoCopy;
   #now: CopyState;
   #turn: Promise<void> = Promise.resolve();
 
-  private constructor(file: TwoCopyFile, state: CopyState) {
+  private constructor(file: TwoCopy, state: CopyState) {
     this.#file = file;
     this.#now = state;
   }
@@ -48,29 +49,20 @@ export class StateFile implements AsyncDisposable {
    * `store.corrupt` when it is missing or damaged beside objects, `config.invalid` when the data
    * belong to another node or pair, `state.newer_schema`.
    */
-  static async open(
-    dir: string,
-    owner: { readonly node: NodeId; readonly pair: string },
-    fresh: () => Promise<boolean>,
-  ): Promise<StateFile> {
+  static async open(dir: string, owner: Owner, fresh: () => Promise<boolean>): Promise<StateFile> {
     const path = join(dir, 'state');
     try {
-      const exists = await access(path).then(
-        () => true,
-        () => false,
-      );
+      const exists = (await stat(path).catch(() => null)) !== null;
       if (!exists) {
         if (!(await fresh())) throw damaged(path);
-        await createTwoCopyFile(path);
+        await createDiskFile(path, TWO_COPY_BYTES, newCopies(encode(firstState(owner))));
       }
-      const file = await TwoCopyFile.open(path);
+      const disk = await openDiskFile(path, { maxBytes: TWO_COPY_BYTES });
+      const file = new TwoCopy(disk, 'store.io');
       try {
-        if (file.value === null) {
-          // Blank: the power went between making the file and its first value.
-          if (!(await fresh())) throw damaged(path);
-          await file.write(firstState(owner));
-        }
-        return new StateFile(file, checkState(file.value as CopyState, owner, path));
+        const { value } = await file.read();
+        if (value === null) throw damaged(path);
+        return new StateFile(file, decode(value.bytes, owner, path));
       } catch (error) {
         await file[Symbol.asyncDispose]();
         throw error;
@@ -80,6 +72,7 @@ export class StateFile implements AsyncDisposable {
     }
   }
 
+  /** The fields as they are on disk. */
   get now(): CopyState {
     return this.#now;
   }
@@ -94,10 +87,8 @@ export class StateFile implements AsyncDisposable {
       const epoch = Math.max(this.#now.epoch, change.epoch ?? 0);
       const next = { ...this.#now, ...change, epoch };
       if (JSON.stringify(next) === JSON.stringify(this.#now)) return;
-      await this.#file.write(next);
+      await this.#file.update(() => encode(next));
       this.#now = next;
-    } catch (error) {
-      throw ioFailure(error);
     } finally {
       resolve();
     }
@@ -109,10 +100,18 @@ export class StateFile implements AsyncDisposable {
   }
 }
 
-function firstState(owner: { readonly node: NodeId; readonly pair: string }): CopyState {
+/** Whose copy it is. */
+type Owner = Pick<CopyState, 'node' | 'pair'>;
+
+function encode(state: CopyState): Uint8Array {
+  return Buffer.from(JSON.stringify(state), 'utf8');
+}
+
+function firstState(owner: Owner): CopyState {
   return {
     schema: STATE_SCHEMA,
-    ...owner,
+    node: owner.node,
+    pair: owner.pair,
     epoch: 0,
     generation: newGeneration(),
     stale: false,
@@ -120,11 +119,8 @@ function firstState(owner: { readonly node: NodeId; readonly pair: string }): Co
   };
 }
 
-function checkState(
-  state: CopyState,
-  owner: { readonly node: NodeId; readonly pair: string },
-  path: string,
-): CopyState {
+function decode(bytes: Uint8Array, owner: Owner, path: string): CopyState {
+  const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as CopyState;
   if (state.schema > STATE_SCHEMA) {
     throw new UpdateError(
       'state.newer_schema',

@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { peerOf, type NodeId } from '../../src/core/model.ts';
 import { createKeys, writePairRecord } from '../../src/drivers/keys.ts';
@@ -13,9 +14,9 @@ import { openSocketCalls, type SocketCalls } from '../../src/drivers/json-lines.
 import { createStorageProcess, type StorageProcess } from '../../src/drivers/storage-process.ts';
 import { openStoreProcess, type StoreProcess } from '../../src/drivers/store-process.ts';
 import type { StoreStatus } from '../../src/ports.ts';
-import { tcpProxy, type TcpProxy } from '../drivers/tcp-proxy.ts';
 import { bundleEntry, PROJECT_DIR } from '../../scripts/build.ts';
 import type { SyncSummary } from '../../images/storage/sync-source.ts';
+import { openWire, type Wire } from './wire.ts';
 
 export const PAIR = '0123456789abcdef0123456789abcdef';
 /** Longest wait for anything; a test that needs it has failed. */
@@ -51,6 +52,7 @@ export async function makeImageDir(dir: string, formatLevel = 1, version = '1.0.
   return dir;
 }
 
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'tandem-test-cache');
 const PROGRAM = 'opt/storage/storage.mjs';
 
 /** Keys of a pair under `dir`, paired with each other unless `strangers`. */
@@ -176,7 +178,7 @@ export interface StoragePair extends AsyncDisposable {
   readonly a: StorageNode;
   readonly b: StorageNode;
   /** The wire between them. */
-  readonly wire: TcpProxy;
+  readonly wire: Wire;
 }
 
 /** A pair under `dir`, not started; `imageDir` from `makeImageDir`. */
@@ -185,8 +187,8 @@ export async function makeStoragePair(dir: string, imageDir: string): Promise<St
   await makePairKeys(dir);
   const host = '127.0.0.1';
   const port = await freePort();
-  const wire = await tcpProxy(() => ({ host, port }));
-  const at = { listen: `${host}:${port}`, peer: `${host}:${wire.endpoint.port}` };
+  const wire = await openWire(port);
+  const at = { listen: `${host}:${port}`, peer: `${host}:${wire.port}` };
   const a = new StorageNode(dir, 'A', at, imageDir);
   const b = new StorageNode(dir, 'B', at, imageDir);
   return {
