@@ -1,6 +1,6 @@
 /**
- * The one line that the installer is told: limits, fields, an input that ends. May import tap, node:
- * and src.
+ * The one line that the installer is told: limits, fields, an input that ends. May import tap,
+ * node: and src.
  */
 import { PassThrough } from 'node:stream';
 import t from 'tap';

@@ -1,6 +1,6 @@
 /**
- * The simulated disk itself: what a power cut, a failing operation and a dead handle do, since other
- * tests are only as good as it is. May import tap, core and the disk.
+ * The simulated disk itself: what a power cut, a failing operation and a dead handle do, since
+ * other tests are only as good as it is. May import tap, core and the disk.
  */
 import t from 'tap';
 import { FakeDisk, KEPT, LOST, PowerCut, randomOf, type PendingSector } from './disk.ts';
