@@ -91,6 +91,13 @@ await codes('frames that are not what the index says', [
   ['half a frame', 'bundle.damaged', inflate(full.subarray(0, -4))],
 ]);
 
+await t.test('a bomb is stopped by the cap, not after it', async (t) => {
+  const error = await failure(inflate(bomb()));
+  t.match(error?.cause, { code: 'ERR_BUFFER_TOO_LARGE' });
+  const wide = await failure(inflate(wideWindow()));
+  t.match(wide?.cause, { code: 'ZSTD_error_frameParameter_windowTooLarge' });
+});
+
 /** 8,192 blocks of 128 KiB zeros: 32 KiB that want to become 1 GiB. */
 function bomb(): Buffer {
   const blocks = Array.from({ length: 8192 }, (_, i) => {

@@ -28,6 +28,8 @@ export interface SshFields {
   readonly signatureType?: string;
   readonly reserved?: string;
   readonly trailing?: Buffer;
+  /** Another SSH string inside the signature blob. */
+  readonly inside?: string;
   /** Key that the blob names, when it is not the one that signs. */
   readonly claim?: TestKey;
 }
@@ -41,6 +43,7 @@ export function sshBlob(message: Uint8Array, key: TestKey, fields: SshFields = {
   const signature = Buffer.concat([
     string(fields.signatureType ?? 'ssh-ed25519'),
     string(sign(null, signed, key.private)),
+    ...(fields.inside === undefined ? [] : [string(fields.inside)]),
   ]);
   const version = Buffer.alloc(4);
   version.writeUInt32BE(fields.version ?? 1);

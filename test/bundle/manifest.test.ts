@@ -3,8 +3,9 @@
  * with two meanings, and formats of later programs. Each bent manifest is really signed and opened.
  */
 import t from 'tap';
+import { MANIFEST_BYTES_MAX } from '../../src/bundle/limits.ts';
 import { manifestText, orderDisagreement, parseManifest } from '../../src/bundle/manifest.ts';
-import { craft, type CraftOptions } from './craft.ts';
+import { craft, sampleImages, type CraftOptions } from './craft.ts';
 import { codes, failure, KEY, opening } from './kit.ts';
 
 type Bend = NonNullable<CraftOptions['manifest']>;
@@ -98,6 +99,7 @@ await codes('values out of bounds', [
   ['no images', invalid, opening(craft({ keys: [KEY], images: {} }))],
 ]);
 
+const THREE = { ...sampleImages(), other: Buffer.from('other storage') };
 await codes('statements that contradict each other', [
   ['a name with ..', invalid, first((image) => (image.name = '../../etc'))],
   ['a name with a slash', invalid, first((image) => (image.name = 'a/b'))],
@@ -113,10 +115,16 @@ await codes('statements that contradict each other', [
     invalid,
     first((image) => ((image.class = 'storage'), (image.formatLevel = 1))),
   ],
+  ['two storage images beside a system', invalid, opening(craft({ keys: [KEY], images: THREE }))],
   ['an unknown class', invalid, second((image) => (image.class = 'firmware'))],
   ['a chunk too many', invalid, first((image) => (image.chunks += 1))],
   ['a chunk too few', invalid, first((image) => (image.chunks -= 1))],
   ['chunks that are no power of two', invalid, first((image) => (image.chunkBytes = 65_537))],
+  [
+    'chunks of 70,000 bytes throughout',
+    invalid,
+    opening(craft({ keys: [KEY], chunkBytes: 70_000 })),
+  ],
   ['small chunks', invalid, first((image) => (image.chunkBytes = 32_768))],
   ['an index of another size', invalid, first((image) => (image.indexBytes += 88))],
   ['a storage image without format level', invalid, second((image) => delete image.formatLevel)],
@@ -164,6 +172,11 @@ await codes('JSON with two meanings', [
   ],
   ['a list', invalid, written((text) => `[${text}]`)],
 ]);
+
+await t.test('more bytes than a manifest may have', async (t) => {
+  const error = await failure(() => parseManifest(Buffer.alloc(MANIFEST_BYTES_MAX + 1, ' ')));
+  t.match(error, { code: invalid, message: /expected at most 1048576/ });
+});
 
 await t.test('bytes that are not UTF-8', async (t) => {
   const bytes = Buffer.from('{"format":1,"product":"\xff"}', 'latin1');

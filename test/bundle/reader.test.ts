@@ -11,6 +11,7 @@ import { MANIFEST_BYTES_MAX } from '../../src/bundle/limits.ts';
 import { inspectBundle, openBundle } from '../../src/bundle/reader.ts';
 import { fileSource, openFileSource } from '../../src/bundle/source.ts';
 import { archive, craft, craftImageId, CHUNK, header, sampleImages, sha256 } from './craft.ts';
+import type { CraftedMember, CraftOptions } from './craft.ts';
 import { codes, failure, KEY, memorySource, opening, outcome, ROOT } from './kit.ts';
 
 const GOOD = craft({ keys: [KEY] });
@@ -138,6 +139,44 @@ await codes('sizes', [
   ['2^80 in base 256', 'bundle.damaged', opening(withBase256(0x80, 2n ** 80n))],
   ['-1 in base 256', 'bundle.damaged', opening(withBase256(0xff, 2n ** 88n - 1n))],
 ]);
+
+const longList = (list: CraftedMember[]): CraftedMember[] =>
+  list.map((one, i) => (i === 1 ? { ...one, data: Buffer.concat([one.data, one.data]) } : one));
+const bent = (options: CraftOptions) => opening(craft({ keys: [KEY], ...options }));
+
+await codes('members of another size', [
+  ['an empty manifest', 'bundle.damaged', bent({ text: () => '' })],
+  ['a longer manifest.sig', 'bundle.unknown_format', bent({ members: longList })],
+  ['an empty manifest.sig', 'bundle.unknown_format', bent({ members: emptyList })],
+  ['a header of an index that says less', 'bundle.damaged', bent({ members: saying(2, -1) })],
+  ['a header of an image that says more', 'bundle.damaged', bent({ members: saying(4, 1) })],
+  ['a header of the last image that says 0', 'bundle.damaged', bent({ members: saying(5) })],
+  ['bytes of an image that no chunk covers', 'bundle.invalid_manifest', bent(hiding())],
+]);
+
+function emptyList(list: CraftedMember[]): CraftedMember[] {
+  return list.map((one, i) => (i === 1 ? { ...one, data: Buffer.alloc(0) } : one));
+}
+
+/** A valid header that states another size than the signed one. */
+function saying(at: number, more?: number): NonNullable<CraftOptions['members']> {
+  return (list) =>
+    list.map((one, i) => {
+      const size = more === undefined ? 0 : one.data.length + more;
+      return i === at ? { ...one, header: header(one.name, size) } : one;
+    });
+}
+
+/** Seven bytes more than the chunks, and a signed size that fits them. */
+function hiding(): CraftOptions {
+  return {
+    manifest: (manifest) => (manifest.images[0].compressedBytes += 7),
+    members: (list) =>
+      list.map((one, i) =>
+        i === 4 ? { ...one, data: Buffer.concat([one.data, Buffer.alloc(7, 'x')]) } : one,
+      ),
+  };
+}
 
 function withFirstSize(size: number): () => Promise<unknown> {
   const bytes = Buffer.from(GOOD);

@@ -110,6 +110,7 @@ await codes('sshsig', [
   ['another key type', 'trust.untrusted', sshRow({ keyType: 'ssh-rsa' })],
   ['another signature type', 'trust.untrusted', sshRow({ signatureType: 'rsa-sha2-512' })],
   ['bytes after the end', 'trust.untrusted', sshRow({ trailing: Buffer.alloc(4) })],
+  ['a field more in the signature', 'trust.untrusted', sshRow({ inside: 'x' })],
   ['half a length after the end', 'trust.untrusted', sshRow({ trailing: Buffer.alloc(2) })],
   ['names a key that did not sign', 'trust.untrusted', sshRow({ claim: B })],
   ['a stranger under a known id', 'trust.untrusted', judge(ssha, [stranger('sshsig')])],
