@@ -20,12 +20,15 @@ import {
 import type { Move } from './driver-view.ts';
 import type { NodeId } from './model.ts';
 import { nodeOf } from './phases.ts';
-import type { Phase, RolloutNode, RolloutRecord, StepLog } from './records.ts';
+import type { Phase, Reason, RolloutNode, RolloutRecord, StepLog } from './records.ts';
 import { serves } from './role.ts';
 import { acknowledged, me, running, type NodeState } from './state.ts';
 
 /** Entries kept of a node's log in the record; older ones are in the event log. */
 const LOG_MAX = 60;
+/** Characters of a log entry and of a reason: a record must always fit into the journal. */
+const LOG_TEXT_MAX = 240;
+const REASON_TEXT_MAX = 1000;
 
 /** The next rollout record, or undefined while the phase still waits for something. */
 export function advance(s: NodeState): RolloutRecord | undefined {
@@ -36,10 +39,16 @@ export function advance(s: NodeState): RolloutRecord | undefined {
   return move === undefined ? undefined : apply(s, rollout, move);
 }
 
+const short = (text: string, max: number): string =>
+  text.length <= max ? text : `${text.slice(0, max - 1)}~`;
+
+const bounded = (reason: Reason | null): Reason | null =>
+  reason === null ? null : { ...reason, message: short(reason.message, REASON_TEXT_MAX) };
+
 /** The record with the move made; the writer grows, so that the newest record always wins. */
 function apply(s: NodeState, rollout: RolloutRecord, move: Move): RolloutRecord {
   const { at } = s.world.clock;
-  const entry: StepLog = { at, phase: move.phase, text: move.say };
+  const entry: StepLog = { at, phase: move.phase, text: short(move.say, LOG_TEXT_MAX) };
   const noted =
     move.result === undefined || move.result === null
       ? entry
@@ -54,7 +63,7 @@ function apply(s: NodeState, rollout: RolloutRecord, move: Move): RolloutRecord 
     ...rollout,
     phase: move.phase,
     nodes,
-    result: move.result === undefined ? rollout.result : move.result,
+    result: move.result === undefined ? rollout.result : bounded(move.result),
     soak: move.soak === undefined ? rollout.soak : move.soak,
     finalized: move.finalized ?? rollout.finalized,
     phaseAt: move.phase === rollout.phase ? rollout.phaseAt : at,
