@@ -84,7 +84,9 @@ export class Api implements AsyncDisposable {
 
   async #handle(request: Request, client: Client): Promise<void> {
     const { id } = request;
-    const operation = typeof request.op === 'string' ? this.#operations[request.op] : undefined;
+    const { op } = request;
+    const known = typeof op === 'string' && Object.hasOwn(this.#operations, op);
+    const operation = known ? this.#operations[op] : undefined;
     try {
       if (!operation) throw new UpdateError('usage.invalid', 'there is no such operation');
       const result = await operation(request, client);

@@ -104,7 +104,6 @@ async function run(settings: Settings): Promise<void> {
   await mkdir(settings.dataDir, { recursive: true, mode: 0o700 });
   const dataDir = await realpath(settings.dataDir);
   await using _lock = await lock(dataDir);
-  const keys = await loadKeys(settings.keysDir);
   const logDir = join(dataDir, 'log');
   await using state = await StateFile.open(dataDir, settings, async () => {
     const names = await readdir(logDir).catch(() => []);
@@ -121,6 +120,12 @@ async function run(settings: Settings): Promise<void> {
     dir: logDir,
     formatLevel: () => state.now.formatLevel,
   });
+  const keys = await loadKeys(settings.keysDir);
+  if (keys.pair !== settings.pair || keys.node !== settings.node) {
+    const found = `the keys belong to node ${keys.node} of pair ${keys.pair}`;
+    const expected = `node ${settings.node} of pair ${settings.pair}`;
+    throw new UpdateError('config.invalid', `${found}, expected ${expected}`);
+  }
   const replica = new Replica({ objects, state, formatMax });
   const { node, listen, peer } = settings;
   const attach = replica.attach.bind(replica);
