@@ -163,6 +163,7 @@ async function openNode(
     trustRoot: config.trustRoot,
     depotDir,
     lastHeard: () => listeners.lastHeard,
+    linkTroubles: () => listeners.linkTroubles(),
   });
   const held = stack.move();
   return {

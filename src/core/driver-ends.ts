@@ -27,6 +27,12 @@ export function hand(s: NodeState, rollout: RolloutRecord, first: NodeId): Move 
     const result = { code: 'health.unexpected_reboot' as const, message };
     return { phase: 'RB_HAND', result, say: message, node: first };
   }
+  const bad = s.world.troubles['watch-service'];
+  if (bad !== undefined) {
+    const message = `node ${first} does not serve well in its new version: ${bad.message}`;
+    const result = { code: 'health.check' as const, message };
+    return { phase: 'RB_HAND', result, say: message, node: first };
+  }
   const servedMs = s.world.clock.ms - s.world.phaseSinceMs;
   return servedMs >= rollout.policy.soakS * 1000 ? afterFirst(rollout) : undefined;
 }

@@ -8,7 +8,9 @@
 import type { Sha256 } from './model.ts';
 import { askOf, canCancel } from './phases.ts';
 import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
-import { compareWriter, type NodeRecord, type RolloutRecord } from './records.ts';
+import { compareWriter, PROTOCOL, RECORD_SCHEMA } from './records.ts';
+import type { NodeRecord, RolloutRecord } from './records.ts';
+import type { NodeReport } from './report.ts';
 import { nextRole, nextWorld, roleEffect, serves } from './role.ts';
 import { advance } from './rollout.ts';
 import { acknowledged, connected, me, other, peerReport, running, storageSlot } from './state.ts';
@@ -20,6 +22,7 @@ import { deadman, observeTrial } from './trial.ts';
  */
 export function step(s: NodeState, event: Event, clock: Clock): NodeState | undefined {
   const timed: NodeState = { ...s, world: { ...s.world, clock } };
+  if (event.type === 'report' && !heard(s, event.report)) return undefined;
   const world = observe(timed.world, event);
   if (world !== undefined) return { ...timed, world };
   switch (event.type) {
@@ -84,6 +87,17 @@ function onReport(world: World, event: Event & { type: 'report' }): World {
   return { ...world, peer: report, linkUp: true, peerHeardMs: ms, driverHeardMs: ms };
 }
 
+/** R10: both speak the lower of the two highest protocols, if neither finds that too low. */
+function speaksWith(report: NodeReport): boolean {
+  const highest = Math.min(PROTOCOL[1], report.protocol[1]);
+  return highest >= PROTOCOL[0] && highest >= report.protocol[0];
+}
+
+/** A peer of another pair, of this node's own name, or without a common protocol is not heard. */
+function heard(s: NodeState, report: NodeReport): boolean {
+  return report.node === other(s) && report.pair === s.record.pair && speaksWith(report);
+}
+
 function withRollout(s: NodeState, rollout: RolloutRecord): NodeState {
   const before = s.rollout;
   const moved =
@@ -96,6 +110,7 @@ function withRollout(s: NodeState, rollout: RolloutRecord): NodeState {
 
 /** R7: of two records the one with the higher (epoch, sequence) wins. */
 function onRollout(s: NodeState, record: RolloutRecord): NodeState | undefined {
+  if (record.schema > RECORD_SCHEMA) return undefined;
   if (s.rollout !== null && compareWriter(record.writer, s.rollout.writer) <= 0) return undefined;
   return withRollout(s, record);
 }
@@ -173,8 +188,16 @@ export function effectsOf(s: NodeState): readonly Effect[] {
   if (role !== undefined) effects.push(role);
   const node = nodeEffect(s);
   if (node !== undefined) effects.push(node);
+  if (soaks(s)) effects.push({ do: 'watch-service' });
   effects.push(...rolloutEffects(s));
   return effects;
+}
+
+/** The first node serves its new version and is watched before the second one is touched. */
+function soaks(s: NodeState): boolean {
+  const { rollout } = s;
+  const watched = running(rollout) && rollout.phase === 'HAND1' && rollout.soak !== null;
+  return watched && rollout.first === me(s) && serves(s);
 }
 
 function rolloutEffects(s: NodeState): readonly Effect[] {

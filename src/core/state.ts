@@ -108,6 +108,7 @@ export type Effect =
   | { readonly do: 'revert'; readonly trial: Trial }
   | { readonly do: 'reboot'; readonly reason: string }
   | { readonly do: 'check-health'; readonly trial: Trial; readonly bootId: string }
+  | { readonly do: 'watch-service' }
   | { readonly do: 'close-other-slot' };
 
 /** Identity of an effect: the runner runs each once while the state asks for it. */

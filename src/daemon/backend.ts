@@ -9,7 +9,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId, Sha256 } from '../core/model.ts';
 import { canCancel } from '../core/phases.ts';
 import { judgeBundle } from '../core/policy.ts';
-import type { Policy, RolloutRecord } from '../core/records.ts';
+import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
 import { serves } from '../core/role.ts';
 import { me, other, peerReport, running, type NodeState } from '../core/state.ts';
 import type { JobStatus, PairStatus, SlotStatus, TandemEvent } from '../core/status.ts';
@@ -47,6 +47,8 @@ export interface BackendParts {
   readonly trustRoot: string;
   readonly depotDir: string;
   readonly lastHeard: () => LastHeard | null;
+  /** Why the peer is not heard. */
+  readonly linkTroubles: () => readonly Reason[];
 }
 
 /** The node behind the control socket, made of the parts of this daemon. */
@@ -69,8 +71,10 @@ export class Backend implements ControlBackend {
   }
 
   status(): PairStatus {
-    const { host, lastHeard } = this.#parts;
-    return pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at());
+    const { host, lastHeard, linkTroubles } = this.#parts;
+    const status = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at());
+    const troubles = linkTroubles().map((one) => ({ ...one, node: me(this.#state) }));
+    return { ...status, alarms: [...status.alarms, ...troubles] };
   }
 
   slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {

@@ -4,8 +4,8 @@
  * decides nothing. Imports core, ports and the updater.
  */
 import type { UpdateError } from '../core/errors.ts';
-import { END_PHASES } from '../core/records.ts';
-import type { PairMessage } from '../core/report.ts';
+import { END_PHASES, PROTOCOL, type Reason } from '../core/records.ts';
+import type { NodeReport, PairMessage } from '../core/report.ts';
 import { serves } from '../core/role.ts';
 import type { NodeState } from '../core/state.ts';
 import type { Host, PeerLink, StorageSoftware, Store } from '../ports.ts';
@@ -35,6 +35,8 @@ export class Listeners implements RunnerEvents {
   #requests: DriverRequests | null = null;
   #burnIn: ((state: NodeState) => void) | null = null;
   lastHeard: LastHeard | null = null;
+  /** Why the peer's reports are not taken, while they are not. */
+  refused: Reason | null = null;
   readonly log: (line: string) => void;
   readonly onFatal: (error: UpdateError) => void;
 
@@ -43,6 +45,14 @@ export class Listeners implements RunnerEvents {
     this.#narrator = new Narrator(parts.events);
     this.log = parts.log;
     this.onFatal = parts.onFatal;
+  }
+
+  /** Why the peer is not heard, as far as the link or its reports tell. */
+  linkTroubles(): readonly Reason[] {
+    const errors = this.#parts.link.channels().flatMap(({ up, error }) => {
+      return up || error === null ? [] : [{ code: error.code, message: error.message }];
+    });
+    return this.refused === null ? errors : [...errors, this.refused];
   }
 
   /** Lets what the drivers see enter the runner, and what the node tells reach its peer. */
@@ -72,12 +82,24 @@ export class Listeners implements RunnerEvents {
   readonly onStep = (before: NodeState, after: NodeState): void => {
     this.#parts.host.feedWatchdog();
     const { peer, peerHeardMs } = after.world;
-    if (peer !== null) this.lastHeard = { report: peer, atMs: peerHeardMs };
+    if (peer !== null) {
+      this.lastHeard = { report: peer, atMs: peerHeardMs };
+      this.refused = null;
+    }
     this.#narrator.onStep(before, after);
     const { rollout } = after;
     const ended = rollout !== null && END_PHASES.has(rollout.phase);
     if (ended && rollout !== before.rollout) this.#parts.history.add(rollout);
     this.#burnIn?.(after);
+  };
+
+  readonly onRefused = (report: NodeReport): void => {
+    const [min, max] = report.protocol;
+    const message =
+      `node ${report.node} runs Tandem ${report.program} of pair ${report.pair} and speaks the ` +
+      `protocols ${min} to ${max}, this node ${PROTOCOL[0]} to ${PROTOCOL[1]}`;
+    if (this.refused?.message !== message) this.log(message);
+    this.refused = { code: 'pair.protocol', message };
   };
 
   readonly onMessage = (message: PairMessage): void => {

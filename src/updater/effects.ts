@@ -44,6 +44,7 @@ const GROUP: Readonly<Record<Effect['do'], string>> = {
   'close-other-slot': 'slots',
   reboot: 'slots',
   'check-health': 'health',
+  'watch-service': 'watch',
 };
 
 /** Runs what the state asks for, and nothing else. */

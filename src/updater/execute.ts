@@ -12,7 +12,7 @@ import type { Seals } from '../core/report.ts';
 import { running, type Effect, type Event, type NodeState } from '../core/state.ts';
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
 import type { BootChooser, Depot, Installer, Slots, Store } from '../ports.ts';
-import { checkHealth, type HealthPorts, type HealthTimes } from './health.ts';
+import { checkHealth, watchService, type HealthPorts, type HealthTimes } from './health.ts';
 
 /** The world that effects change. */
 export interface ExecutePorts extends HealthPorts {
@@ -102,6 +102,8 @@ export class Executor {
         await storage.stop();
         await host.reboot(effect.reason);
         return;
+      case 'watch-service':
+        return watchService(service, this.#options.health, signal);
       case 'check-health': {
         const { trial } = effect;
         const times = this.#options.health;

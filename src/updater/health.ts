@@ -34,8 +34,11 @@ export interface HealthTimes {
 
 interface Check {
   readonly name: string;
-  /** A failure of this check is final: waiting does not mend it. */
-  readonly final: boolean;
+  /**
+   * What a failure means: `final` at once, `grace` once the time after the boot is over, `wait`
+   * never by itself (the dead-man timer judges a peer that stays silent, rule R8).
+   */
+  readonly failure: 'final' | 'grace' | 'wait';
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -59,8 +62,10 @@ export async function checkHealth(
       goodSinceMs ??= nowMs;
       if (nowMs - goodSinceMs >= times.stableMs) return hooksVerdict(trial, state, ports, signal);
     } else {
-      const grace = nowMs - beganMs < times.graceMs && goodSinceMs === null && !bad.final;
-      if (!grace) return bad.reason;
+      const early = nowMs - beganMs < times.graceMs && goodSinceMs === null;
+      const waits = bad.failure === 'wait' || (bad.failure === 'grace' && early);
+      if (!waits) return bad.reason;
+      if (bad.failure === 'wait') goodSinceMs = null;
     }
     await (ports.pause ?? pause)(times.roundMs, signal);
   }
@@ -71,7 +76,7 @@ async function firstBad(
   checks: readonly Check[],
   checkMs: number,
   signal: AbortSignal,
-): Promise<{ readonly reason: Reason; readonly final: boolean } | null> {
+): Promise<{ readonly reason: Reason; readonly failure: Check['failure'] } | null> {
   for (const check of checks) {
     if (signal.aborted) return null;
     try {
@@ -80,7 +85,7 @@ async function firstBad(
       const error = asUpdateError(cause);
       const code = error.code.startsWith('health.') ? error.code : 'health.check';
       const message = `health check "${check.name}" failed: ${error.message}`;
-      return { reason: { code, message }, final: check.final };
+      return { reason: { code, message }, failure: check.failure };
     }
   }
   return null;
@@ -94,11 +99,15 @@ function checksOf(
 ): readonly Check[] {
   const { host, storage, service } = ports;
   return [
-    { name: 'slot', final: true, run: async () => checkSlot(trial, state()) },
-    { name: 'data partition writable', final: false, run: (signal) => host.checkWritable(signal) },
+    { name: 'slot', failure: 'final', run: async () => checkSlot(trial, state()) },
+    {
+      name: 'data partition writable',
+      failure: 'grace',
+      run: (signal) => host.checkWritable(signal),
+    },
     {
       name: 'storage software',
-      final: false,
+      failure: 'grace',
       run: async (signal) => {
         if (state().world.storage === null) {
           throw new UpdateError('health.storage', storageTrouble(state()));
@@ -108,9 +117,13 @@ function checksOf(
         if (!proven) await dispatch({ type: 'storage-proven', trialId: trial.id });
       },
     },
-    { name: 'peer reachable', final: false, run: async () => checkPeer(state()) },
-    { name: 'self-test of the workload', final: false, run: (signal) => service.selfTest(signal) },
-    { name: 'watchdog', final: false, run: async () => host.feedWatchdog() },
+    { name: 'peer reachable', failure: 'wait', run: async () => checkPeer(state()) },
+    {
+      name: 'self-test of the workload',
+      failure: 'grace',
+      run: (signal) => service.selfTest(signal),
+    },
+    { name: 'watchdog', failure: 'grace', run: async () => host.feedWatchdog() },
   ];
 }
 
@@ -174,3 +187,24 @@ async function hooksVerdict(
 /** A hook that exits 75 is asked again this often, with this pause. */
 const HOOK_RETRIES = 60;
 const HOOK_RETRY_MS = 1000;
+
+/** Checks in a row that may fail before the service counts as failed. */
+const SERVICE_FAILURES_MAX = 3;
+
+/** Watches the workload of a node that serves; throws its reason when it stays bad. */
+export async function watchService(
+  service: ServiceAddress,
+  times: HealthTimes,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failures = 0; !signal.aborted;) {
+    try {
+      await service.selfTest(AbortSignal.any([signal, AbortSignal.timeout(times.checkMs)]));
+      failures = 0;
+    } catch (error) {
+      failures++;
+      if (failures >= SERVICE_FAILURES_MAX) throw error;
+    }
+    await pause(times.roundMs, signal);
+  }
+}

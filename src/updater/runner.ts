@@ -34,6 +34,8 @@ export interface RunnerEvents {
   readonly onStep: (before: NodeState, after: NodeState) => void;
   /** Messages that are not for the machine: events, requests, answers of the peer. */
   readonly onMessage: (message: PairMessage) => void;
+  /** A report that is not taken: another pair, or no common protocol (rule R10). */
+  readonly onRefused: (report: NodeReport) => void;
   /** The journal cannot be written any more: the process must end and start again. */
   readonly onFatal: (error: UpdateError) => void;
   readonly log: (line: string) => void;
@@ -109,7 +111,9 @@ export class Runner implements AsyncDisposable {
     const { host } = this.#ports;
     const clock = { ms: host.monotonicMs(), at: new Date(host.nowMs()).toISOString() };
     const next = step(this.#state, event, clock);
-    if (next === undefined) {
+    if (next === undefined && event.type === 'report') {
+      this.#events.onRefused(event.report);
+    } else if (next === undefined) {
       this.#events.log(`event ${event.type} has no meaning now and changes nothing`);
     } else {
       await this.#advance(next);
@@ -149,9 +153,11 @@ export class Runner implements AsyncDisposable {
     const { world, rollout } = this.#state;
     if (!world.linkUp && !link.channels().some((channel) => channel.up)) return;
     const report = reportOf(this.#state, this.#seq + 1);
-    const text = JSON.stringify({ ...report, seq: 0 });
-    if (text === this.#sent && !beat) return;
-    this.#sent = text;
+    if (!beat) {
+      const text = JSON.stringify({ ...report, seq: 0 });
+      if (text === this.#sent) return;
+      this.#sent = text;
+    }
     this.#seq++;
     link.send({ type: 'report', report });
     const theirs = peerReport(this.#state)?.rollout;

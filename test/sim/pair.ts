@@ -143,6 +143,7 @@ export class Pair {
         if (!d.depot.includes(effect.bundle)) appliance.write(() => d.depot.push(effect.bundle));
         return this.send(node, { type: 'depot', depot: [...d.depot], freeBytes: null });
       case 'offer':
+      case 'watch-service':
         return;
       case 'install': {
         const reason = appliance.install(effect.job);
