@@ -21,6 +21,8 @@ export interface ClientResult {
   readonly checked: number;
   /** Names of acknowledged records that are gone or say something else. */
   readonly lost: readonly string[];
+  /** Answers in between that denied an acknowledged record or told another text. */
+  readonly misreads: number;
 }
 
 const REQUEST_MS_MAX = 1000;
@@ -38,20 +40,26 @@ interface Answer {
 /** One client; it is idle until `start`. */
 export class DemoClient {
   readonly #base: string;
+  readonly #label: string;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #acknowledged = new Map<string, string>();
   readonly #stop = new AbortController();
   #done: Promise<void> = Promise.resolve();
   #reads = 0;
   #retries = 0;
+  #misreads = 0;
   #startedMs = 0;
   #lastMs: number | null = null;
   #gapMs = 0;
   #gapAtMs: number | null = null;
 
-  /** `serviceUrl` is `http://host:port` of the service address. */
-  constructor(serviceUrl: string) {
+  /**
+   * `serviceUrl` is `http://host:port` of the service address; records are named after `label`, so
+   * that a second client of the same service needs another one.
+   */
+  constructor(serviceUrl: string, label = 'demo') {
     this.#base = serviceUrl;
+    this.#label = label;
   }
 
   start(): void {
@@ -80,6 +88,7 @@ export class DemoClient {
       longestGapAtMs: this.#gapAtMs === null ? null : Math.round(this.#gapAtMs),
       checked: this.#acknowledged.size,
       lost,
+      misreads: this.#misreads,
     };
   }
 
@@ -92,8 +101,8 @@ export class DemoClient {
   async #work(): Promise<void> {
     const { signal } = this.#stop;
     for (let at = 1; !signal.aborted; at += 1) {
-      const name = `demo-${String(at).padStart(6, '0')}`;
-      const text = `record ${String(at)} of the demo`;
+      const name = `${this.#label}-${String(at).padStart(6, '0')}`;
+      const text = `record ${String(at)} of ${this.#label}`;
       const wrote = await this.#untilAnswered(name, text, signal);
       if (!wrote) return;
       this.#acknowledged.set(name, text);
@@ -102,6 +111,8 @@ export class DemoClient {
       if (answer?.status === 200 && answer.text === text) {
         this.#reads += 1;
         this.#success();
+      } else if (answer?.status === 200 || answer?.status === 404) {
+        this.#misreads += 1;
       }
       await sleep(PACE_MS, undefined, { signal }).catch(() => undefined);
     }

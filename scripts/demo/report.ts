@@ -125,6 +125,9 @@ function faultsOf(found: Findings): string[] {
   }
   if (!found.ready) faults.push('the pair is not highly available');
   if (client.lost.length > 0) faults.push(`${String(client.lost.length)} writes were lost`);
+  if (client.misreads > 0) {
+    faults.push(`${String(client.misreads)} reads missed an acknowledged write`);
+  }
   if (client.writes === 0) faults.push('the client could not write at all');
   return faults;
 }

@@ -74,7 +74,7 @@ export async function startProgram(
   return { pid: child.pid ?? null, ended };
 }
 
-/** The node's environment: nothing of the supervisor's own but its language. */
+/** The node's environment: nothing of the supervisor's own but its language; see `env`, too. */
 function environmentOf(
   settings: SupervisorSettings,
   root: string,
@@ -82,6 +82,7 @@ function environmentOf(
   token: string,
 ): NodeJS.ProcessEnv {
   return {
+    ...settings.env,
     PATH: `${join(root, 'usr/bin')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     LANG: process.env['LANG'] ?? 'C.UTF-8',
     HOME: settings.stateDir,

@@ -33,6 +33,8 @@ export interface SupervisorSettings {
   readonly restartMs: number;
   /** The watchdog bites when it was not fed for this long; 0 = there is no watchdog. */
   readonly watchdogMs: number;
+  /** More variables for the program's environment, for tests. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** Name of the settings file in an appliance's folder. */
@@ -74,6 +76,11 @@ export async function loadSettings(file: string): Promise<SupervisorSettings> {
       refuse(`"${name}" must be a whole number of milliseconds`);
     }
   }
+  const env = value['env'] ?? {};
+  if (typeof env !== 'object' || Object.values(env).some((one) => typeof one !== 'string')) {
+    refuse('"env" must be an object of texts');
+  }
+  result['env'] = env;
   if (value['node'] !== 'A' && value['node'] !== 'B') refuse('"node" must be "A" or "B"');
   return result as unknown as SupervisorSettings;
 }

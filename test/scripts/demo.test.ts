@@ -99,6 +99,19 @@ t.test('an acknowledged write that is gone or changed is reported by name', asyn
   t.strictSame(result.lost, ['demo-000002', 'demo-000003']);
 });
 
+t.test('a read that misses what was just acknowledged is counted', async (t) => {
+  const one = await service(t);
+  one.records.set = function (): Map<string, string> {
+    return this;
+  };
+  const client = new DemoClient(one.url, 'other');
+  client.start();
+  while (client.successes < 4) await sleep(5);
+  const result = await client.finish(never);
+  t.equal(result.misreads, result.writes);
+  t.equal(result.lost[0], 'other-000001');
+});
+
 t.test('ports that are handed out differ', async (t) => {
   const ports = await freePorts(6);
   t.equal(new Set(ports).size, 6);
@@ -136,6 +149,7 @@ const client: ClientResult = {
   longestGapAtMs: 1,
   checked: 5,
   lost: [],
+  misreads: 0,
 };
 
 const refused: Findings = {
@@ -165,6 +179,7 @@ t.test('each wrong end is a fault of its own', async (t) => {
     [{ strangers: ['B'] }, /node B does not run the program of its booted slot/],
     [{ ready: false }, /not highly available/],
     [{ client: { ...client, lost: ['x'] } }, /1 writes were lost/],
+    [{ client: { ...client, misreads: 2 } }, /2 reads missed an acknowledged write/],
     [{ client: { ...client, writes: 0 } }, /could not write/],
   ];
   for (const [change, words] of cases) {
