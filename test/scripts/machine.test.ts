@@ -65,6 +65,7 @@ async function appliance(
     postMs: 10,
     restartMs: 10,
     watchdogMs,
+    env: {},
   };
   tokens += 1;
   const token = `machine-test-${String(process.pid)}-${String(tokens)}`;
