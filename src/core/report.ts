@@ -4,8 +4,10 @@
  * follows from the rollout record that both hold (`askOf` in rollout.ts). Pure; imports only core.
  */
 import type { BootInfo } from './boot.ts';
-import { isNode, type Progress, type NodeId, type Release, type Sha256 } from './model.ts';
+import { isReport, isRolloutRecord } from './message-shape.ts';
+import type { NodeId, Progress, Release, Sha256 } from './model.ts';
 import type { SlotClass, SlotSeal, Slot } from './model.ts';
+import { RECORD_SCHEMA } from './records.ts';
 import type { NodeRecord, Phase, Reason, RolloutRecord } from './records.ts';
 import type { StoreStatus } from './store.ts';
 
@@ -84,42 +86,37 @@ export function samePosition(a: RolloutPosition | null, b: RolloutPosition | nul
 }
 
 /**
- * Narrow check of a message of an authenticated peer: enough that the core cannot be broken by a
- * newer or faulty program. Unknown fields and unknown types are not an error: null = ignore.
+ * A message of an authenticated peer, checked as far as the machine looks into it, so that a newer
+ * or faulty program cannot break it. Unknown fields and unknown types are not an error: null =
+ * ignore. A rollout record of a newer schema is not taken over either: this program could not read
+ * its own journal afterwards.
  */
 export function readPairMessage(value: unknown): PairMessage | null {
   if (typeof value !== 'object' || value === null) return null;
-  const message = value as { type?: unknown; report?: unknown; record?: unknown };
-  switch (message.type) {
-    case 'report': {
-      const report = message.report as Partial<NodeReport> | undefined;
-      const good =
-        typeof report === 'object' &&
-        isNode(report.node) &&
-        typeof report.bootId === 'string' &&
-        typeof report.run === 'string' &&
-        Number.isSafeInteger(report.seq) &&
-        typeof report.record === 'object' &&
-        Number.isSafeInteger(report.record.role?.epoch) &&
-        typeof report.store === 'object' &&
-        typeof report.seals === 'object' &&
-        Array.isArray(report.protocol);
-      return good ? (value as PairMessage) : null;
-    }
-    case 'rollout': {
-      const record = message.record as Partial<RolloutRecord> | undefined;
-      const good =
-        typeof record === 'object' &&
-        typeof record.id === 'string' &&
-        Number.isSafeInteger(record.writer?.epoch) &&
-        Number.isSafeInteger(record.writer?.seq);
-      return good ? (value as PairMessage) : null;
-    }
+  const message = value as Readonly<Record<string, unknown>>;
+  switch (message['type']) {
+    case 'report':
+      return isReport(message['report']) ? (value as PairMessage) : null;
+    case 'rollout':
+      return readRollout(message['record']) === null ? null : (value as PairMessage);
     case 'event':
+      return isObject(message['event']) ? (value as PairMessage) : null;
     case 'request':
-    case 'answer':
-      return value as PairMessage;
+    case 'answer': {
+      const content = message[message['type']];
+      const good = typeof message['id'] === 'string' && isObject(content);
+      return good ? (value as PairMessage) : null;
+    }
     default:
       return null;
   }
 }
+
+/** A rollout record of a peer that this program can act on and keep, or null. */
+export function readRollout(value: unknown): RolloutRecord | null {
+  if (!isRolloutRecord(value)) return null;
+  const record = value as RolloutRecord;
+  return record.schema > RECORD_SCHEMA ? null : record;
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
