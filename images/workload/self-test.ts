@@ -9,11 +9,14 @@ import { bind, type RecordServer } from './server.ts';
 
 /** Records that are read back. */
 const SAMPLES = 8;
+/** A store that does not answer so long counts as not there. */
+const STORE_MS = 2000;
 const ANSWER_BYTES_MAX = 2 * 1024 * 1024;
 let tests = 0;
 
 /** Throws `health.check` with what was wrong; returns how many records were read. */
 export async function selfTest(server: RecordServer): Promise<{ records: number }> {
+  await server.ask({ op: 'status' }, STORE_MS);
   tests += 1;
   const path = `\0tandem-self-test-${process.pid}-${tests}`;
   const http = server.create();

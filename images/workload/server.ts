@@ -89,10 +89,10 @@ export class RecordServer {
     return server;
   }
 
-  /** Asks the store; ends at the latest when the address is released. */
-  async ask(request: object): Promise<unknown> {
+  /** Asks the store; ends at the latest after `limitMs` or when the address is released. */
+  async ask(request: object, limitMs = STORE_MS): Promise<unknown> {
     const question = new AbortController();
-    const timer = setTimeout(() => question.abort(), STORE_MS);
+    const timer = setTimeout(() => question.abort(), limitMs);
     this.#open.add(question);
     try {
       return await this.#options.store.call(request, question.signal);

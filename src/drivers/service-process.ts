@@ -37,11 +37,17 @@ export interface ServiceProcessOptions {
   readonly execPath?: string;
 }
 
+/** The service address with the id of the workload's process. */
+export interface WorkloadProcess extends ServiceAddress {
+  /** Process id while it runs; null otherwise. */
+  readonly pid: number | null;
+}
+
 /**
  * Starts the workload in standby and returns at once. `acquire` and `release` throw
  * `service.failed`, `selfTest` throws `health.check` with the reason.
  */
-export function startServiceProcess(options: ServiceProcessOptions): ServiceAddress {
+export function startServiceProcess(options: ServiceProcessOptions): WorkloadProcess {
   return new ServiceProcess(options);
 }
 
@@ -50,7 +56,7 @@ interface Workload {
   readonly calls: Calls;
 }
 
-class ServiceProcess implements ServiceAddress {
+class ServiceProcess implements WorkloadProcess {
   readonly #options: ServiceProcessOptions;
   #workload: Workload | null = null;
   /** Epoch to serve for; null = standby. */
@@ -63,6 +69,10 @@ class ServiceProcess implements ServiceAddress {
   constructor(options: ServiceProcessOptions) {
     this.#options = options;
     this.#workload = this.#spawn();
+  }
+
+  get pid(): number | null {
+    return this.#workload?.child.pid ?? null;
   }
 
   held(): boolean {
