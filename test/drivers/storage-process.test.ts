@@ -9,6 +9,7 @@ import { UpdateError } from '../../src/core/errors.ts';
 import { startChild } from '../../src/drivers/managed-child.ts';
 import { createStorageProcess } from '../../src/drivers/storage-process.ts';
 import { storageSoftwareContract } from '../contracts/storage-software.ts';
+import { shortDir } from './short-dir.ts';
 import { freePort, makeImageDir, makePairKeys, PAIR } from '../storage/pair.ts';
 
 const root = t.testdir();
@@ -36,7 +37,7 @@ await storageSoftwareContract(t, 'process', async (t, slotB) => {
     pair: PAIR,
     listen: at,
     peer: at,
-    socket: join(dir, 'sock'),
+    socket: join(shortDir(t), 'sock'),
     dataDir: join(dir, 'data'),
     keysDir: join(root, 'keys-A'),
     logFile: join(dir, 'storage.log'),

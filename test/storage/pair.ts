@@ -1,10 +1,11 @@
 /**
  * Two real storage processes on loopback for the tests: keys made and paired, the program bundled
- * as it is in an image, data and sockets under one temporary folder. Always holds: only processes
- * that were started here are ended, by their own id. Imports the drivers and the build script.
+ * as it is in an image, data under the test's folder, sockets where their paths are short. Always
+ * holds: only processes that were started here are ended, by their own id. Imports the drivers and
+ * the build script.
  */
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,18 +85,19 @@ export class StorageNode implements AsyncDisposable {
   constructor(
     dir: string,
     node: NodeId,
-    at: { readonly listen: string; readonly peer: string },
+    at: { readonly listen: string; readonly peer: string; readonly sockets: string },
     imageDir: string,
   ) {
     this.node = node;
     this.dataDir = join(dir, `data-${node}`);
-    this.socket = join(dir, `${node}.sock`);
+    this.socket = join(at.sockets, `${node}.sock`);
     this.imageDir = imageDir;
     this.#logFile = join(dir, `${node}.log`);
     this.software = createStorageProcess({
       node,
       pair: PAIR,
-      ...at,
+      listen: at.listen,
+      peer: at.peer,
       socket: this.socket,
       dataDir: this.dataDir,
       keysDir: join(dir, `keys-${node}`),
@@ -188,7 +190,8 @@ export async function makeStoragePair(dir: string, imageDir: string): Promise<St
   const host = '127.0.0.1';
   const port = await freePort();
   const wire = await openWire(port);
-  const at = { listen: `${host}:${port}`, peer: `${host}:${wire.port}` };
+  const sockets = await mkdtemp(join(tmpdir(), 'tandem-'));
+  const at = { listen: `${host}:${port}`, peer: `${host}:${wire.port}`, sockets };
   const a = new StorageNode(dir, 'A', at, imageDir);
   const b = new StorageNode(dir, 'B', at, imageDir);
   return {
@@ -200,6 +203,7 @@ export async function makeStoragePair(dir: string, imageDir: string): Promise<St
       await a[Symbol.asyncDispose]();
       await b[Symbol.asyncDispose]();
       await wire[Symbol.asyncDispose]();
+      await rm(sockets, { recursive: true });
     },
   };
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { codeOf } from '../contracts/store.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 import {
   freePort,
   LIMIT_MS,
@@ -54,7 +55,7 @@ t.test('a second process waits until the first has ended', async (t) => {
   const at = `127.0.0.1:${await freePort()}`;
   const settings = { node, pair: PAIR, listen: at, peer: at, dataDir };
   const rest = { keysDir: join(dir, 'keys-B'), releaseFile: join(image, 'etc/tandem-release') };
-  const socket = join(dir, 'second.sock');
+  const socket = join(shortDir(t), 'sock');
   const argument = JSON.stringify({ ...settings, ...rest, socket, followStdin: true });
   const second = spawn(process.execPath, [program, argument], {
     stdio: ['pipe', 'pipe', 'inherit'],
