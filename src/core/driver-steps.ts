@@ -3,7 +3,7 @@
  * way back: install, stand down, activate, trial, sync, commit, admit. Each looks at what is
  * observed and answers with a move, or with nothing while it waits. Pure; imports only core.
  */
-import { current, reasonOf, view, type Move } from './driver-view.ts';
+import { current, reasonOf, view, type Move, type View } from './driver-view.ts';
 import type { NodeId } from './model.ts';
 import { nodeOf } from './phases.ts';
 import type { Phase, Reason, RolloutRecord } from './records.ts';
@@ -135,6 +135,23 @@ export function activate(
   }
 }
 
+/**
+ * A trial that the driver has seen is gone from the node's record: its journal was damaged and
+ * repaired. The node takes the trial back by itself; the driver turns back with it.
+ */
+function forgotten(
+  rollout: RolloutRecord,
+  node: NodeId,
+  seen: View | null,
+  bad: Phase,
+): Move | undefined {
+  const update = current(rollout, node, seen);
+  const known = update !== null && update.state !== 'installing' && update.state !== 'installed';
+  if (seen === null || known) return undefined;
+  const message = `node ${node} has lost the record of its trial`;
+  return toBack(rollout, node, bad, { code: 'health.unexpected_reboot', message });
+}
+
 /** On to `good` once the trial is healthy; to `bad` when it reverts or is cancelled. */
 export function trial(
   s: NodeState,
@@ -143,7 +160,8 @@ export function trial(
   good: Phase,
   bad: Phase,
 ): Move | undefined {
-  const update = current(rollout, node, view(s, node));
+  const seen = view(s, node);
+  const update = current(rollout, node, seen);
   switch (update?.state) {
     case 'healthy':
     case 'committing':
@@ -153,7 +171,8 @@ export function trial(
     case 'reverted':
       return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
     default:
-      return !cancelling(rollout) || update === null ? undefined : toBack(rollout, node, bad, null);
+      if (update !== null && cancelling(rollout)) return toBack(rollout, node, bad, null);
+      return forgotten(rollout, node, seen, bad);
   }
 }
 
@@ -165,12 +184,14 @@ export function sync(
   good: Phase,
   bad: Phase,
 ): Move | undefined {
-  const update = current(rollout, node, view(s, node));
+  const seen = view(s, node);
+  const update = current(rollout, node, seen);
   if (update?.state === 'reverting' || update?.state === 'reverted') {
     return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
   }
   if (update !== null && cancelling(rollout)) return toBack(rollout, node, bad, null);
-  if (update?.state !== 'healthy' || !peerCurrent(s)) return undefined;
+  if (update?.state !== 'healthy') return forgotten(rollout, node, seen, bad);
+  if (!peerCurrent(s)) return undefined;
   return { phase: good, say: `the storage of node ${node} is in sync`, node };
 }
 
@@ -182,11 +203,14 @@ export function commit(
   good: Phase,
   bad: Phase,
 ): Move | undefined {
-  const update = current(rollout, node, view(s, node));
+  const seen = view(s, node);
+  const update = current(rollout, node, seen);
   if (update?.state === 'committed') {
     return { phase: good, say: `node ${node} is committed`, node };
   }
-  if (update?.state !== 'reverting' && update?.state !== 'reverted') return undefined;
+  if (update?.state !== 'reverting' && update?.state !== 'reverted') {
+    return forgotten(rollout, node, seen, bad);
+  }
   return toBack(rollout, node, bad, reasonOf(update, 'the trial failed'));
 }
 

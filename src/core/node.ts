@@ -46,7 +46,8 @@ export function onAsk(s: NodeState, ask: Ask, rollout: RolloutRecord): NodeRecor
       return sameJob(update, rollout, ask.attempt) ? undefined : begin(s, ask, rollout);
     case 'activate':
       if (!sameJob(update, rollout, ask.attempt)) return begin(s, ask, rollout);
-      return update.state === 'installed' ? arm(record, update, rollout) : undefined;
+      if (update.state !== 'installed' || s.world.bootState.trial !== null) return undefined;
+      return arm(s, update, rollout);
     case 'commit':
       if (update.state !== 'healthy') return undefined;
       return set(record, { ...update, state: 'committing' });
@@ -144,14 +145,15 @@ function runsUnderOld(
 }
 
 function arm(
-  record: NodeRecord,
+  { record, world }: NodeState,
   update: NodeUpdate & { state: 'installed' },
   rollout: RolloutRecord,
 ): NodeRecord | undefined {
   const system = update.targets.find((target) => target.class === 'system');
   if (system === undefined) return undefined;
   const trial: Trial = {
-    id: record.lastTrialId + 1,
+    // A repaired journal may know of fewer trials than the boot chooser has seen.
+    id: Math.max(record.lastTrialId, world.bootState.trialId) + 1,
     slot: system.slot,
     rollout: rollout.id,
     tries: rollout.policy.tries,
@@ -241,6 +243,8 @@ export function finalized(s: NodeState, rollout: RolloutRecord): NodeRecord | un
 /** The effect of this node's own update that is due in its state, if any. */
 export function nodeEffect(s: NodeState): Effect | undefined {
   const { update } = s.record;
+  const stray = RESTING.has(update.state) ? strayTrial(s) : undefined;
+  if (stray !== undefined) return stray;
   switch (update.state) {
     case 'idle':
     case 'installed':
@@ -266,6 +270,22 @@ export function nodeEffect(s: NodeState): Effect | undefined {
         ? { do: 'reboot', reason: `trial ${update.trial.id} was reverted: ${update.reason.code}` }
         : undefined;
   }
+}
+
+/**
+ * A trial that the boot chooser has and the record has not, because its newest entries were lost
+ * with a damaged journal: it is taken back, and a node that runs it returns to its committed slot.
+ */
+function strayTrial(s: NodeState): Effect | undefined {
+  const { boot, bootState } = s.world;
+  const { trial: slot, trialId: id, tries } = bootState;
+  if (slot !== null) {
+    return { do: 'revert', trial: { id, slot, rollout: '', tries, deadmanS: 0 } };
+  }
+  const known = s.record.update.state === 'reverted';
+  return onTrial(s) && boot.reason === 'trial' && !known
+    ? { do: 'reboot', reason: `slot ${boot.slot} runs and is not committed` }
+    : undefined;
 }
 
 /** True when the storage software that has to run is the one that runs. */

@@ -98,6 +98,7 @@ export class Life {
     this.events = {
       onStep: () => undefined,
       onMessage: () => undefined,
+      onRefused: () => undefined,
       onFatal: (error) => {
         if (this.alive) node.problems.push(`fatal: ${error.message}`);
       },

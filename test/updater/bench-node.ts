@@ -65,6 +65,8 @@ export class BenchNode {
   runs = 0;
   boot: BootInfo | null = null;
   life: Life | null = null;
+  /** What a person does to the node while it is off. */
+  whileOff: (() => Promise<void>) | null = null;
   #bootAtMs = 0;
   #end: End | null = 'power';
 
@@ -126,6 +128,9 @@ export class BenchNode {
     }
     if (this.world.clock.nowMs < this.#bootAtMs) return null;
     try {
+      const care = this.whileOff;
+      this.whileOff = null;
+      await care?.();
       await this.#powerOn();
       return null;
     } catch (error) {
@@ -167,6 +172,19 @@ export class BenchNode {
       this.disk.file('journal.0', JOURNAL_BYTES),
       this.disk.file('journal.1', JOURNAL_BYTES),
     ]);
+  }
+
+  /** As after a repair of a damaged journal: its last records are lost. */
+  async loseRecords(count: number): Promise<void> {
+    const { records } = await this.journal().read();
+    for (const name of ['journal.0', 'journal.1']) {
+      const file = this.disk.file(name, JOURNAL_BYTES);
+      await file.write(0, new Uint8Array(JOURNAL_BYTES));
+      await file.sync();
+    }
+    const journal = this.journal();
+    const kept = records.slice(0, Math.max(0, records.length - count));
+    for (const { seq: _seq, ...record } of kept) await journal.append(record);
   }
 
   /** The boot loader, then the daemon. */
