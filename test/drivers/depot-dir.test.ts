@@ -43,7 +43,7 @@ t.test('directory', async (t) => {
       depot: await openDepot(dir, readHead),
       sample,
       fill: (n, path) => put(path, `sample ${n}\n`),
-      spoil: (_n, path) => put(path, 'something else\n'),
+      spoil: (n, path) => put(path, `sample ${n + 1}\n`),
       full: async () => {
         const depot = await openDepot(dir, readHead);
         const there = async (bundle: Sha256): Promise<boolean> =>
