@@ -14,6 +14,9 @@ const RETRY_MAX_MS = 10_000;
 /** An effect that ended well but is still asked for is ensured again after this pause. */
 const ENSURE_MS = 10_000;
 
+/** Longest message of a trouble: it is part of every report to the peer. */
+const MESSAGE_CHARS_MAX = 1000;
+
 /** Waits some milliseconds, or until the signal aborts; never rejects. */
 export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
 
@@ -112,7 +115,8 @@ export class EffectRunner implements AsyncDisposable {
       } else if (!signal.aborted) {
         troubled = true;
         this.#log(`${effect.do} failed: ${error.code}: ${error.message}${whereOf(error)}`);
-        await this.#tell(effect, { code: error.code, message: error.message });
+        const message = error.message.slice(0, MESSAGE_CHARS_MAX);
+        await this.#tell(effect, { code: error.code, message });
         await this.#pause(retryMs, signal);
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
       }

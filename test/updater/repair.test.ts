@@ -4,7 +4,7 @@
  * rest: no trial stays armed, the pair is highly available. May import tap and the bench.
  */
 import t from 'tap';
-import { nodeState, rolloutRecord } from '../core/states.ts';
+import { rolloutRecord } from '../core/states.ts';
 import { Bench } from './bench.ts';
 
 /** Records that a repair drops. */
