@@ -64,6 +64,17 @@ t.test('the image holds what was put in, with its modes', async (t) => {
   t.equal(await readFile(join(root, 'opt/mid/file'), 'utf8'), 'mid\n'.repeat(5000));
   t.equal((await stat(join(root, 'opt/mid/file'))).mode & 0o777, 0o755);
   t.equal((await stat(join(root, 'opt'))).mode & 0o777, 0o755);
+  // Two images of one test are made within one second, so the times are looked at, too.
+  t.equal((await stat(join(root, 'opt/mid/file'))).mtimeMs, Date.UTC(2026, 0, 1));
+  const env = { TZ: 'UTC' };
+  const inode = await runTool('debugfs', ['-R', 'stat /opt/mid/file', out], { env });
+  const superblock = await runTool('debugfs', ['-R', 'show_super_stats -h', out], { env });
+  const times = `${inode.stdout}${superblock.stdout}`.match(/(time|created|checked): .*/g) ?? [];
+  t.ok(times.length >= 7, 'times of the file and of the file system');
+  t.strictSame(
+    times.filter((line) => !/(Thu Jan  1 00:00:00 2026|n\/a)$/.test(line)),
+    [],
+  );
   t.strictSame(directoriesOf(files), ['/etc', '/opt', '/opt/alpha', '/opt/mid', '/opt/zeta']);
 });
 
