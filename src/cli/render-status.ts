@@ -117,9 +117,18 @@ const REFORM_MARKS: Readonly<Record<ReformItem['state'], Mark>> = {
   unknown: 'todo',
 };
 
-/** True when the pair is formed: highly available, and every item of the checklist is good. */
+/**
+ * What the pair still waits for. Two versions side by side are on their way to one only while an
+ * update runs; a pair that is held in mixed versions stays so, and is highly available.
+ */
+export function waitsFor({ reform, rollout }: PairStatus): readonly ReformItem[] {
+  const updating = rollout !== null && !rollout.ended;
+  return reform.filter(({ name, state }) => state !== 'ok' && (name !== 'versions' || updating));
+}
+
+/** True when the pair is formed: highly available, and nothing of it is still on its way. */
 export function isReady(status: PairStatus): boolean {
-  return status.ha.ok && status.reform.every((item) => item.state === 'ok');
+  return status.ha.ok && waitsFor(status).length === 0;
 }
 
 /** `tandem cluster status`: the reform checklist, and "ready" or what it waits for. */
@@ -132,10 +141,11 @@ export function renderCluster(status: PairStatus, options: RenderOptions): strin
       options.columns,
     );
   });
-  const waits = status.reform.filter((item) => item.state !== 'ok').map((item) => item.name);
+  const waits = waitsFor(status).map((item) => item.name);
   const words =
     waits.length > 0 ? `waiting for: ${waits.join(', ')}` : plain(status.ha.text, options);
-  const verdict = isReady(status) ? 'ready' : words;
+  const mixed = status.reform.some(({ name, state }) => name === 'versions' && state !== 'ok');
+  const verdict = isReady(status) ? `ready${mixed ? ', in two versions' : ''}` : words;
   return [
     clip(`${status.state} (${stamp(status.at)})`, options.columns),
     ...items,

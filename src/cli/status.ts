@@ -10,7 +10,7 @@ import type { PairStatus } from '../core/status.ts';
 import type { ControlClient } from '../control/client.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
 import { renderRollout } from './render-rollout.ts';
-import { isReady, renderCluster, renderSlots, renderStatus } from './render-status.ts';
+import { isReady, renderCluster, renderSlots, renderStatus, waitsFor } from './render-status.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
 import { renderOptions, TIMEOUT_OPTION, waitSignal, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
@@ -56,7 +56,7 @@ async function waitReady(
       return lost;
     });
     if (!(found instanceof UpdateError) && isReady(found)) return found;
-    const open = found instanceof UpdateError ? [] : found.reform.filter((i) => i.state !== 'ok');
+    const open = found instanceof UpdateError ? [] : waitsFor(found);
     const names = open.map((item) => item.name).join(', ') || 'high availability';
     const words = found instanceof UpdateError ? found.message : `waiting for: ${names}`;
     if (words !== told) io.err(`${words}\n`);

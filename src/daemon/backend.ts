@@ -73,8 +73,11 @@ export class Backend implements ControlBackend {
   status(): PairStatus {
     const { host, lastHeard, linkTroubles } = this.#parts;
     const status = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at());
+    // The reason that the link knows says more than that the peer does not answer.
     const troubles = linkTroubles().map((one) => ({ ...one, node: me(this.#state) }));
-    return { ...status, alarms: [...status.alarms, ...troubles] };
+    const codes = new Set(troubles.map((one) => one.code));
+    const others = status.alarms.filter((one) => !codes.has(one.code));
+    return { ...status, alarms: [...others, ...troubles] };
   }
 
   slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {

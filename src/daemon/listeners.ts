@@ -4,10 +4,12 @@
  * decides nothing. Imports core, ports and the updater.
  */
 import type { UpdateError } from '../core/errors.ts';
+import type { NodeId } from '../core/model.ts';
 import { END_PHASES, PROTOCOL, type Reason } from '../core/records.ts';
 import type { NodeReport, PairMessage } from '../core/report.ts';
 import { serves } from '../core/role.ts';
 import type { NodeState } from '../core/state.ts';
+import type { TandemEvent } from '../core/status.ts';
 import type { Host, PeerLink, StorageSoftware, Store } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
 import type { Runner, RunnerEvents } from '../updater/runner.ts';
@@ -17,6 +19,8 @@ import { Narrator } from './narrator.ts';
 import type { DriverRequests } from './requests.ts';
 
 const HOUR_MS = 3_600_000;
+/** Events that a peer is told again when it is back, because it may have missed them. */
+const EVENTS_AGAIN = 24;
 
 /** Whom the listeners pass things on to. */
 export interface ListenerParts {
@@ -69,14 +73,24 @@ export class Listeners implements RunnerEvents {
       this.log(`the storage software ended: ${reason}`);
       void runner.dispatch({ type: 'storage', running: null });
     });
-    const { node } = runner.state.record;
-    this.#parts.events.onEvent((event) => {
-      if (event.node !== node) return;
-      this.#parts.link.send({ type: 'event', id: String(event.seq), event });
-    });
+    this.#shareEvents(runner.state.record.node);
     this.#burnIn = (state) => {
       if (burnInOver(state, burnInH)) void runner.dispatch({ type: 'finalize' });
     };
+  }
+
+  /** Own events go to the peer at once, and the newest ones again when the link comes up. */
+  #shareEvents(node: NodeId): void {
+    const { events, link } = this.#parts;
+    const send = (event: TandemEvent): void => {
+      link.send({ type: 'event', id: String(event.seq), event });
+    };
+    events.onEvent((event) => {
+      if (event.node === node) send(event);
+    });
+    link.onChange(() => {
+      if (link.channels().some((channel) => channel.up)) events.own(EVENTS_AGAIN).forEach(send);
+    });
   }
 
   readonly onStep = (before: NodeState, after: NodeState): void => {

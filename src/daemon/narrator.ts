@@ -100,7 +100,7 @@ export class Narrator {
     const { world } = after;
     const node = me(after);
     if (world.serving !== before.world.serving) {
-      if (world.serving === null) tell('service', `node ${node} stopped to serve`);
+      if (world.serving === null) tell('service', `node ${node} serves no more`);
       else tell('service', `node ${node} serves (epoch ${world.serving})`);
     }
     const heard = peerReport(after) !== null;

@@ -2,7 +2,9 @@
  * The event log of a node: what people and scripts see as a stream, kept over restarts and shared
  * with the peer, so that a follower can go on after a failover. Sequence numbers grow on both nodes
  * together (a hybrid logical clock: wall milliseconds times 1024, never backwards, also with a
- * clock at 1970). Imports only core.
+ * clock at 1970), and on each node in the order in which events came to it: an event of the peer
+ * that comes late, because the link was down, gets a new number here, or no follower would see it.
+ * Imports only core.
  */
 import type { Code } from '../core/codes.ts';
 import type { NodeId } from '../core/model.ts';
@@ -74,12 +76,19 @@ export class EventLog {
     return full;
   }
 
-  /** An event of the peer; its number moves ours forward. Duplicates are dropped. */
+  /** An event of the peer; its number moves ours forward. One that is known is dropped. */
   adopt(value: unknown): void {
     const event = toEvent(value);
-    if (event === null) return;
-    const known = this.#events.some((one) => one.seq === event.seq && one.node === event.node);
-    if (!known) this.#take(event);
+    if (event === null || this.#events.some((one) => same(one, event))) return;
+    this.#take({ ...event, seq: Math.max(this.#last + 1, event.seq) });
+  }
+
+  /** The newest events of this node, oldest first: what a peer that was away may have missed. */
+  own(count: number): readonly TandemEvent[] {
+    const own = this.#events.filter(({ node, state }) => {
+      return node === this.#node && state !== 'progress';
+    });
+    return own.slice(-count);
   }
 
   since(seq: number): readonly TandemEvent[] {
@@ -98,12 +107,15 @@ export class EventLog {
   }
 
   #insert(event: TandemEvent): void {
-    const late = event.seq <= this.#last;
     this.#last = Math.max(this.#last, event.seq);
     this.#events.push(event);
-    if (late) this.#events.sort((a, b) => a.seq - b.seq);
     if (this.#events.length > EVENTS_MAX) this.#events = this.#events.slice(-EVENTS_MAX);
   }
+}
+
+/** The same event, whatever number it has on this node. */
+function same(a: TandemEvent, b: TandemEvent): boolean {
+  return a.node === b.node && a.ts === b.ts && a.state === b.state && a.msg === b.msg;
 }
 
 function parseEvent(line: string): TandemEvent | null {

@@ -75,6 +75,19 @@ t.test('cluster status waits until the pair is ready', async (t) => {
   t.equal(restarted.exit, 0, 'a daemon that restarts in between is waited for');
 });
 
+t.test('a pair that is held in two versions is ready, one that is updated is not', async (t) => {
+  await using bench = await openBench();
+  const { backend } = bench;
+  const reform = [{ name: 'versions', state: 'waiting', text: 'A runs 2, B runs 1' }] as const;
+  const words = ['cluster', 'status', '--socket', bench.socketPath];
+  const held = rolloutStatus({ phase: 'HOLD_MIXED', ended: true });
+  backend.pair = pairStatus({ state: 'HEALTHY_MIXED', reform, rollout: held });
+  t.match(await run([...words, '--wait-ready']), { exit: 0, out: /\nready, in two versions\n$/ });
+  t.match((await run([...words, '--json'])).json(), { ready: true });
+  backend.pair = pairStatus({ state: 'UPDATING', reform, rollout: rolloutStatus() });
+  t.match(await run(words), { out: /\nwaiting for: versions\n$/ });
+});
+
 t.test('validate prints each check, what was found and what to do', async (t) => {
   await using bench = await openBench();
   const { backend } = bench;
