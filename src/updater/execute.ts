@@ -103,7 +103,7 @@ export class Executor {
         await host.reboot(effect.reason);
         return;
       case 'watch-service':
-        return watchService(service, this.#options.health, signal);
+        return watchService(this.#ports, this.#options.health, signal);
       case 'check-health': {
         const { trial } = effect;
         const times = this.#options.health;

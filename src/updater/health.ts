@@ -193,18 +193,18 @@ const SERVICE_FAILURES_MAX = 3;
 
 /** Watches the workload of a node that serves; throws its reason when it stays bad. */
 export async function watchService(
-  service: ServiceAddress,
+  ports: Pick<HealthPorts, 'service' | 'pause'>,
   times: HealthTimes,
   signal: AbortSignal,
 ): Promise<void> {
   for (let failures = 0; !signal.aborted;) {
     try {
-      await service.selfTest(AbortSignal.any([signal, AbortSignal.timeout(times.checkMs)]));
+      await ports.service.selfTest(AbortSignal.any([signal, AbortSignal.timeout(times.checkMs)]));
       failures = 0;
     } catch (error) {
       failures++;
       if (failures >= SERVICE_FAILURES_MAX) throw error;
     }
-    await pause(times.roundMs, signal);
+    await (ports.pause ?? pause)(times.roundMs, signal);
   }
 }
