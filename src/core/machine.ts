@@ -108,10 +108,10 @@ function withRollout(s: NodeState, rollout: RolloutRecord): NodeState {
   return { ...s, rollout, world: { ...s.world, phaseSinceMs } };
 }
 
-/** R7: of two records the one with the higher (epoch, sequence) wins. */
+/** R7: of two records the one with the higher (epoch, sequence) wins; a known one is no news. */
 function onRollout(s: NodeState, record: RolloutRecord): NodeState | undefined {
   if (record.schema > RECORD_SCHEMA) return undefined;
-  if (s.rollout !== null && compareWriter(record.writer, s.rollout.writer) <= 0) return undefined;
+  if (s.rollout !== null && compareWriter(record.writer, s.rollout.writer) <= 0) return s;
   return withRollout(s, record);
 }
 
