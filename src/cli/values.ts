@@ -45,7 +45,7 @@ export function wholeNumber(
 ): number | undefined {
   const value = text(values, name);
   if (value === undefined) return undefined;
-  const number = /^\d{1,15}$/.test(value) ? Number(value) : NaN;
+  const number = /^\d{1,16}$/.test(value) ? Number(value) : NaN;
   if (number >= limits.min && number <= limits.max) return number;
   const expected = `a whole number from ${limits.min} to ${limits.max}`;
   throw new UpdateError('usage.invalid', `--${name} is ${value}; accepted: ${expected}`);

@@ -228,6 +228,8 @@ t.test('job list, log and cancel', async (t) => {
   t.match(log.out, /\(node A: one - .*\n.*\(node A: two - .*\) \[health\.check\]\n/);
   t.notMatch(log.out, /other/);
   const lines = (await run(['job', 'log', 'r1', '--json', '--since-seq', '1', ...socket])).lines();
+  const today = String(Date.UTC(2026, 10, 21) * 1024);
+  t.equal((await run(['job', 'log', 'r1', '--since-seq', today, ...socket])).exit, 0, today);
   t.match(lines, [{ v: 1, seq: 3, msg: 'two', code: 'health.check' }]);
   t.match(await run(['job', 'cancel', 'r1', ...socket]), { exit: 0, out: /job r1\n$/ });
   t.match(backend.asked.at(-1), { what: 'cancel', value: 'r1' });
