@@ -51,6 +51,8 @@ export class Objects implements AsyncDisposable {
   readonly #open = new Map<string, number>();
   #log!: SegmentLog;
   readonly #dir: string;
+  /** Appends under way that will move the position. */
+  #moving = 0;
   #liveBytes = 0;
   #valueBytes = 0;
   #position = NO_POSITION;
@@ -174,6 +176,7 @@ export class Objects implements AsyncDisposable {
       value,
       hash: hash ?? '',
     };
+    if (!copy) this.#moving += 1;
     try {
       const place = await this.#log.append(record);
       this.#roomBytes -= place.bytes;
@@ -182,6 +185,8 @@ export class Objects implements AsyncDisposable {
     } catch (error) {
       this.#settled(key);
       throw error;
+    } finally {
+      if (!copy) this.#moving -= 1;
     }
   }
 
@@ -301,7 +306,7 @@ export class Objects implements AsyncDisposable {
     }
     if (this.#positionSegment === number) {
       // A write under way will be the newer position; the next cleaning finds it.
-      if (this.#open.size > 0) return;
+      if (this.#moving > 0) return;
       await this.mark(this.#position, this.#committed);
     }
     await this.#log.remove(number);

@@ -19,6 +19,23 @@ async function goAlone(a: StorageNode, b: StorageNode): Promise<void> {
   await a.store.goAlone(1);
 }
 
+t.test('no acknowledgement before the peer has the write on its disk', async (t) => {
+  await using pair = await makeStoragePair(`${root}/stopped`, image);
+  const { a, b } = pair;
+  await startLevel(pair);
+  const pid = b.software.pid ?? NaN;
+  let acknowledged = false;
+  process.kill(pid, 'SIGSTOP');
+  const put = a.put('key', 'value').then(() => (acknowledged = true));
+  // Each of these is a write and a sync of A's disk long; the peer does not even read.
+  for (let n = 0; n < 5; n += 1) await a.software.health(AbortSignal.timeout(20_000));
+  t.equal(acknowledged, false);
+  t.equal(await a.get('key'), null);
+  process.kill(pid, 'SIGCONT');
+  await put;
+  t.equal(await b.get('key'), 'value');
+});
+
 t.test('a delta sync sends the differences and nothing else', async (t) => {
   await using pair = await makeStoragePair(`${root}/delta`, image);
   const { a, b } = pair;
