@@ -57,6 +57,7 @@ export async function checkHealth(
   let goodSinceMs: number | null = null;
   while (!signal.aborted) {
     const bad = await firstBad(checks, times.checkMs, signal);
+    if (signal.aborted) break;
     const nowMs = host.monotonicMs();
     if (bad === null) {
       goodSinceMs ??= nowMs;
@@ -80,7 +81,7 @@ async function firstBad(
   for (const check of checks) {
     if (signal.aborted) return null;
     try {
-      await check.run(AbortSignal.any([signal, AbortSignal.timeout(checkMs)]));
+      await limited(check.run, checkMs, signal);
     } catch (cause) {
       const error = asUpdateError(cause);
       const code = error.code.startsWith('health.') ? error.code : 'health.check';
@@ -89,6 +90,24 @@ async function firstBad(
     }
   }
   return null;
+}
+
+/** A check that does not answer in time is bad, also one that does not mind its signal. */
+async function limited(
+  run: (signal: AbortSignal) => Promise<void>,
+  checkMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(checkMs)]);
+  const { promise, reject } = Promise.withResolvers<never>();
+  const silent = new UpdateError('health.check', `no answer within ${checkMs / 1000} s`);
+  const stop = (): void => reject(silent);
+  limit.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([promise, run(limit)]);
+  } finally {
+    limit.removeEventListener('abort', stop);
+  }
 }
 
 function checksOf(
@@ -199,7 +218,7 @@ export async function watchService(
 ): Promise<void> {
   for (let failures = 0; !signal.aborted;) {
     try {
-      await ports.service.selfTest(AbortSignal.any([signal, AbortSignal.timeout(times.checkMs)]));
+      await limited((limit) => ports.service.selfTest(limit), times.checkMs, signal);
       failures = 0;
     } catch (error) {
       failures++;

@@ -3,7 +3,7 @@
  * was due runs in the order of its time, so that the same test always does the same. Only tests
  * import it.
  */
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { Pause } from '../../src/updater/effects.ts';
 
 interface Timer {
@@ -55,6 +55,17 @@ export class VirtualClock {
     }
     await this.settle();
     return true;
+  }
+
+  /** Lets time pass until the promise is settled; what waits for real time is waited for. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    const open = Symbol('open');
+    for (;;) {
+      await this.settle();
+      const found = await Promise.race([promise, Promise.resolve(open)]);
+      if (found !== open) return await promise;
+      if (!(await this.step())) await sleep(1);
+    }
   }
 
   /** Lets this much time pass. */
