@@ -131,7 +131,7 @@ export function isReady(status: PairStatus): boolean {
   return status.ha.ok && waitsFor(status).length === 0;
 }
 
-/** `tandem cluster status`: the reform checklist, and "ready" or what it waits for. */
+/** `tandem cluster status`: the reform checklist, alarms, and "ready" or what it waits for. */
 export function renderCluster(status: PairStatus, options: RenderOptions): string[] {
   const items = status.reform.map((item) => {
     const word = item.state === 'ok' ? '' : `${item.state}: `;
@@ -149,6 +149,8 @@ export function renderCluster(status: PairStatus, options: RenderOptions): strin
   return [
     clip(`${status.state} (${stamp(status.at)})`, options.columns),
     ...items,
+    ...alarmLines(status, options),
+    ...(status.alarms.length > 0 ? [''] : []),
     ...wrap(verdict, options.columns),
   ];
 }

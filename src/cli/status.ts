@@ -35,8 +35,8 @@ async function cluster(_args: readonly string[], values: VerbValues, io: CliIo):
   const wait = flag(values, 'wait-ready');
   const found = wait ? await waitReady(client, values, io) : await client.status(io.signal);
   if (flag(values, 'json')) {
-    const { state, ha, reform, at } = found;
-    printJson(io, { ready: isReady(found), state, ha, reform, at });
+    const { state, ha, reform, alarms, at } = found;
+    printJson(io, { ready: isReady(found), state, ha, reform, alarms, at });
   } else printLines(io, renderCluster(found, renderOptions(io)));
   return EXIT.done;
 }
