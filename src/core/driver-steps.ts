@@ -10,6 +10,9 @@ import type { Phase, Reason, RolloutRecord } from './records.ts';
 import { peerCurrent } from './role.ts';
 import { me, other, type NodeState } from './state.ts';
 
+/** How long the reports of both nodes may lack the bundle before it counts as lost. */
+const NOWHERE_MS = 10_000;
+
 /** First phase that touches a node: one that needs nothing is passed over. */
 export function afterStage(rollout: RolloutRecord): Move {
   const first = nodeOf(rollout, 'first');
@@ -57,8 +60,14 @@ export function stage(s: NodeState, rollout: RolloutRecord): Move | undefined {
   if (mine !== undefined && !mine.code.startsWith('pair.')) {
     return { phase: 'CANCELLED', result: mine, say: mine.message, node: me(s) };
   }
-  const staged = s.world.depot.includes(bundle) && seen?.report?.depot.includes(bundle) === true;
-  return staged ? afterStage(rollout) : undefined;
+  if (seen?.report == null) return undefined;
+  const [here, there] = [s.world.depot.includes(bundle), seen.report.depot.includes(bundle)];
+  if (here && there) return afterStage(rollout);
+  const inPhaseMs = s.world.clock.ms - s.world.phaseSinceMs;
+  if (here || there || inPhaseMs < NOWHERE_MS) return undefined;
+  const message = 'neither node holds the bundle any more';
+  const result = { code: 'file.not_found' as const, message };
+  return { phase: 'CANCELLED', result, say: message, node };
 }
 
 /** On to `good` once the images lie sealed in the node's other slots; to `bad` when they cannot. */

@@ -14,8 +14,8 @@ const RETRY_MAX_MS = 10_000;
 /** An effect that ended well but is still asked for is ensured again after this pause. */
 const ENSURE_MS = 10_000;
 
-/** Longest message of a trouble: it is part of every report to the peer. */
-const MESSAGE_CHARS_MAX = 1000;
+/** Longest message of a reason: it is part of records and of every report to the peer. */
+export const MESSAGE_CHARS_MAX = 1000;
 
 /** Waits some milliseconds, or until the signal aborts; never rejects. */
 export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;

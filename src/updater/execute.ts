@@ -5,13 +5,14 @@
  */
 import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import type { NodeId, Sha256, SlotClass } from '../core/model.ts';
+import type { NodeId, Sha256, Slot, SlotClass } from '../core/model.ts';
 import { SLOT_CLASSES } from '../core/model.ts';
 import type { Job, Target } from '../core/records.ts';
 import type { Seals } from '../core/report.ts';
 import { running, type Effect, type Event, type NodeState } from '../core/state.ts';
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
 import type { BootChooser, Depot, Installer, Slots, Store } from '../ports.ts';
+import { MESSAGE_CHARS_MAX } from './effects.ts';
 import { checkHealth, watchService, type HealthPorts, type HealthTimes } from './health.ts';
 
 /** The world that effects change. */
@@ -60,12 +61,10 @@ export class Executor {
 
   /** Runs one effect to its end; throws UpdateError when it failed and may be tried again. */
   async run(effect: Effect, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
-    const { store, service, storage, boot, host } = this.#ports;
+    const { store, service, boot, host, storage } = this.#ports;
     switch (effect.do) {
       case 'run-storage':
-        await storage.start(effect.slot, signal);
-        await dispatch({ type: 'storage', running: storage.running() });
-        return;
+        return this.#runStorage(effect.slot, dispatch, signal);
       case 'serve':
         await store.promote(effect.epoch);
         await service.acquire(effect.epoch, signal);
@@ -86,17 +85,13 @@ export class Executor {
       case 'install':
         return this.#install(effect.job, dispatch, signal);
       case 'arm':
-        await boot.arm(effect.trial);
-        return this.#observeBoot(dispatch);
+        return this.#changeBoot(boot.arm(effect.trial), dispatch);
       case 'commit':
-        await boot.commit(effect.trial.id);
-        return this.#observeBoot(dispatch);
+        return this.#changeBoot(boot.commit(effect.trial.id), dispatch);
       case 'revert':
-        await boot.revert(effect.trial.id);
-        return this.#observeBoot(dispatch);
+        return this.#changeBoot(boot.revert(effect.trial.id), dispatch);
       case 'close-other-slot':
-        await boot.setOtherOk(false);
-        return this.#observeBoot(dispatch);
+        return this.#changeBoot(boot.setOtherOk(false), dispatch);
       case 'reboot':
         await service.release();
         await storage.stop();
@@ -129,6 +124,27 @@ export class Executor {
     await dispatch({ type: 'depot', depot, freeBytes: null });
   }
 
+  async #runStorage(slot: Slot, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
+    const { storage } = this.#ports;
+    await storage.start(slot, signal);
+    const running = storage.running();
+    await dispatch({ type: 'storage', running });
+    if (running === null) {
+      throw new UpdateError('health.storage', 'the storage software ended right after its start');
+    }
+  }
+
+  /** Whoever finds the boot chooser in another state than expected looks at it again. */
+  async #changeBoot(change: Promise<void>, dispatch: Dispatch): Promise<void> {
+    try {
+      await change;
+    } catch (error) {
+      if (asUpdateError(error).code === 'boot.conflict') await this.#observeBoot(dispatch);
+      throw error;
+    }
+    await this.#observeBoot(dispatch);
+  }
+
   async #observeBoot(dispatch: Dispatch): Promise<void> {
     const { state } = await this.#ports.boot.read();
     await dispatch({ type: 'boot-state', state });
@@ -159,7 +175,10 @@ export class Executor {
     signal: AbortSignal,
   ): Promise<void> {
     const entry = (await this.#ports.depot.list()).find((one) => one.bundle === effect.bundle);
-    if (entry === undefined) throw new UpdateError('file.not_found', 'the bundle is not staged');
+    if (entry === undefined) {
+      await this.observeDepot(dispatch);
+      throw new UpdateError('file.not_found', 'the bundle is not in the depot any more');
+    }
     const request: InstallerRequest = { do: 'serve', path: entry.path, listen: this.#options.bulk };
     try {
       await this.#ports.installer.run(request, {
@@ -192,19 +211,22 @@ export class Executor {
   }
 
   async #install(job: Job, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
+    let failure: UpdateError | null = null;
     try {
       if (job.mode === 'return') await this.#checkReturn(job);
       else await this.#write(job, dispatch, signal);
     } catch (cause) {
-      if (signal.aborted) return;
-      const error = asUpdateError(cause);
-      const message = `node ${this.#node()}: ${error.message}`;
-      await dispatch({ type: 'seals', seals: await readSeals(this.#ports.slots) });
-      await dispatch({ type: 'install-failed', job, reason: { code: error.code, message } });
-      return;
+      failure = asUpdateError(cause);
     }
     await dispatch({ type: 'seals', seals: await readSeals(this.#ports.slots) });
-    await dispatch({ type: 'installed', job });
+    // Whoever took the job back wants no verdict on it.
+    if (signal.aborted) return;
+    if (failure === null) {
+      await dispatch({ type: 'installed', job });
+      return;
+    }
+    const message = `node ${this.#node()}: ${failure.message}`.slice(0, MESSAGE_CHARS_MAX);
+    await dispatch({ type: 'install-failed', job, reason: { code: failure.code, message } });
   }
 
   /** The slots that are to be booted again still hold what they held. */

@@ -8,7 +8,7 @@ import type { Reason, Trial } from '../core/records.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { Event, NodeState } from '../core/state.ts';
 import type { Hooks, Host, ServiceAddress, StorageSoftware } from '../ports.ts';
-import { pause, type Pause } from './effects.ts';
+import { MESSAGE_CHARS_MAX, pause, type Pause } from './effects.ts';
 
 /** What the checks of a trial ask. */
 export interface HealthPorts {
@@ -85,7 +85,8 @@ async function firstBad(
     } catch (cause) {
       const error = asUpdateError(cause);
       const code = error.code.startsWith('health.') ? error.code : 'health.check';
-      const message = `health check "${check.name}" failed: ${error.message}`;
+      const told = error.message.slice(0, MESSAGE_CHARS_MAX);
+      const message = `health check "${check.name}" failed: ${told}`;
       return { reason: { code, message }, failure: check.failure };
     }
   }
@@ -196,7 +197,7 @@ async function hooksVerdict(
       if (!retry) return null;
     } catch (cause) {
       const error = asUpdateError(cause);
-      return { code: 'health.check', message: error.message };
+      return { code: 'health.check', message: error.message.slice(0, MESSAGE_CHARS_MAX) };
     }
     await (ports.pause ?? pause)(HOOK_RETRY_MS, signal);
   }
