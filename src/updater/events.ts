@@ -13,6 +13,8 @@ import type { TandemEvent } from '../core/status.ts';
 /** Events kept in memory for `--since-seq`. */
 export const EVENTS_MAX = 2000;
 const PER_MS = 1024;
+/** Highest number taken from a clock or a peer (the year 2248), with room to count on from it. */
+const SEQ_MAX = 2 ** 53 - 2 ** 40;
 
 /** Where events are kept over restarts; bounded by the driver. */
 export interface LineLog {
@@ -58,7 +60,7 @@ export class EventLog {
 
   /** A new event of this node. Progress is shown but not kept over a restart. */
   emit(event: NewEvent): TandemEvent {
-    const seq = Math.max(this.#last + 1, Math.floor(this.#nowMs()) * PER_MS);
+    const seq = this.#number(Math.floor(this.#nowMs()) * PER_MS);
     const full: TandemEvent = {
       v: 1,
       seq,
@@ -80,7 +82,7 @@ export class EventLog {
   adopt(value: unknown): void {
     const event = toEvent(value);
     if (event === null || this.#events.some((one) => same(one, event))) return;
-    this.#take({ ...event, seq: Math.max(this.#last + 1, event.seq) });
+    this.#take({ ...event, seq: this.#number(event.seq) });
   }
 
   /** The newest events of this node, oldest first: what a peer that was away may have missed. */
@@ -91,13 +93,20 @@ export class EventLog {
     return own.slice(-count);
   }
 
+  /** Kept events with a higher number, oldest first. */
   since(seq: number): readonly TandemEvent[] {
     return this.#events.filter((event) => event.seq > seq);
   }
 
+  /** Hears every new event of both nodes; returns how to stop that. */
   onEvent(listener: (event: TandemEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** The next number: a wished one, unless it does not grow or could not be counted on from. */
+  #number(wished: number): number {
+    return wished > this.#last && wished <= SEQ_MAX ? wished : this.#last + 1;
   }
 
   #take(event: TandemEvent): void {

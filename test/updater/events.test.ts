@@ -81,6 +81,19 @@ t.test('what the peer says moves the numbers of this node forward', async (t) =>
   t.equal(b.since(0).length, 2);
 });
 
+t.test('a clock or a peer in the far future: numbers can still be counted', async (t) => {
+  let nowMs = Date.UTC(9999, 0, 1);
+  const log = new EventLog('A', () => nowMs, memoryLog());
+  const first = log.emit(said('one'));
+  t.equal(first.seq, 1);
+  log.adopt({ ...first, node: 'B', seq: Number.MAX_SAFE_INTEGER });
+  nowMs = Date.UTC(2026, 0, 1);
+  log.emit(said('two'));
+  log.emit(said('three'));
+  const seqs = log.since(0).map((event) => event.seq);
+  t.same(seqs, [1, 2, nowMs * 1024, nowMs * 1024 + 1]);
+});
+
 t.test('progress is shown and not kept; memory is bounded', async (t) => {
   const log = memoryLog();
   const events = new EventLog('A', () => 0, log);
