@@ -1,7 +1,8 @@
 /**
  * A bounded log of lines in two files: when the newer one is full it becomes the older one. Always
  * holds: appending never throws and never blocks what it tells about; on a full disk lines are lost
- * and counted, nothing else. Imports only core.
+ * and counted, nothing else; no file grows beyond what is read back; a line torn by a power cut
+ * costs itself alone. Imports only core.
  */
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -16,9 +17,11 @@ const QUEUE_MAX = 1000;
 export class FileLineLog implements AsyncDisposable {
   readonly #path: string;
   readonly #fileBytes: number;
-  #queue: string[] = [];
+  readonly #queue: string[] = [];
   #busy: Promise<void> | null = null;
   #lost = 0;
+  /** False while the file may end in the middle of a line: after a start, after a failure. */
+  #whole = false;
 
   constructor(path: string, fileBytes: number = LOG_FILE_BYTES) {
     this.#path = path;
@@ -30,9 +33,9 @@ export class FileLineLog implements AsyncDisposable {
     return this.#lost;
   }
 
-  /** Keeps a line, soon; line breaks inside it become blanks. */
+  /** Keeps a line, soon; line breaks inside it become blanks. A line longer than a file is lost. */
   append(line: string): void {
-    if (this.#queue.length >= QUEUE_MAX) {
+    if (this.#queue.length >= QUEUE_MAX || bytesOf(line) >= this.#fileBytes) {
       this.#lost++;
       return;
     }
@@ -55,11 +58,14 @@ export class FileLineLog implements AsyncDisposable {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const lines = this.#queue;
-      this.#queue = [];
+      const lines = this.#batch();
       try {
-        await this.#turnOver();
-        await appendFile(this.#path, lines.map((line) => `${line}\n`).join(''), { mode: 0o600 });
+        const size = await this.#turnOver();
+        const mend = this.#whole || size === 0 ? '' : '\n';
+        this.#whole = false;
+        const text = lines.map((line) => `${line}\n`).join('');
+        await appendFile(this.#path, `${mend}${text}`, { mode: 0o600 });
+        this.#whole = true;
       } catch {
         // A log that cannot be written must not stop what it tells about.
         this.#lost += lines.length;
@@ -68,14 +74,27 @@ export class FileLineLog implements AsyncDisposable {
     this.#busy = null;
   }
 
-  async #turnOver(): Promise<void> {
+  /** Lines that go into a file together: never more than a file may grow by. */
+  #batch(): readonly string[] {
+    let bytes = 1;
+    const end = this.#queue.findIndex((line) => {
+      bytes += bytesOf(line);
+      return bytes > this.#fileBytes;
+    });
+    return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+  }
+
+  /** Begins a new file when this one is full; returns the size of the one that counts. */
+  async #turnOver(): Promise<number> {
     try {
       const { size } = await stat(this.#path);
-      if (size >= this.#fileBytes) await rename(this.#path, `${this.#path}.1`);
+      if (size < this.#fileBytes) return size;
+      await rename(this.#path, `${this.#path}.1`);
     } catch (error) {
       if (!isErrno(error) || error.code !== 'ENOENT') throw error;
       await mkdir(dirname(this.#path), { recursive: true });
     }
+    return 0;
   }
 
   async #text(path: string): Promise<string> {
@@ -88,3 +107,6 @@ export class FileLineLog implements AsyncDisposable {
     }
   }
 }
+
+/** Bytes of a line with its break. */
+const bytesOf = (line: string): number => Buffer.byteLength(line) + 1;
