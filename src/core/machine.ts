@@ -11,10 +11,11 @@ import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
 import { compareWriter, PROTOCOL, RECORD_SCHEMA } from './records.ts';
 import type { NodeRecord, RolloutRecord } from './records.ts';
 import type { NodeReport } from './report.ts';
-import { nextRole, nextWorld, roleEffect, serves } from './role.ts';
+import { nextRole, nextWorld, onStandDown, roleEffect, serves } from './role.ts';
 import { advance } from './rollout.ts';
 import { acknowledged, connected, me, other, peerReport, running, storageSlot } from './state.ts';
 import type { Clock, Effect, Event, NodeState, World } from './state.ts';
+import { onPeerOff, wantsFence } from './takeover.ts';
 import { deadman, observeTrial } from './trial.ts';
 
 /**
@@ -34,12 +35,23 @@ export function step(s: NodeState, event: Event, clock: Clock): NodeState | unde
       return onCancel(timed, event.by, event.reason);
     case 'finalize':
       return onFinalize(timed);
-    default: {
-      const record = onNodeEvent(timed, event);
-      return record === undefined ? undefined : { ...timed, record };
+    case 'pause':
+      return onPause(timed, event.by);
+    case 'peer-off':
+      return withRecord(timed, onPeerOff(timed, event.word));
+    case 'stand-down':
+      return withRecord(timed, onStandDown(timed, event.on));
+    case 'switchover': {
+      const able = !running(s.rollout) && serves(s) && connected(s);
+      return able ? { ...timed, world: { ...timed.world, switching: true } } : undefined;
     }
+    default:
+      return withRecord(timed, onNodeEvent(timed, event));
   }
 }
+
+const withRecord = (s: NodeState, record: NodeRecord | undefined): NodeState | undefined =>
+  record === undefined ? undefined : { ...s, record };
 
 /** Events that only tell what is: they change the observed world and nothing durable. */
 function observe(world: World, event: Event): World | undefined {
@@ -47,7 +59,7 @@ function observe(world: World, event: Event): World | undefined {
     case 'tick':
       return world;
     case 'link':
-      return { ...world, linkUp: event.up, peer: event.up ? world.peer : null };
+      return onLink(world, event.up);
     case 'report':
       return onReport(world, event);
     case 'store':
@@ -66,6 +78,8 @@ function observe(world: World, event: Event): World | undefined {
       return { ...world, bulkPort: event.port };
     case 'staging':
       return { ...world, staging: event.staging };
+    case 'takeover-policy':
+      return { ...world, takeover: event.takeover };
     case 'activity':
       return { ...world, activity: event.activity };
     case 'trouble': {
@@ -78,13 +92,20 @@ function observe(world: World, event: Event): World | undefined {
   }
 }
 
+function onLink(world: World, up: boolean): World {
+  if (up) return { ...world, linkUp: true };
+  const linkLostMs = world.linkUp ? world.clock.ms : world.linkLostMs;
+  return { ...world, linkUp: false, peer: null, linkLostMs };
+}
+
 /** The newest report counts; one of the same run that is older is dropped. */
 function onReport(world: World, event: Event & { type: 'report' }): World {
   const { report } = event;
   const stale = world.peer?.run === report.run && world.peer.seq >= report.seq;
   if (stale) return world;
   const { ms } = world.clock;
-  return { ...world, peer: report, linkUp: true, peerHeardMs: ms, driverHeardMs: ms };
+  const heardNow = { peerHeardMs: ms, driverHeardMs: ms };
+  return { ...world, ...heardNow, peer: report, linkUp: true, linkLostMs: null };
 }
 
 /** R10: both speak the lower of the two highest protocols, if neither finds that too low. */
@@ -130,6 +151,13 @@ function onCancel(s: NodeState, by: string, reason: string): NodeState | undefin
   const { rollout } = s;
   if (!running(rollout) || !serves(s) || !canCancel(rollout)) return undefined;
   return rewrite(s, { ...rollout, abort: { by, at: s.world.clock.at, reason } });
+}
+
+/** Paused rollouts rest at the next safe point, where high availability is up. */
+function onPause(s: NodeState, by: string | null): NodeState | undefined {
+  const { rollout } = s;
+  if (!running(rollout) || !serves(s)) return undefined;
+  return rewrite(s, { ...rollout, paused: by === null ? null : { by, at: s.world.clock.at } });
 }
 
 function onFinalize(s: NodeState): NodeState | undefined {
@@ -188,6 +216,7 @@ export function effectsOf(s: NodeState): readonly Effect[] {
   if (role !== undefined) effects.push(role);
   const node = nodeEffect(s);
   if (node !== undefined) effects.push(node);
+  if (wantsFence(s)) effects.push({ do: 'fence', epoch: s.record.role.epoch });
   if (soaks(s)) effects.push({ do: 'watch-service' });
   effects.push(...rolloutEffects(s));
   return effects;

@@ -93,6 +93,7 @@ export const isReport: Check = fields({
   serving: flag,
   admitted: flag,
   admits: orNull(fields({ bootId: text, epoch: count })),
+  wantsDown: maybe(flag),
   rollout: orNull(fields({ id: text, epoch: count, seq: count, phase: text })),
   system: orNull(release),
   storage: orNull(release),

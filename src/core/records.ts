@@ -258,6 +258,8 @@ export interface RolloutRecord {
   /** The run of the first node that serves during the soak; another one means that it restarted. */
   readonly soak: { readonly bootId: string; readonly run: string } | null;
   readonly abort: { readonly by: string; readonly at: string; readonly reason: string } | null;
+  /** An operator paused it: it rests at the next safe point. */
+  readonly paused?: { readonly by: string; readonly at: string } | null;
   /** Why the rollout turned back, or what its end means. */
   readonly result: Reason | null;
   readonly startedAt: string;

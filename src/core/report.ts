@@ -41,6 +41,11 @@ export interface NodeReport {
   readonly admitted: boolean;
   /** The holder's word that this boot of the peer may take over (rule R6). */
   readonly admits: { readonly bootId: string; readonly epoch: number } | null;
+  /**
+   * The holder wants the peer to stand down outside of a rollout, because its copy of the storage is
+   * lost while the link is up (R4); the promise makes it safe to go on alone.
+   */
+  readonly wantsDown?: boolean;
   readonly rollout: RolloutPosition | null;
   readonly system: Release | null;
   readonly storage: Release | null;

@@ -92,6 +92,27 @@ function wantedDown(s: NodeState): NodeId | null {
   return running(s.rollout) ? downWanted(s.rollout) : null;
 }
 
+/** Names of stand-downs that no rollout asked for. */
+const FROZEN = 'frozen';
+const OPERATOR = 'operator';
+
+/** R4: the peer answers but its copy is lost, so acknowledgements wait for its promise. */
+export function wantsDown(s: NodeState): boolean {
+  const { record, world } = s;
+  const holds = record.role.holder === me(s) && world.serving !== null;
+  return holds && connected(s) && world.store.frozen && record.role.peerMayTakeOver;
+}
+
+/** The promise of an operator for this node, or its end; only a standby promises. */
+export function onStandDown(s: NodeState, on: boolean): NodeRecord | undefined {
+  const { record } = s;
+  if (record.role.holder === me(s) || running(s.rollout)) return undefined;
+  if (!on)
+    return record.standDown?.rollout === OPERATOR ? { ...record, standDown: null } : undefined;
+  if (record.standDown !== null) return undefined;
+  return { ...record, standDown: { rollout: OPERATOR, epoch: record.role.epoch } };
+}
+
 /** R5 and R6 on the standby: promise, and taking the promise back when the holder counts on it. */
 function standDown(s: NodeState): NodeRecord | undefined {
   const { record, rollout } = s;
@@ -102,6 +123,11 @@ function standDown(s: NodeState): NodeRecord | undefined {
     if (already || !instructed(s)) return undefined;
     return { ...record, standDown: { rollout: rollout.id, epoch: record.role.epoch } };
   }
+  if (peer.wantsDown === true && peer.record.role.holder === other(s)) {
+    if (record.standDown !== null) return undefined;
+    return { ...record, standDown: { rollout: FROZEN, epoch: record.role.epoch } };
+  }
+  if (record.standDown?.rollout === OPERATOR) return undefined;
   const counted = peer.record.role.peerMayTakeOver && peer.record.role.holder === other(s);
   if (record.standDown === null || !counted || !peer.serving || onTrial(s)) return undefined;
   return acknowledged(s) ? { ...record, standDown: null } : undefined;
@@ -114,17 +140,22 @@ function holdPeer(s: NodeState): NodeRecord | undefined {
   const peer = peerReport(s);
   const down = wantedDown(s) === other(s);
   if (record.role.peerMayTakeOver) {
-    const promised = down && rollout !== null && peer?.record.standDown?.rollout === rollout.id;
-    const lost = peer === null || world.store.frozen;
+    const word = peer?.record.standDown?.rollout;
+    const counts = (down && word === rollout?.id) || word === OPERATOR || world.store.frozen;
+    const promised = word !== undefined && counts;
+    const lost = world.takeover === 'manual' && (peer === null || world.store.frozen);
     return promised || lost ? withRole(record, { peerMayTakeOver: false }) : undefined;
   }
-  const back = !down && connected(s) && peerCurrent(s) && !peerOnTrial(s) && !world.store.frozen;
+  const kept = peer?.record.standDown?.rollout === OPERATOR;
+  const back =
+    !down && !kept && connected(s) && peerCurrent(s) && !peerOnTrial(s) && !world.store.frozen;
   return back && acknowledged(s) ? withRole(record, { peerMayTakeOver: true }) : undefined;
 }
 
 /** R2: where the rollout wants service to be; the peer must be able to take it this moment. */
 export function handoverReady(s: NodeState): boolean {
-  if (!running(s.rollout) || holderWanted(s.rollout) !== other(s)) return false;
+  const wanted = running(s.rollout) ? holderWanted(s.rollout) === other(s) : s.world.switching;
+  if (!wanted) return false;
   const peer = peerReport(s);
   return (
     serves(s) &&
@@ -171,7 +202,10 @@ export function nextWorld(s: NodeState): NodeState | undefined {
   }
   if (!world.draining && handoverReady(s)) return { ...s, world: { ...world, draining: true } };
   const pointless = peer === null || record.role.holder !== me(s);
-  if (world.draining && pointless) return { ...s, world: { ...world, draining: false } };
+  if (world.draining && pointless) {
+    return { ...s, world: { ...world, draining: false, switching: false } };
+  }
+  if (world.switching && pointless) return { ...s, world: { ...world, switching: false } };
   return undefined;
 }
 

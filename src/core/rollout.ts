@@ -36,7 +36,20 @@ export function advance(s: NodeState): RolloutRecord | undefined {
   if (!running(rollout) || !serves(s)) return undefined;
   if (!acknowledged(s) && s.record.role.peerMayTakeOver) return undefined;
   const move = next(s, rollout);
-  return move === undefined ? undefined : apply(s, rollout, move);
+  if (move === undefined || restsAt(rollout, move)) return undefined;
+  return apply(s, rollout, move);
+}
+
+/** Phases that a paused rollout does not leave: high availability is up there. */
+const SAFE_POINTS: ReadonlySet<Phase> = new Set(['STAGE', 'HAND1', 'ADMIT2']);
+
+/** A pause holds at the safe points; a cancel, a soak that begins or a way back goes on. */
+function restsAt(rollout: RolloutRecord, move: Move): boolean {
+  const paused = rollout.paused !== undefined && rollout.paused !== null;
+  if (!paused || rollout.abort !== null || !SAFE_POINTS.has(rollout.phase)) return false;
+  return (
+    move.phase !== rollout.phase && !move.phase.startsWith('RB_') && move.phase !== 'CANCELLED'
+  );
 }
 
 const short = (text: string, max: number): string =>

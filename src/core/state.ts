@@ -43,9 +43,17 @@ export interface World {
   readonly serving: number | null;
   /** True while this node hands over: it does not start to serve again by itself. */
   readonly draining: boolean;
+  /** An operator asked for a switchover; it happens as soon as the peer can take the service. */
+  readonly switching: boolean;
   /** A channel of the link is up. */
   readonly linkUp: boolean;
   readonly peer: NodeReport | null;
+  /** Since when no channel of the link is up; null while one is, and before the first contact. */
+  readonly linkLostMs: number | null;
+  /** May a node act alone after fencing its peer, or only on an operator's word (R3, R4)? */
+  readonly takeover: 'manual' | 'fence';
+  /** How much later than the active a standby fences. */
+  readonly headStartMs: number;
   /** When the newest report of the peer came, in milliseconds of the monotonic clock. */
   readonly peerHeardMs: number;
   readonly admitted: boolean;
@@ -89,7 +97,12 @@ export type Event =
   | { readonly type: 'trouble'; readonly effect: string; readonly reason: Reason | null }
   | { readonly type: 'start'; readonly record: RolloutRecord }
   | { readonly type: 'cancel'; readonly by: string; readonly reason: string }
-  | { readonly type: 'finalize' };
+  | { readonly type: 'finalize' }
+  | { readonly type: 'takeover-policy'; readonly takeover: World['takeover'] }
+  | { readonly type: 'peer-off'; readonly word: 'fence' | 'operator' }
+  | { readonly type: 'switchover' }
+  | { readonly type: 'stand-down'; readonly on: boolean }
+  | { readonly type: 'pause'; readonly by: string | null };
 
 /**
  * What has to be done now. Effects are derived from the state, never stored, and idempotent: after
@@ -100,6 +113,7 @@ export type Effect =
   | { readonly do: 'serve'; readonly epoch: number }
   | { readonly do: 'release' }
   | { readonly do: 'go-alone'; readonly epoch: number }
+  | { readonly do: 'fence'; readonly epoch: number }
   | { readonly do: 'fetch'; readonly bundle: Sha256; readonly bytes: number; readonly port: number }
   | { readonly do: 'offer'; readonly bundle: Sha256 }
   | { readonly do: 'install'; readonly job: Job }

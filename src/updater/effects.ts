@@ -38,6 +38,7 @@ const GROUP: Readonly<Record<Effect['do'], string>> = {
   serve: 'service',
   release: 'service',
   'go-alone': 'service',
+  fence: 'fence',
   fetch: 'fetch',
   offer: 'offer',
   install: 'slots',

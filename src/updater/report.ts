@@ -3,7 +3,7 @@
  */
 import { PROTOCOL, RECORD_SCHEMA } from '../core/records.ts';
 import { positionOf, type NodeReport } from '../core/report.ts';
-import { admits } from '../core/role.ts';
+import { admits, wantsDown } from '../core/role.ts';
 import { me, type NodeState } from '../core/state.ts';
 
 /** The report as number `seq` of this run. */
@@ -23,6 +23,7 @@ export function reportOf(s: NodeState, seq: number): NodeReport {
     serving: world.serving !== null,
     admitted: world.admitted,
     admits: admits(s),
+    wantsDown: wantsDown(s),
     rollout: positionOf(rollout),
     system: world.system,
     storage: world.storage?.release ?? null,

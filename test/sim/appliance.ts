@@ -14,7 +14,7 @@ import type { NodeId, Release, Sha256, Slot, SlotSeal } from '../../src/core/mod
 import { otherSlot } from '../../src/core/model.ts';
 import type { Job, NodeRecord, Reason, RolloutRecord } from '../../src/core/records.ts';
 import { positionOf, type NodeReport, type Seals } from '../../src/core/report.ts';
-import { admits } from '../../src/core/role.ts';
+import { admits, wantsDown } from '../../src/core/role.ts';
 import type { Effect, Event, NodeState } from '../../src/core/state.ts';
 import { STORE_UNKNOWN } from '../../src/core/store.ts';
 
@@ -123,6 +123,10 @@ export class Appliance {
         draining: false,
         linkUp: false,
         peer: null,
+        linkLostMs: null,
+        takeover: 'manual',
+        headStartMs: 2000,
+        switching: false,
         peerHeardMs: ms,
         admitted: false,
         activity: null,
@@ -189,6 +193,7 @@ export class Appliance {
       serving: world.serving !== null,
       admitted: world.admitted,
       admits: admits(state),
+      wantsDown: wantsDown(state),
       rollout: positionOf(state.rollout),
       system: world.system,
       storage: world.storage?.release ?? null,

@@ -142,6 +142,7 @@ export class Pair {
       case 'fetch':
         if (!d.depot.includes(effect.bundle)) appliance.write(() => d.depot.push(effect.bundle));
         return this.send(node, { type: 'depot', depot: [...d.depot], freeBytes: null });
+      case 'fence':
       case 'offer':
       case 'watch-service':
         return;

@@ -1,0 +1,65 @@
+/**
+ * Unplanned takeover and freeze (docs/ARCHITECTURE.md, "Rules", R3 and R4): what a node may do when
+ * it does not hear its peer. With policy `fence` a node goes on alone, or takes over, only after the
+ * peer was provably switched off; with policy `manual` the active goes on alone at once and the
+ * standby waits for its peer or for an operator's word. Pure; imports only core.
+ */
+import type { NodeRecord } from './records.ts';
+import { storageInPlace } from './node.ts';
+import { connected, me, onTrial, other, type NodeState } from './state.ts';
+
+/** The active that serves and does not hear a peer that could take over: it must not go on so. */
+export function isolatedHolder(s: NodeState): boolean {
+  const { record, world } = s;
+  const holder = record.role.holder === me(s) && world.serving !== null;
+  return holder && record.role.peerMayTakeOver && !connected(s);
+}
+
+/**
+ * R3: a standby that was admitted in this boot, holds every acknowledged write and never promised
+ * to stay down may take over once its peer is provably off.
+ */
+export function mayTakeOver(s: NodeState): boolean {
+  const { record, world } = s;
+  const able = record.role.holder === other(s) && !connected(s) && world.admitted;
+  const sound = record.standDown === null && !record.knownStale && !onTrial(s);
+  return able && sound && storageInPlace(s) && world.store.local === 'current';
+}
+
+/**
+ * Should this node have its peer switched off now? The active at once, the standby after the head
+ * start, so that of two nodes that only lost their link the active is the one that stays.
+ */
+export function wantsFence(s: NodeState): boolean {
+  const { takeover, linkLostMs, clock, headStartMs } = s.world;
+  if (takeover !== 'fence') return false;
+  if (isolatedHolder(s)) return true;
+  const waited = linkLostMs !== null && clock.ms - linkLostMs >= headStartMs;
+  return waited && mayTakeOver(s);
+}
+
+/** The peer was switched off, provably or by an operator's word: what becomes durable of it. */
+export function onPeerOff(s: NodeState, word: 'fence' | 'operator'): NodeRecord | undefined {
+  const { record } = s;
+  if (connected(s)) return undefined;
+  const { role } = record;
+  if (role.holder === me(s)) {
+    // A holder that never met its peer since its boot may be behind it: only a person can know.
+    const asked = word === 'operator' || isolatedHolder(s);
+    if (!asked || !role.peerMayTakeOver) return undefined;
+    return { ...record, role: { ...role, peerMayTakeOver: false } };
+  }
+  if (word === 'fence' ? !mayTakeOver(s) : !operatorMayPromote(s)) return undefined;
+  return {
+    ...record,
+    standDown: null,
+    role: { epoch: role.epoch + 1, holder: me(s), peerMayTakeOver: false },
+  };
+}
+
+/** What even an operator cannot ask for: serving a trial, or a copy that is known to lag. */
+export function operatorMayPromote(s: NodeState): boolean {
+  const { record, world } = s;
+  const whole = !record.knownStale && world.store.local === 'current' && !world.store.splitBrain;
+  return whole && !onTrial(s) && storageInPlace(s);
+}
