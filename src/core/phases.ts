@@ -5,7 +5,7 @@
  */
 import { peerOf, type NodeId } from './model.ts';
 import type { Ask } from './node.ts';
-import type { Phase, RolloutRecord } from './records.ts';
+import { END_PHASES, type Phase, type RolloutRecord } from './records.ts';
 
 /** Which turn a phase belongs to. */
 type Turn = 'first' | 'second';
@@ -114,4 +114,19 @@ const TOO_LATE: ReadonlySet<Phase> = new Set<Phase>([
 /** May an operator still cancel? A rollback is never cancelled. */
 export function canCancel(rollout: RolloutRecord): boolean {
   return rollout.kind === 'update' && !TOO_LATE.has(rollout.phase) && rollout.abort === null;
+}
+
+/**
+ * When the rollout came to its end, or null while it runs. A commit long after the end is a part of
+ * its own and moves nothing: the end is the first one in the logs.
+ */
+export function endedAt(rollout: RolloutRecord): string | null {
+  const finalizing = rollout.phase === 'FINALIZE';
+  if (!finalizing && !END_PHASES.has(rollout.phase)) return null;
+  const phase = finalizing ? 'DONE' : rollout.phase;
+  const ends = [...rollout.nodes.A.log, ...rollout.nodes.B.log].filter(
+    (one) => one.phase === phase,
+  );
+  const first = ends.map((one) => one.at).toSorted()[0];
+  return first ?? rollout.phaseAt;
 }

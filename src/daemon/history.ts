@@ -2,6 +2,7 @@
  * Ended rollouts, newest first, kept in a bounded file over restarts. Imports core and the
  * updater's log interface.
  */
+import { endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutKind, type RolloutRecord } from '../core/records.ts';
 import type { LineLog } from '../updater/events.ts';
 
@@ -42,7 +43,7 @@ export class History {
   estimateS(kind: RolloutKind): number | null {
     const last = this.#records.find((one) => one.kind === kind && one.phase === 'DONE');
     if (last === undefined) return null;
-    const tookS = (Date.parse(last.phaseAt) - Date.parse(last.startedAt)) / 1000;
+    const tookS = (Date.parse(endedAt(last) ?? '') - Date.parse(last.startedAt)) / 1000;
     return Number.isFinite(tookS) && tookS > 0 ? Math.round(tookS) : null;
   }
 

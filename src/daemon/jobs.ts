@@ -3,8 +3,9 @@
  * the rollout record and survives a restart and a failover; a stage is work of this process alone.
  * Imports core.
  */
-import { CODES, EXIT } from '../core/codes.ts';
+import { CODES, EXIT, isCode, type Code } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus } from '../core/status.ts';
 
@@ -123,7 +124,7 @@ export function rolloutJob(rollout: RolloutRecord): JobStatus {
   const ended = END_PHASES.has(rollout.phase);
   const finalizing = rollout.phase === 'FINALIZE';
   const good = rollout.phase === 'DONE' || finalizing;
-  const code = rollout.result?.code ?? null;
+  const code = codeOf(rollout.result);
   return {
     id: rollout.id,
     kind: rollout.kind,
@@ -133,8 +134,14 @@ export function rolloutJob(rollout: RolloutRecord): JobStatus {
     message: rollout.result?.message ?? messageOf(rollout),
     next: good || code === null ? null : CODES[code].next,
     startedAt: rollout.startedAt,
-    endedAt: ended || finalizing ? rollout.phaseAt : null,
+    endedAt: endedAt(rollout),
   };
+}
+
+/** The code of a result; one of a newer program is told by its message alone. */
+function codeOf(result: RolloutRecord['result']): Code | null {
+  if (result === null) return null;
+  return isCode(result.code) ? result.code : 'internal.bug';
 }
 
 function messageOf(rollout: RolloutRecord): string {

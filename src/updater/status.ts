@@ -3,12 +3,12 @@
  * peer. Status is never a guess: a peer that was not heard for 3 s is shown as unknown, with the
  * age of what was heard last. Pure over its inputs; imports only core.
  */
-import { NODES, otherSlot, SLOT_CLASSES, type NodeId, type SlotClass } from '../core/model.ts';
-import { canCancel, downWanted } from '../core/phases.ts';
+import { NODES, SLOT_CLASSES, type NodeId, type SlotClass } from '../core/model.ts';
+import { canCancel, downWanted, endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
 import { peerCurrent } from '../core/role.ts';
-import { me, other, peerReport, running, type NodeState } from '../core/state.ts';
+import { me, other, peerReport, running, storageSlot, type NodeState } from '../core/state.ts';
 import { STALE_AFTER_MS, type Alarm, type NodeStatus, type PairStatus } from '../core/status.ts';
 import type { NodeRole, ReformItem, RolloutStatus, SlotStatus } from '../core/status.ts';
 import { reportOf } from './report.ts';
@@ -33,7 +33,8 @@ export function pairStatus(
     NodeStatus
   >;
   const reform = reformItems(s);
-  const ok = reform.every((item) => item.state === 'ok' || item.name === 'versions');
+  const formed = reform.every((item) => item.state === 'ok' || item.name === 'versions');
+  const ok = formed && nodes[other(s)].known;
   const rollout = s.rollout === null ? null : rolloutStatus(s.rollout, nodes, at);
   return {
     schema: 1,
@@ -133,17 +134,14 @@ function slotStatus(report: NodeReport, cls: SlotClass, slot: 'A' | 'B'): SlotSt
     return { ...base, state: cls === 'system' ? 'booted' : 'running' };
   }
   if (release === null) return { ...base, state: 'invalid' };
-  const spent = !isDefault && !record.canRollBack && record.update.state !== 'installed';
+  const { state } = record.update;
+  const due = state === 'installed' || state === 'arming' || state === 'rebooting';
+  const spent = !isDefault && !record.canRollBack && !due;
   return { ...base, state: spent ? 'unusable' : 'good' };
 }
 
 function runsStorage(report: NodeReport, slot: 'A' | 'B'): boolean {
-  const trial = report.record.storage.trial;
-  const current =
-    trial !== null && report.boot.slot === trial.systemSlot
-      ? trial.new
-      : report.record.storage.current;
-  return report.storage !== null && current === slot && otherSlot(current) !== slot;
+  return report.storage !== null && storageSlot(report.record, report.boot.slot) === slot;
 }
 
 function rolloutStatus(
@@ -152,7 +150,7 @@ function rolloutStatus(
   at: string,
 ): RolloutStatus {
   const ended = END_PHASES.has(rollout.phase);
-  const until = ended ? Date.parse(rollout.phaseAt) : Date.parse(at);
+  const until = Date.parse(endedAt(rollout) ?? at);
   return {
     id: rollout.id,
     kind: rollout.kind,
@@ -185,16 +183,12 @@ export function reformItems(s: NodeState): readonly ReformItem[] {
       : { name: 'link', state: 'waiting', text: 'waits for the peer' },
   ];
   if (peer === null) {
-    for (const name of ['versions', 'epoch', 'storage'] as const) {
-      items.push({ name, state: 'unknown', text: 'unknown while the peer does not answer' });
-    }
-    items.push(serviceItem(s, null));
-    items.push({
-      name: 'admitted',
-      state: 'unknown',
-      text: 'unknown while the peer does not answer',
-    });
-    return items;
+    const unknown = (name: ReformItem['name']): ReformItem => {
+      return { name, state: 'unknown', text: 'unknown while the peer does not answer' };
+    };
+    const service = s.world.serving === null ? unknown('service') : serviceItem(s, null);
+    items.push(unknown('versions'), unknown('epoch'), unknown('storage'), service);
+    return [...items, unknown('admitted')];
   }
   items.push(versionsItem(s, peer), epochItem(s, peer), storageItem(s, peer));
   items.push(serviceItem(s, peer), admittedItem(s, peer));
@@ -272,7 +266,11 @@ function haText(s: NodeState, ok: boolean, nodes: Readonly<Record<NodeId, NodeSt
   if (ok) return 'highly available';
   const server = NODES.find((node) => nodes[node].serving);
   const down = running(s.rollout) ? downWanted(s.rollout) : null;
-  if (server === undefined) return 'no service now';
+  if (server === undefined) {
+    const silent = other(s);
+    if (nodes[silent].known) return 'no service now';
+    return `not known: this node does not serve, node ${silent} does not answer`;
+  }
   const why = down === null ? '' : `node ${down} is being updated; `;
   return `no high availability now: ${why}if node ${server} fails, service stops until it restarts`;
 }

@@ -1,0 +1,295 @@
+/**
+ * The picture of the pair: state word, sentence on high availability, slots, checklist and alarms,
+ * one row per state; what is not known is shown as unknown. May import tap, core and the module
+ * under test.
+ */
+import t from 'tap';
+import type { RolloutRecord } from '../../src/core/records.ts';
+import type { NodeState } from '../../src/core/state.ts';
+import { STALE_AFTER_MS, type PairStatus } from '../../src/core/status.ts';
+import { reportOf } from '../../src/updater/report.ts';
+import { pairStatus, reformItems, slotStatuses, unknownNode } from '../../src/updater/status.ts';
+import {
+  ARMED,
+  nodeState,
+  release,
+  rolloutRecord,
+  SEALS,
+  sealOf,
+  storeStatus,
+  TRIAL,
+  TRIAL_BOOT,
+  updateOf,
+  type StateChange,
+} from '../core/states.ts';
+
+const AT = '2026-01-01T00:01:00.000Z';
+const NOW_MS = 11_000;
+const NEW = { system: release('system', 2) };
+
+function statusOf(s: NodeState, ageMs = 0): PairStatus {
+  const { peer } = s.world;
+  const last = peer === null ? null : { report: peer, atMs: NOW_MS - ageMs };
+  return pairStatus(s, last, NOW_MS, AT);
+}
+
+const rollout = (phase: RolloutRecord['phase']): RolloutRecord => rolloutRecord({ phase });
+const syncing = { doneBytes: 30, totalBytes: 40 };
+const behind = storeStatus('primary', { peer: 'syncing', sync: syncing });
+const ROLE = { epoch: 1, holder: 'A', peerMayTakeOver: false } as const;
+
+const words: readonly [string, 'A' | 'B', StateChange, PairStatus['state'], string][] = [
+  ['healthy, as the active sees it', 'A', {}, 'HEALTHY', 'highly available'],
+  ['healthy, as the standby sees it', 'B', {}, 'HEALTHY', 'highly available'],
+  ['two versions', 'A', { peer: NEW }, 'HEALTHY_MIXED', 'highly available'],
+  ['after an update', 'A', { rollout: rollout('DONE') }, 'HEALTHY', 'highly available'],
+  [
+    'an update that has not begun to hurt',
+    'A',
+    { rollout: rollout('STAGE') },
+    'UPDATING',
+    'highly available',
+  ],
+  [
+    'a node is down for its update',
+    'A',
+    { rollout: rolloutRecord({ phase: 'TRIAL1', first: 'B' }), peer: null, record: { role: ROLE } },
+    'UPDATING',
+    'no high availability now: node B is being updated; if node A fails, service stops until it restarts',
+  ],
+  [
+    'the copies are being synced',
+    'A',
+    { world: { store: behind }, record: { role: ROLE }, peer: { admitted: false } },
+    'SYNCING',
+    'no high availability now: if node A fails, service stops until it restarts',
+  ],
+  [
+    'the standby is not admitted',
+    'A',
+    { record: { role: ROLE }, peer: { admitted: false } },
+    'EXPOSED',
+    'no high availability now: if node A fails, service stops until it restarts',
+  ],
+  ['nobody serves', 'A', { world: { serving: null } }, 'EXPOSED', 'no service now'],
+  [
+    'the peer is away, this node serves',
+    'A',
+    { peer: null },
+    'ALONE',
+    'no high availability now: if node A fails, service stops until it restarts',
+  ],
+  [
+    'the peer is away, whether it serves is not known',
+    'B',
+    { peer: null },
+    'ALONE',
+    'not known: this node does not serve, node A does not answer',
+  ],
+];
+
+for (const [name, node, change, word, text] of words) {
+  t.test(`state word: ${name}`, async (t) => {
+    const status = statusOf(nodeState(node, change));
+    t.equal(status.state, word);
+    t.equal(status.ha.text, text);
+    t.equal(status.ha.ok, text === 'highly available');
+    t.equal(status.self, node);
+  });
+}
+
+t.test('a peer that was not heard for three seconds is unknown, with its age', async (t) => {
+  const s = nodeState('A');
+  t.match(statusOf(s, STALE_AFTER_MS).nodes.B, { known: true, ageMs: STALE_AFTER_MS });
+  const stale = statusOf(s, STALE_AFTER_MS + 1);
+  t.strictSame(stale.nodes.B, unknownNode('B', STALE_AFTER_MS + 1));
+  t.equal(stale.state, 'ALONE');
+  t.notOk(stale.ha.ok, 'what is not known is not available');
+  t.match(stale.alarms, [{ code: 'pair.peer_unreachable', node: 'B' }]);
+  const down = { ...s, world: { ...s.world, linkUp: false } };
+  t.match(statusOf(down, 100).nodes.B, { known: false, ageMs: 100, role: 'unknown' });
+  const never = pairStatus(nodeState('A', { peer: null }), null, NOW_MS, AT);
+  t.strictSame(never.nodes.B, unknownNode('B', null));
+});
+
+t.test('a node as its report describes it', async (t) => {
+  const troubles = { 'run-storage': { code: 'slot.unpack', message: 'no' } } as const;
+  const { A, B } = statusOf(nodeState('A', { world: { store: behind, troubles } })).nodes;
+  t.match(A, { role: 'active', serving: true, admitted: true, update: 'idle', epoch: 1 });
+  t.match(A.activity, { name: 'syncing', progress: syncing });
+  t.match(A.boot, { id: 'A1', reason: 'default', attempt: 0 });
+  t.match(A.store, { role: 'primary', copy: 'current', connected: true, sync: syncing });
+  t.match(B, { role: 'standby', serving: false, admitted: true, standDown: false, known: true });
+  const reason = { code: 'health.check', message: 'it is bad' };
+  const failed = statusOf(nodeState('A', { record: { update: updateOf('reverted') } }));
+  t.match(failed.nodes.A, { update: 'reverted', reason });
+});
+
+const slotsOf = (change: StateChange): string =>
+  slotStatuses(reportOf(nodeState('A', change), 0))
+    .map((one) => `${one.class[1]}${one.slot}:${one.state}${one.default ? '*' : ''}`)
+    .join(' ');
+
+t.test('slots: what runs, what is good, what is not', async (t) => {
+  const { slots, storage } = nodeState('A').record;
+  const full = {
+    system: { A: sealOf('system', 1), B: sealOf('system', 2) },
+    storage: { A: sealOf('storage', 1), B: sealOf('storage', 2) },
+  };
+  const trial = { trialId: 1, systemSlot: 'B', old: 'A', new: 'B' } as const;
+  const tried = { ...storage, trial: { ...trial, newRunsUnderOld: true, proven: false } };
+  const world = { seals: full };
+  const onTrial = { ...world, boot: TRIAL_BOOT, bootState: ARMED };
+  const rows: readonly [string, StateChange, string][] = [
+    ['a new appliance', {}, 'yA:booted* yB:invalid tA:running* tB:invalid'],
+    [
+      'installed',
+      { record: { update: updateOf('installed') }, world },
+      'yA:booted* yB:good tA:running* tB:good',
+    ],
+    [
+      'about to restart',
+      { record: { update: updateOf('rebooting') }, world },
+      'yA:booted* yB:good tA:running* tB:good',
+    ],
+    [
+      'on trial',
+      {
+        record: { update: updateOf('trial'), slots: { ...slots, trial: TRIAL }, storage: tried },
+        world: onTrial,
+      },
+      'yA:good* yB:trial tA:good* tB:running',
+    ],
+    [
+      'proven storage under the old system',
+      {
+        record: {
+          update: updateOf('reverting'),
+          storage: { ...tried, trial: { ...tried.trial, proven: true } },
+        },
+        world,
+      },
+      'yA:booted* yB:unusable tA:good* tB:running',
+    ],
+    [
+      'committed',
+      {
+        record: {
+          update: updateOf('committed'),
+          canRollBack: true,
+          slots: { ...slots, default: 'B' },
+          storage: { ...storage, current: 'B', previous: 'A' },
+        },
+        world: { ...world, boot: TRIAL_BOOT },
+      },
+      'yA:good yB:booted* tA:good tB:running*',
+    ],
+    [
+      'reverted',
+      { record: { update: updateOf('reverted') }, world },
+      'yA:booted* yB:unusable tA:running* tB:unusable',
+    ],
+    [
+      'storage does not run',
+      { world: { ...world, storage: null } },
+      'yA:booted* yB:unusable tA:good* tB:unusable',
+    ],
+  ];
+  for (const [name, change, want] of rows) t.equal(slotsOf(change), want, name);
+  t.equal(SEALS.system.B, null);
+});
+
+const checklist = (s: NodeState): Record<string, string> =>
+  Object.fromEntries(reformItems(s).map((item) => [item.name, `${item.state}: ${item.text}`]));
+
+t.test('the checklist of a reforming pair', async (t) => {
+  const all = {
+    link: 'ok: the peer answers',
+    versions: 'ok: both run 1.0.0',
+    epoch: 'ok: epoch 1, held by A',
+    storage: 'ok: both copies are current',
+    service: 'ok: node A serves',
+    admitted: 'ok: node B may take over',
+  };
+  t.strictSame(checklist(nodeState('A')), all);
+  t.strictSame(checklist(nodeState('B')), all, 'the same on the standby');
+  const unknown = 'unknown: unknown while the peer does not answer';
+  const lost = { versions: unknown, epoch: unknown, storage: unknown, admitted: unknown };
+  const link = 'waiting: waits for the peer';
+  t.strictSame(checklist(nodeState('A', { peer: null })), { ...all, ...lost, link });
+  t.strictSame(
+    checklist(nodeState('B', { peer: null })),
+    { ...lost, link, service: unknown },
+    'whether the peer serves is not guessed',
+  );
+  const rows: readonly [StateChange, Partial<Record<keyof typeof all, string>>][] = [
+    [{ peer: NEW }, { versions: 'waiting: A runs 1.0.0, B runs 2.0.0' }],
+    [{ peer: { system: null } }, { versions: 'waiting: A runs 1.0.0, B runs unknown' }],
+    [
+      { peerRecord: { role: { epoch: 2, holder: 'B', peerMayTakeOver: true } } },
+      { epoch: 'waiting: epochs 1 and 2' },
+    ],
+    [{ world: { store: behind } }, { storage: 'waiting: syncs, 75 %' }],
+    [
+      { world: { store: storeStatus('primary', { splitBrain: true }) } },
+      { storage: 'failed: both copies were written alone' },
+    ],
+    [
+      { world: { store: storeStatus('unknown'), serving: null } },
+      {
+        storage: 'waiting: waits for the storage of both nodes',
+        service: 'waiting: nobody serves',
+        admitted: 'waiting: node A may not take over yet',
+      },
+    ],
+    [{ record: { role: ROLE } }, { admitted: 'waiting: node B may not take over yet' }],
+    [{ peer: { admitted: false } }, { admitted: 'waiting: node B may not take over yet' }],
+  ];
+  for (const [change, want] of rows) t.match(checklist(nodeState('A', change)), want);
+});
+
+t.test('alarms: what needs a person, and nothing else', async (t) => {
+  const alarms = (change: StateChange): string[] =>
+    statusOf(nodeState('A', change)).alarms.map((one) => `${one.code} ${one.node} ${one.message}`);
+  t.strictSame(alarms({}), []);
+  const code = 'service.failed' as const;
+  const mine = { serve: { code, message: 'the address is taken' } };
+  const theirs = { 'run-storage': { code: 'slot.unpack' as const, message: 'no' } };
+  t.strictSame(alarms({ world: { troubles: mine }, peer: { troubles: theirs } }), [
+    'service.failed A serve: the address is taken',
+    'slot.unpack B run-storage: no',
+  ]);
+  const held = rollout('HOLD_MIXED');
+  t.match(alarms({ rollout: held, peer: NEW }), [/^standby\.failed_held null .*update again/]);
+  t.strictSame(alarms({ rollout: held }), [], 'gone as soon as both run the same');
+});
+
+t.test('the rollout: elapsed to its end, and not to a commit long after', async (t) => {
+  const at = (seconds: number): string =>
+    new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
+  const log = (phase: RolloutRecord['phase'], seconds: number) => [
+    { at: at(seconds), phase, text: '' },
+  ];
+  const plain = rolloutRecord();
+  const nodes = { ...plain.nodes, A: { ...plain.nodes.A, log: log('DONE', 50) } };
+  const show = (change: Partial<RolloutRecord>) =>
+    statusOf(nodeState('A', { rollout: rolloutRecord(change) })).rollout;
+  t.match(show({ phase: 'INSTALL1' }), {
+    elapsedS: 60,
+    ended: false,
+    driver: 'A',
+    canCancel: true,
+  });
+  t.match(show({ phase: 'FAILED', phaseAt: at(45) }), { elapsedS: 45, ended: true });
+  t.match(show({ phase: 'DONE', phaseAt: at(50), nodes }), { elapsedS: 50, canCancel: false });
+  const committed = { phase: 'DONE', phaseAt: at(90_000), finalized: true, nodes } as const;
+  t.match(show(committed), { elapsedS: 50, finalized: true });
+  t.match(
+    show({ startedAt: '2027-01-01T00:00:00.000Z' }),
+    { elapsedS: 0 },
+    'a clock that went back',
+  );
+  const skip = { ...nodes, B: { ...plain.nodes.B, skip: true } };
+  t.strictSame(show({ nodes: skip })?.skipped, ['B']);
+  t.equal(statusOf(nodeState('A')).rollout, null);
+});
