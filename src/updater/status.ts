@@ -183,9 +183,6 @@ export function reformItems(s: NodeState): readonly ReformItem[] {
       : { name: 'link', state: 'waiting', text: 'waits for the peer' },
   ];
   if (peer === null) {
-    const unknown = (name: ReformItem['name']): ReformItem => {
-      return { name, state: 'unknown', text: 'unknown while the peer does not answer' };
-    };
     const service = s.world.serving === null ? unknown('service') : serviceItem(s, null);
     items.push(unknown('versions'), unknown('epoch'), unknown('storage'), service);
     return [...items, unknown('admitted')];
@@ -194,6 +191,10 @@ export function reformItems(s: NodeState): readonly ReformItem[] {
   items.push(serviceItem(s, peer), admittedItem(s, peer));
   return items;
 }
+
+const unknown = (name: ReformItem['name']): ReformItem => {
+  return { name, state: 'unknown', text: 'unknown while the peer does not answer' };
+};
 
 function versionsItem(s: NodeState, peer: NodeReport): ReformItem {
   const mine = s.world.system?.version ?? 'unknown';

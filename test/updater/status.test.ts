@@ -248,9 +248,10 @@ t.test('the checklist of a reforming pair', async (t) => {
   for (const [change, want] of rows) t.match(checklist(nodeState('A', change)), want);
 });
 
+const alarms = (change: StateChange): string[] =>
+  statusOf(nodeState('A', change)).alarms.map((one) => `${one.code} ${one.node} ${one.message}`);
+
 t.test('alarms: what needs a person, and nothing else', async (t) => {
-  const alarms = (change: StateChange): string[] =>
-    statusOf(nodeState('A', change)).alarms.map((one) => `${one.code} ${one.node} ${one.message}`);
   t.strictSame(alarms({}), []);
   const code = 'service.failed' as const;
   const mine = { serve: { code, message: 'the address is taken' } };
@@ -264,9 +265,10 @@ t.test('alarms: what needs a person, and nothing else', async (t) => {
   t.strictSame(alarms({ rollout: held }), [], 'gone as soon as both run the same');
 });
 
+const at = (seconds: number): string =>
+  new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
+
 t.test('the rollout: elapsed to its end, and not to a commit long after', async (t) => {
-  const at = (seconds: number): string =>
-    new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
   const log = (phase: RolloutRecord['phase'], seconds: number) => [
     { at: at(seconds), phase, text: '' },
   ];
