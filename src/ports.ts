@@ -163,12 +163,55 @@ export interface Depot {
   retain(bundles: readonly Sha256[]): Promise<void>;
 }
 
+/** How an attempt to fence the peer ended; see `Fencer.fence`. */
+export type FenceOutcome = 'off' | 'failed' | 'unknown';
+
+/** Whom to fence, and for which takeover. */
+export interface FenceOrder {
+  /** Epoch of whoever fences; it stands in the logs of both sides. */
+  readonly epoch: number;
+  readonly peer: NodeId;
+}
+
+/**
+ * Makes sure that the peer is dead (rule R3). The state that wants a fence is durable before the
+ * call and names its epoch, so that a peer which comes back meanwhile meets that claim.
+ */
+export interface Fencer {
+  readonly kind: 'none' | 'power' | 'command';
+  /**
+   * Tries the whole way to the peer's power switch without touching it. Throws `fence.self_test`
+   * with the reason. A peer that is heard while `power` says `off` means: the wrong machine.
+   */
+  selfTest(signal: AbortSignal): Promise<void>;
+  /**
+   * Cuts the peer's power. `off` only with proof that all of it was dead at some moment after the
+   * call began; `failed` = the fencer says that it was not done; `unknown` = whatever is in doubt,
+   * an aborted signal too. In both of the latter the peer may be alive. Idempotent: it may be
+   * called again at any time, and after a restart. Never throws.
+   */
+  fence(order: FenceOrder, signal: AbortSignal): Promise<FenceOutcome>;
+  /**
+   * Lets a peer come back that `fence` has cut, unless the settings say that it stays off. Call it
+   * once the new epoch is durable. A power controller that restores the power by itself may have
+   * done so before. Idempotent. Throws `fence.failed` when the peer stays off.
+   */
+  restore(order: FenceOrder, signal: AbortSignal): Promise<void>;
+  /** State of the peer's power switch; says nothing of what runs there. Never throws. */
+  power(signal: AbortSignal): Promise<'on' | 'off' | 'unknown'>;
+}
+
 /** The machine itself. */
 export interface Host {
   /** How this boot came about, as the boot loader told it. Constant for a boot. */
   boot(): BootInfo;
   /** Ends this boot; the next one has another boot id. Does not return. */
   reboot(reason: string): Promise<never>;
+  /**
+   * Cuts this node's own power, so that everything dies that it has started: the way out when a
+   * demotion failed and something may still acknowledge writes. Waits for nothing, no disk either.
+   */
+  hardReset(reason: string): never;
   /** Wall clock in milliseconds, for people and logs only. */
   nowMs(): number;
   /** Monotonic milliseconds since some start. */

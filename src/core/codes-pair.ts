@@ -82,6 +82,22 @@ export const PAIR_CODES = {
     next: 'See `tandem cluster status` for what it waits for.',
   },
 
+  'fence.self_test': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The fencer cannot be relied on: its self-test failed.',
+    next: 'Correct `fence.fencer` in the configuration, or set `fence.policy` to manual.',
+  },
+  'fence.failed': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The fencer did not do what it was asked to do with the power of the peer.',
+    next: 'Check the power controller of the peer, and the peer itself on its console.',
+  },
+  'fence.unknown': {
+    exit: EXIT.pairNotHealthy,
+    title: 'Whether the peer is off is not known: its power controller gave no clear answer.',
+    next: 'Check the power controller and the way to it; then look whether the peer is off.',
+  },
+
   'active.failed': {
     exit: EXIT.activeFailed,
     title: 'The update of the first node failed; it runs its old version again.',

@@ -1,9 +1,10 @@
 /**
  * The machine of the embedded default: a process under a supervisor. How the boot came about stands
  * in the variable TANDEM_BOOT, as the boot loader's words stand on a kernel command line; exit
- * status 42 asks for a reboot. Always holds: what it says about the boot is what it was told, never
- * a guess, and feeding the watchdog never throws, because a watchdog that is not fed does the right
- * thing by itself. Imports core, ports, the drivers of files and node.
+ * status 42 asks for a reboot, an end by SIGUSR2 for a power cycle. Always holds: what it says
+ * about the boot is what it was told, never a guess, and feeding the watchdog never throws, because
+ * a watchdog that is not fed does the right thing by itself. Imports core, ports, the drivers of
+ * files and node.
  */
 import { constants, openSync, writeSync, fstatSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +16,8 @@ import { ioError, isErrno, writeFileAtomic } from './fs-atomic.ts';
 
 /** Exit status that asks the supervisor for a reboot. */
 export const REBOOT_STATUS = 42;
+/** Signal by which the program ends itself to have the power cut and restored. */
+export const RESET_SIGNAL = 'SIGUSR2';
 /** JSON of a BootInfo, from the supervisor. */
 export const BOOT_VARIABLE = 'TANDEM_BOOT';
 /** Path of the watchdog, or `fd:N` for an inherited file descriptor. */
@@ -35,6 +38,8 @@ export interface HostOptions {
   readonly stateDir: string;
   /** Ends the process; for tests. */
   readonly exit?: (status: number) => never;
+  /** Ends the process and its group by the signal; for tests. */
+  readonly die?: (signal: NodeJS.Signals) => never;
 }
 
 /**
@@ -98,6 +103,17 @@ class ProcessHost implements Host {
     return exit(REBOOT_STATUS);
   }
 
+  hardReset(reason: string): never {
+    const die = this.#options.die ?? dieBySignal;
+    try {
+      // Not to a file: it is a disk that hangs in some of the cases that lead here.
+      writeSync(2, `hard reset: ${reason.slice(0, REASON_BYTES_MAX)}\n`);
+    } catch {
+      // Nobody reads any more; the reset matters more than its reason.
+    }
+    return die(RESET_SIGNAL);
+  }
+
   nowMs(): number {
     return Date.now();
   }
@@ -145,6 +161,21 @@ class ProcessHost implements Host {
       throw ioError(error, 'health.check', `The data partition cannot be written, ${path}`);
     }
   }
+}
+
+/**
+ * A signal and no exit status: leaving with a status waits for the threads that work on files, and
+ * one of them may hang in the disk. Under a supervisor this process leads its group, which dies at
+ * once with it; what left the group is the supervisor's to find.
+ */
+function dieBySignal(signal: NodeJS.Signals): never {
+  process.removeAllListeners(signal);
+  try {
+    process.kill(-process.pid, signal);
+  } catch {
+    process.kill(process.pid, signal);
+  }
+  return process.abort();
 }
 
 /** Made once and then written in place, so that a full disk is no failed health check. */

@@ -1,7 +1,7 @@
 /**
  * The port Host in memory: a boot that a test describes, a clock that stands still until the test
- * moves it. `reboot` throws Rebooted after it has told the test, since it must not return. Imports
- * core and ports.
+ * moves it. `reboot` and `hardReset` throw Rebooted after they have told the test, since they must
+ * not return. Imports core and ports.
  */
 import type { BootInfo } from '../../src/core/boot.ts';
 import { UpdateError } from '../../src/core/errors.ts';
@@ -16,6 +16,8 @@ export class Rebooted extends Error {
 export class MemoryHost implements Host {
   /** Why reboots were asked for. */
   readonly reboots: string[] = [];
+  /** Why its power was to be cut. */
+  readonly resets: string[] = [];
   fed = 0;
   /** What `checkWritable` complains about; null = it can be written. */
   readOnly: string | null = null;
@@ -35,6 +37,11 @@ export class MemoryHost implements Host {
   async reboot(reason: string): Promise<never> {
     await Promise.resolve();
     this.reboots.push(reason);
+    throw new Rebooted(reason);
+  }
+
+  hardReset(reason: string): never {
+    this.resets.push(reason);
     throw new Rebooted(reason);
   }
 

@@ -300,6 +300,9 @@ export class Life {
         if (this.alive) this.rebooting = true;
         return NEVER;
       },
+      hardReset: (reason) => {
+        throw new Error(`nothing asks for a hard reset here: ${reason}`);
+      },
       nowMs: () => EPOCH_MS + clock.nowMs,
       monotonicMs: () => clock.nowMs - beganMs,
       feedWatchdog: () => undefined,

@@ -74,6 +74,7 @@ async function run(script: Script, abortAtMs?: number) {
     host: {
       boot: unused,
       reboot: unused,
+      hardReset: unused,
       nowMs: () => clock.nowMs,
       monotonicMs: () => clock.nowMs,
       feedWatchdog: () => {
