@@ -18,7 +18,7 @@ import type { Caller, ControlBackend, JobRequest } from '../control/backend.ts';
 import type { InstallerRequest, VerifyResult } from '../install/protocol.ts';
 import type { Depot, Hooks, Host } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
-import { pause } from '../updater/effects.ts';
+import { pause, type Pause } from '../updater/effects.ts';
 import type { Executor } from '../updater/execute.ts';
 import { reportOf } from '../updater/report.ts';
 import type { Runner } from '../updater/runner.ts';
@@ -28,11 +28,11 @@ import { commitId, Jobs } from './jobs.ts';
 import { policyView, rollbackRecord, updateRecord, type Identity } from './plan.ts';
 import type { DriverRequests } from './requests.ts';
 
-/** What the backend answers from. */
 /** How often the peer is looked at while it pulls a bundle, and how long it may be silent. */
 const PEER_LOOK_MS = 100;
 const PEER_SILENT_MS = 10_000;
 
+/** What the backend answers from. */
 export interface BackendParts {
   readonly runner: Runner;
   readonly executor: Executor;
@@ -49,6 +49,8 @@ export interface BackendParts {
   readonly lastHeard: () => LastHeard | null;
   /** Why the peer is not heard. */
   readonly linkTroubles: () => readonly Reason[];
+  /** How time passes between looks at the peer; real time unless a test says otherwise. */
+  readonly pause?: Pause;
 }
 
 /** The node behind the control socket, made of the parts of this daemon. */
@@ -198,7 +200,7 @@ export class Backend implements ControlBackend {
       const trouble = peer?.troubles['fetch'];
       if (trouble !== undefined) throw new UpdateError(trouble.code, trouble.message);
       silentMs = peer === null ? silentMs + PEER_LOOK_MS : 0;
-      await pause(PEER_LOOK_MS, signal);
+      await (this.#parts.pause ?? pause)(PEER_LOOK_MS, signal);
     }
     const message = `the bundle is staged on node ${me(this.#state)} only: its peer does not answer`;
     throw new UpdateError('pair.not_replicated', message);
@@ -242,6 +244,8 @@ export class Backend implements ControlBackend {
         ? {}
         : { onSecondFailure: request.onSecondFailure }),
     };
+    // Another one may have begun while this bundle was read.
+    this.#checkIdle();
     const id = newId('update');
     return this.#begin(id, 'update', async (signal) => {
       await this.#stage(id, path, found, signal);
@@ -251,6 +255,7 @@ export class Backend implements ControlBackend {
       const estimateS = this.#parts.history.estimateS('update');
       const draft = { id, at: this.#at(), policy, estimateS };
       const record = updateRecord(this.#state, found.manifest, view, draft);
+      signal.throwIfAborted();
       await this.#parts.requests.ask({ do: 'start', record });
       return 'the rollout has begun';
     });

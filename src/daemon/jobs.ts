@@ -93,6 +93,8 @@ export class Jobs {
   list(): readonly JobStatus[] {
     const rollouts = this.#rollouts();
     const jobs = rollouts.flatMap((one) => [rolloutJob(one), ...commitJobs(one)]);
+    // From its record on, a job is told of by that alone.
+    for (const { id } of jobs) if (!this.#aborts.has(id)) this.#local.delete(id);
     const known = new Set(jobs.map((job) => job.id));
     const local = [...this.#local.values()].filter((job) => !known.has(job.id));
     return [...local, ...jobs].toSorted((a, b) => b.startedAt.localeCompare(a.startedAt));

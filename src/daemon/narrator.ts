@@ -62,6 +62,7 @@ export class Narrator {
     if (old?.phase === rollout.phase && old.finalized === rollout.finalized) return;
     const newest = [...rollout.nodes.A.log, ...rollout.nodes.B.log]
       .filter((entry) => entry.phase === rollout.phase)
+      .toSorted((a, b) => a.at.localeCompare(b.at))
       .at(-1);
     const ended = END_PHASES.has(rollout.phase);
     this.#events.emit({
