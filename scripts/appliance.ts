@@ -107,7 +107,8 @@ async function writeSlot(device: string, image: FactoryImage): Promise<SlotSeal>
   await target.sync();
   const { release, runsWith } = image;
   const imageId = imageIdOf({ rawBytes, chunkBytes: CHUNK_BYTES }, records);
-  return { imageId, rawBytes, rawSha256: whole.digest('hex') as Sha256, release, runsWith };
+  const rawSha256 = whole.digest('hex') as Sha256;
+  return { imageId, rawBytes, rawSha256, release, runsWith, committed: 0 };
 }
 
 /** Room for later releases: a quarter more than the first one needs, in whole MiB. */

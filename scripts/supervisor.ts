@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { CommitMarks } from '../src/core/boot.ts';
 import { asUpdateError, UpdateError } from '../src/core/errors.ts';
 import type { Slot } from '../src/core/model.ts';
 import { readBootFiles, saveCounter } from '../src/drivers/boot-loader.ts';
@@ -49,7 +50,7 @@ export async function startSupervisor(dir: string, powerOn: boolean): Promise<Su
     readBoot: async () => readBootFiles(settings.bootDir),
     saveCounter: async (counter) => saveCounter(settings.bootDir, counter),
     unpack: async (image, target, signal) => unpackImage(image, target, signal),
-    sealCounters: async () => sealCounters(settings.slotsDir),
+    commitMarks: async () => commitMarks(settings.slotsDir),
     log,
     console: boundedLog(settings.consoleLog, CONSOLE_LOG_BYTES),
   });
@@ -84,11 +85,15 @@ export async function startSupervisor(dir: string, powerOn: boolean): Promise<Su
 }
 
 /** What the seals beside the system slots say; a seal that cannot be read counts as none. */
-async function sealCounters(slotsDir: string): Promise<Record<Slot, number | null>> {
+async function commitMarks(slotsDir: string): Promise<CommitMarks> {
   const slots = await openSlots(slotsDir);
   const of = async (slot: Slot): Promise<number | null> => {
-    const { seal } = await slots.info('system', slot);
-    return seal?.release.counter ?? null;
+    try {
+      return (await slots.info('system', slot)).seal?.committed ?? null;
+    } catch (error) {
+      if (error instanceof UpdateError) return null;
+      throw error;
+    }
   };
   return { A: await of('A'), B: await of('B') };
 }

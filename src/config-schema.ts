@@ -56,6 +56,14 @@ const POLICY = {
       default: 2,
       description: 'Boot attempts of a trial before the boot loader falls back.',
     },
+    graceS: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 3600,
+      default: 20,
+      description:
+        'Seconds after the boot of a trial during which a health check may fail until it first passes.',
+    },
     stableS: {
       type: 'integer',
       minimum: 0,

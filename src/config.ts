@@ -49,6 +49,8 @@ export interface Config {
     readonly onSecondFailure: 'hold' | 'rollback';
     readonly retries: number;
     readonly tries: number;
+    /** Seconds after the boot of a trial during which a check may still fail. */
+    readonly graceS: number;
     /** Seconds that a trial must be stable before it counts as healthy. */
     readonly stableS: number;
     /** Seconds that the first node serves before the second one is touched. */

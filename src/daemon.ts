@@ -17,9 +17,10 @@ import { History } from './daemon/history.ts';
 import type { Identity } from './daemon/plan.ts';
 import { initialState } from './daemon/initial.ts';
 import { Listeners } from './daemon/listeners.ts';
+import { mendLostBoot } from './daemon/lost-boot.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
-import { openBoot } from './drivers/boot-file.ts';
+import { openBoot, recreateBoot } from './drivers/boot-file.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { DirectoryHooks } from './drivers/hooks-dir.ts';
 import { openHost } from './drivers/host-process.ts';
@@ -39,10 +40,9 @@ import { EventLog } from './updater/events.ts';
 import { Executor, type ExecuteOptions } from './updater/execute.ts';
 import { Runner } from './updater/runner.ts';
 
-/** Rounds of health checks, and how long one may take and may be bad after a boot. */
+/** Rounds of health checks, and how long one may take. */
 const HEALTH_ROUND_MS = 1000;
 const HEALTH_CHECK_MS = 10_000;
-const HEALTH_GRACE_MS = 20_000;
 
 /** Where a line for the service's log goes: standard error, which the init system keeps. */
 function log(line: string): void {
@@ -81,6 +81,9 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     group: config.control.group,
   });
   node.runner.start();
+  const reason = node.lostBoot;
+  // It stays an alarm until the next start: somebody has to look at the disk.
+  if (reason !== null) await node.runner.dispatch({ type: 'trouble', effect: 'boot', reason });
   log(`node ${config.node} runs Tandem ${VERSION} from slot ${host.boot().slot}`);
   await Promise.race([aborted(signal), failed.promise]);
 }
@@ -99,6 +102,7 @@ async function openDrivers(
   config: Config,
   keys: PairKeys,
   host: Host,
+  content: JournalContent,
   stack: AsyncDisposableStack,
 ) {
   const logs = join(config.stateDir, 'logs');
@@ -107,10 +111,19 @@ async function openDrivers(
   const history = new History(lines('history.ndjson'));
   await Promise.all([events.load(), history.load()]);
   const slots = await openSlots(config.slots.dir);
+  const lostBoot = await mendLostBoot({
+    host,
+    slots,
+    lastTrialId: content.node?.lastTrialId ?? 0,
+    recreate: (remains) => recreateBoot(config.boot.dir, remains),
+    events,
+    log,
+  });
   return {
     events,
     history,
     slots,
+    lostBoot,
     boot: stack.use(await openBoot(config.boot.dir)),
     depot: await openDepot(join(config.stateDir, 'depot'), readDepotHead(config.trustRoot)),
     link: stack.use(await openLink(config, keys)),
@@ -136,7 +149,7 @@ async function openNode(
   onFatal: (error: UpdateError) => void,
 ) {
   await using stack = new AsyncDisposableStack();
-  const drivers = await openDrivers(config, keys, host, stack);
+  const drivers = await openDrivers(config, keys, host, content, stack);
   const { events, history, link } = drivers;
   const found = { config, pair: keys.pair, program: VERSION, content };
   const initial = await initialState({ ...found, ...drivers });
@@ -169,6 +182,7 @@ async function openNode(
   return {
     runner,
     backend,
+    lostBoot: drivers.lostBoot,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
   };
 }
@@ -234,7 +248,7 @@ function executeOptions(config: Config, depotDir: string): ExecuteOptions {
     bulk: { ...bulk, keysDir },
     peerHost: parseAddress(config.link.peer).host,
     health: {
-      graceMs: HEALTH_GRACE_MS,
+      graceMs: config.policy.graceS * 1000,
       stableMs: config.policy.stableS * 1000,
       roundMs: HEALTH_ROUND_MS,
       checkMs: HEALTH_CHECK_MS,

@@ -34,6 +34,7 @@ const CLIENT_WARM_UP = 20;
 /** A short run; the defaults of a real appliance are longer (docs/ARCHITECTURE.md, "Settings"). */
 const DEMO_POLICY: PairSpec['policy'] = {
   tries: 2,
+  graceS: 5,
   stableS: 3,
   soakS: 3,
   deadmanS: 120,

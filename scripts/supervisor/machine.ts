@@ -8,10 +8,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BootCounter, BootInfo, BootState } from '../../src/core/boot.ts';
+import type { BootCounter, BootInfo, BootState, CommitMarks } from '../../src/core/boot.ts';
 import type { Slot } from '../../src/core/model.ts';
 import type { BoundedLog } from './log.ts';
-import { afterEnd, loadSlot, stateFromSeals, type Choice, type ProgramEnd } from './policy.ts';
+import { afterEnd, chooseSlot, type Choice, type ProgramEnd } from './policy.ts';
 import type { PowerStatus } from './power-client.ts';
 import { killFamily } from './processes.ts';
 import { checkRoot, COMPILE_CACHE, startProgram } from './program.ts';
@@ -28,8 +28,8 @@ export interface MachineParts {
   readonly saveCounter: (counter: BootCounter) => Promise<void>;
   /** Unpacks an image into an empty folder; throws when it is not a whole file system. */
   readonly unpack: (image: string, target: string, signal: AbortSignal) => Promise<void>;
-  /** Release counters of the sealed system slots; asked only when the boot state is lost. */
-  readonly sealCounters: () => Promise<Readonly<Record<Slot, number | null>>>;
+  /** Commits of the system slots by their seals; asked only when the boot state is lost. */
+  readonly commitMarks: () => Promise<CommitMarks>;
   readonly log: BoundedLog;
   readonly console: BoundedLog;
 }
@@ -112,16 +112,11 @@ export class Machine {
   }
 
   async #choose(signal: AbortSignal): Promise<Choice | null> {
-    const { readBoot, saveCounter, sealCounters, log } = this.#parts;
+    const { readBoot, saveCounter, commitMarks, log } = this.#parts;
     try {
-      const found = await readBoot();
-      if (found.state === null) log.line('the boot state is lost: the seals of the slots decide');
-      const state = found.state ?? stateFromSeals(await sealCounters());
-      if (state === null) return null;
       const load = async (slot: Slot): Promise<boolean> => this.#load(slot, signal);
       const io = { save: saveCounter, load, log: (text: string) => log.line(text) };
-      const choice = await loadSlot(state, found.counter, io);
-      return choice === null || found.state !== null ? choice : { ...choice, reason: 'fallback' };
+      return await chooseSlot(await readBoot(), commitMarks, io);
     } catch (error) {
       if (!signal.aborted) log.line(`the boot loader failed: ${wordsOf(error)}`);
       return null;

@@ -7,9 +7,11 @@
 import {
   afterLoadFailure,
   selectBoot,
+  stateFromSeals,
   type BootCounter,
   type BootInfo,
   type BootState,
+  type CommitMarks,
 } from '../../src/core/boot.ts';
 import type { Slot } from '../../src/core/model.ts';
 
@@ -32,9 +34,22 @@ function words(error: unknown): string {
 /**
  * Selects and loads a slot, or null for "reboot and try again". A counter that cannot be read
  * (null) or saved boots the default slot; a trial that cannot be loaded loses all its attempts at
- * once.
+ * once. Without a state the seals decide, which are read only then, and the reason is `fallback`.
  */
-export async function loadSlot(
+export async function chooseSlot(
+  found: { readonly state: BootState | null; readonly counter: BootCounter | null },
+  marks: () => Promise<CommitMarks>,
+  io: LoaderIo,
+): Promise<Choice | null> {
+  if (found.state !== null) return loadSlot(found.state, found.counter, io);
+  io.log('the boot state is lost: the slot that was committed last boots, as the seals tell');
+  const state = stateFromSeals(await marks());
+  if (state === null) io.log('no slot was ever committed, as far as the seals tell');
+  const choice = state === null ? null : await loadSlot(state, found.counter, io);
+  return choice === null ? null : { ...choice, reason: 'fallback' };
+}
+
+async function loadSlot(
   state: BootState,
   counter: BootCounter | null,
   io: LoaderIo,
@@ -71,18 +86,6 @@ async function firstChoice(
     io.log(`the attempt cannot be counted, so the default slot boots: ${words(error)}`);
     return fallback;
   }
-}
-
-/**
- * What stands in for a boot state of which no copy can be read: the one slot that is sealed; of two
- * the one with the lower release counter, because the higher one may be a trial that was never
- * committed. Null when no slot is sealed.
- */
-export function stateFromSeals(counters: Readonly<Record<Slot, number | null>>): BootState | null {
-  const { A, B } = counters;
-  if (A === null && B === null) return null;
-  const slot: Slot = B === null || (A !== null && A <= B) ? 'A' : 'B';
-  return { seq: 0, default: slot, trial: null, trialId: 0, tries: 0, otherOk: false };
 }
 
 /** A trial that cannot even be loaded will not load the next time either. */

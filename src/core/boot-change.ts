@@ -14,9 +14,12 @@ export type BootFields = Omit<BootState, 'seq'>;
 /** Most boot attempts that a trial may have. */
 export const TRIES_MAX = 9;
 
-/** State of a new appliance whose system is in this slot. */
-export function firstBootState(slot: Slot, otherOk: boolean): BootFields {
-  return { default: slot, trial: null, trialId: 0, tries: 0, otherOk };
+/**
+ * State of a new appliance whose system is in this slot, or of one whose state was lost: `trialId`
+ * is then the highest number of a trial that is known, so that none is used twice.
+ */
+export function firstBootState(slot: Slot, otherOk: boolean, trialId = 0): BootFields {
+  return { default: slot, trial: null, trialId, tries: 0, otherOk };
 }
 
 /** The state with this trial armed, or null when it is armed already; throws `boot.conflict`. */

@@ -51,6 +51,32 @@ export function verdictOf(
   return state.default === trial.slot ? 'committed' : 'reverted';
 }
 
+/**
+ * Number and slot of the newest trial if it was committed, else null: a reverted trial has no tries
+ * left, and neither has a state in which there was no trial yet.
+ */
+export function committedTrial(
+  state: BootState,
+): { readonly id: number; readonly slot: Slot } | null {
+  const committed = state.trial === null && state.trialId > 0 && state.tries > 0;
+  return committed ? { id: state.trialId, slot: state.default } : null;
+}
+
+/** What the seals of the system slots say of commits (`SlotSeal.committed`); null also = no seal. */
+export type CommitMarks = Readonly<Record<Slot, number | null>>;
+
+/**
+ * What stands in for a boot state of which no copy can be read: the slot that was committed last;
+ * of two equal ones A. A slot that was never committed is not booted, and there is no way to the
+ * other one. Null when no slot was ever committed: reboot and try again.
+ */
+export function stateFromSeals({ A, B }: CommitMarks): BootState | null {
+  if (A === null && B === null) return null;
+  const slot = B !== null && (A === null || B > A) ? 'B' : 'A';
+  const trialId = Math.max(A ?? 0, B ?? 0);
+  return { seq: 0, default: slot, trial: null, trialId, tries: 0, otherOk: false };
+}
+
 /** What the boot loader is to boot, and what it has to save before. */
 export interface BootSelection {
   readonly slot: Slot;

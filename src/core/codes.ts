@@ -97,6 +97,11 @@ export const CODES = {
     title: 'The state of the boot chooser cannot be read or written.',
     next: 'Check the boot partition of the node that is named.',
   },
+  'boot.lost': {
+    exit: EXIT.internal,
+    title: 'Both copies of the boot state were lost; the node runs its last committed system.',
+    next: 'Check the disk of the node that is named; a trial that was going on is given up.',
+  },
   'boot.conflict': {
     exit: EXIT.internal,
     title: 'The boot chooser is in another state than the request needs.',

@@ -120,4 +120,10 @@ export interface SlotSeal {
   readonly release: Release;
   /** Version range of the other class that it runs with, as its manifest says. */
   readonly runsWith: string;
+  /**
+   * System slots: number of the trial whose commit made this slot the default, 0 for what the
+   * factory installed, null for what was never committed. It decides which slot boots when the boot
+   * state is lost. Storage seals: null, or 0 from the factory.
+   */
+  readonly committed: number | null;
 }

@@ -4,6 +4,7 @@
  * trial is armed only from `installed`, which only a whole read-back reaches; the verdict on a
  * trial is the boot chooser's, found again by the trial's id. Pure; imports only core.
  */
+import { committedTrial } from './boot.ts';
 import { otherSlot, SLOT_CLASSES, type SlotClass } from './model.ts';
 import type {
   Job,
@@ -243,8 +244,8 @@ export function finalized(s: NodeState, rollout: RolloutRecord): NodeRecord | un
 /** The effect of this node's own update that is due in its state, if any. */
 export function nodeEffect(s: NodeState): Effect | undefined {
   const { update } = s.record;
-  const stray = RESTING.has(update.state) ? strayTrial(s) : undefined;
-  if (stray !== undefined) return stray;
+  const due = RESTING.has(update.state) ? (strayTrial(s) ?? unmarkedCommit(s)) : undefined;
+  if (due !== undefined) return due;
   switch (update.state) {
     case 'idle':
     case 'installed':
@@ -286,6 +287,20 @@ function strayTrial(s: NodeState): Effect | undefined {
   return onTrial(s) && boot.reason === 'trial' && !known
     ? { do: 'reboot', reason: `slot ${boot.slot} runs and is not committed` }
     : undefined;
+}
+
+/**
+ * A commit that the seal of its slot does not tell of yet, because power went in between or the
+ * seal could not be written. Nothing else is begun before: while the other slot is overwritten, the
+ * seal of the default one is all that is left when the boot state is lost.
+ */
+function unmarkedCommit(s: NodeState): Effect | undefined {
+  const { bootState, seals } = s.world;
+  const trial = committedTrial(bootState);
+  const seal = trial === null ? null : seals.system[trial.slot];
+  if (trial === null || seal === null || seal.committed === trial.id) return undefined;
+  const { tries } = bootState;
+  return { do: 'commit', trial: { ...trial, rollout: '', tries, deadmanS: 0 } };
 }
 
 /** True when the storage software that has to run is the one that runs. */

@@ -34,17 +34,8 @@ import {
 } from './boot-loader.ts';
 import { createDiskFile, openDiskFile, type DiskFile } from './disk-file.ts';
 import { ioError, isErrno } from './fs-atomic.ts';
+import { createTwoCopyFile } from './two-copy-file.ts';
 import { newCopies, TwoCopy, type Copies } from './two-copy.ts';
-
-export {
-  chooseAtPowerOn,
-  chooseBoot,
-  readBootFiles,
-  saveCounter,
-  slotFromEvidence,
-  type BootContent,
-  type SlotEvidence,
-} from './boot-loader.ts';
 
 /** Schema of the state that this program writes and knows. */
 export const BOOT_SCHEMA = 1;
@@ -91,6 +82,30 @@ export async function openBoot(dir: string): Promise<FileBootChooser> {
   }
 }
 
+/** What is still known of a node whose boot state is lost. */
+export interface BootRemains {
+  /** The slot that the boot loader chose by the seals, and that runs. */
+  readonly slot: Slot;
+  /** Highest number of a trial in seals and records. */
+  readonly trialId: number;
+}
+
+/**
+ * Makes the state again when no copy of it can be read, also one whose file is gone; returns
+ * whether it was lost. Nothing is written when a copy can be read. Throws `boot.io`,
+ * `state.newer_schema`.
+ */
+export async function recreateBoot(dir: string, remains: BootRemains): Promise<boolean> {
+  try {
+    await mkdir(dir, { recursive: true });
+    await createTwoCopyFile(bootStatePath(dir));
+  } catch (error) {
+    throw ioError(error, 'boot.io', `The boot chooser in ${dir} cannot be made again`);
+  }
+  await using chooser = await openBoot(dir);
+  return await chooser.recreate(remains);
+}
+
 /** The port BootChooser over the two files. */
 export class FileBootChooser implements BootChooser, AsyncDisposable {
   readonly #state: TwoCopy;
@@ -131,6 +146,22 @@ export class FileBootChooser implements BootChooser, AsyncDisposable {
 
   async setOtherOk(ok: boolean): Promise<void> {
     await this.#change((state) => changeOtherOk(state, ok));
+  }
+
+  /**
+   * Makes the state again, in both copies, when neither can be read; returns whether it was so. The
+   * slot that runs is the default, no trial is armed, the other slot may not boot.
+   */
+  async recreate(remains: BootRemains): Promise<boolean> {
+    const counter = await this.#io(() => readCounter(this.#counter));
+    const trialId = Math.max(remains.trialId, counter?.trialId ?? 0);
+    const fields = firstBootState(remains.slot, false, trialId);
+    const lost = await this.#state.update((copies) =>
+      isLost(copies) ? encodeState(fields, null) : null,
+    );
+    if (lost === null) return false;
+    await this.#state.update(() => encodeState(fields, null));
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -176,16 +207,27 @@ function encodeState(fields: BootFields, before: Copies | null): Uint8Array {
 
 /** The state as the system may use it; throws `boot.io`, or `state.newer_schema`. */
 function stateOf(copies: Copies): BootState {
-  const state = decodeState(copies);
-  if (state === null) {
-    const found = copies.states.join(' and ');
-    const message = `Both copies of the boot state are lost: the copies are ${found}`;
-    throw new UpdateError('boot.io', message, { detail: { copies: copies.states } });
+  const schema = schemaOf(copies);
+  if (schema > BOOT_SCHEMA) {
+    const message = `The boot state has schema ${schema}, this program knows ${BOOT_SCHEMA}`;
+    throw new UpdateError('state.newer_schema', message);
   }
+  const state = decodeState(copies);
+  if (state !== null) return state;
+  const found = copies.states.join(' and ');
+  const message = `Both copies of the boot state are lost: the copies are ${found}`;
+  throw new UpdateError('boot.io', message, { detail: { copies: copies.states } });
+}
+
+/** True when there is nothing that this program or a newer one could read. */
+function isLost(copies: Copies): boolean {
+  return schemaOf(copies) <= BOOT_SCHEMA && decodeState(copies) === null;
+}
+
+/** Schema of the copy that counts; 0 when there is none, or it does not say. */
+function schemaOf(copies: Copies): number {
   const { schema } = decodeJson(copies.value?.bytes ?? new Uint8Array(0));
-  if (typeof schema !== 'number' || schema <= BOOT_SCHEMA) return state;
-  const message = `The boot state has schema ${schema}, this program knows ${BOOT_SCHEMA}`;
-  throw new UpdateError('state.newer_schema', message);
+  return typeof schema === 'number' ? schema : 0;
 }
 
 async function openIfThere(path: string, maxBytes: number): Promise<DiskFile | null> {

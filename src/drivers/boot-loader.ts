@@ -1,12 +1,11 @@
 /**
- * What a boot loader does with the two files of the boot chooser at power-on: read the state,
- * choose a slot, count the attempt of a trial and confirm the count. The supervisor of the embedded
- * default plays the boot loader with these functions. Always holds: `state` is only read here; a
- * boot that is not a trial writes nothing; and when state or counter are in doubt, a slot that has
- * proved itself is chosen. Imports core and the drivers of files.
+ * The two files of the boot chooser as a boot loader reads and writes them at power-on; what it
+ * decides is core/boot.ts, and in the embedded default the supervisor plays its part. Always holds:
+ * `state` is only read here; what cannot be read whole counts as lost; and a counter that was saved
+ * was read back. Imports core and the drivers of files.
  */
 import { join } from 'node:path';
-import { selectBoot, type BootCounter, type BootSelection, type BootState } from '../core/boot.ts';
+import type { BootCounter, BootState } from '../core/boot.ts';
 import { UpdateError } from '../core/errors.ts';
 import { SECTOR_BYTES } from '../core/frame.ts';
 import type { Slot } from '../core/model.ts';
@@ -38,12 +37,6 @@ export interface BootContent {
   readonly counter: BootCounter | null;
 }
 
-/**
- * What each slot says about itself when the state is lost: the release counter of a seal that was
- * written when the slot was committed, or null for a slot without such a seal.
- */
-export type SlotEvidence = Readonly<Record<Slot, { readonly releaseCounter: number } | null>>;
-
 /** Reads the two files of a directory; never throws for what a power cut or rot can do. */
 export async function readBootFiles(dir: string): Promise<BootContent> {
   const state = await readWhole(bootStatePath(dir), BOOT_STATE_BYTES);
@@ -66,52 +59,6 @@ export async function saveCounter(dir: string, counter: BootCounter): Promise<vo
   } catch (error) {
     throw ioError(error, 'boot.io', `The try counter ${path} cannot be saved`);
   }
-}
-
-/**
- * Power-on with the files of a directory: chooses the slot, and counts the attempt if it is a
- * trial. Null = neither state nor evidence name a slot: reboot and try again, never a prompt.
- */
-export async function chooseAtPowerOn(
-  dir: string,
-  evidence: SlotEvidence,
-): Promise<BootSelection | null> {
-  const content = await readBootFiles(dir);
-  return chooseBoot(content, evidence, (counter) => saveCounter(dir, counter));
-}
-
-/** The same with what was read already; `save` saves and confirms the counter, or throws. */
-export async function chooseBoot(
-  content: BootContent,
-  evidence: SlotEvidence,
-  save: (counter: BootCounter) => Promise<void>,
-): Promise<BootSelection | null> {
-  const { state, counter } = content;
-  if (state === null) {
-    const slot = slotFromEvidence(evidence);
-    return slot === null ? null : fallbackTo(slot);
-  }
-  // Attempts that cannot be counted would be endless.
-  if (state.trial !== null && counter === null) return fallbackTo(state.default);
-  const choice = selectBoot(state, counter ?? NO_COUNTER);
-  if (choice.save === null) return choice;
-  try {
-    await save(choice.save);
-    return choice;
-  } catch (error) {
-    if (error instanceof UpdateError) return fallbackTo(state.default);
-    throw error;
-  }
-}
-
-/**
- * The slot to boot when both copies of the state are lost: the sealed one, of two the one with the
- * higher release counter, of two equal ones A. Null when no slot is sealed.
- */
-export function slotFromEvidence(evidence: SlotEvidence): Slot | null {
-  const { A, B } = evidence;
-  if (A === null) return B === null ? null : 'B';
-  return B !== null && B.releaseCounter > A.releaseCounter ? 'B' : 'A';
 }
 
 /** The counter in an open file, or null when it is damaged. Throws plain errors of the system. */
@@ -170,10 +117,6 @@ function decodeCounter(bytes: Uint8Array): BootCounter | null {
   if (value === null) return null;
   const { trialId, used } = decodeJson(value.bytes);
   return isCount(trialId) && isCount(used) ? { trialId, used } : null;
-}
-
-function fallbackTo(slot: Slot): BootSelection {
-  return { slot, reason: 'fallback', attempt: 0, save: null };
 }
 
 async function readWhole(path: string, sizeBytes: number): Promise<Uint8Array | null> {

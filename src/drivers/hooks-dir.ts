@@ -142,6 +142,22 @@ async function checkExecutable(
   }
 }
 
+/**
+ * What a hook gets of the daemon's own environment: the mark by which a power cut finds every
+ * process of the node, and what the boot loader says of node, root and boot.
+ */
+const PASSED_ON = ['TANDEM_POWER', 'TANDEM_NODE', 'TANDEM_ROOT', 'TANDEM_BOOT'] as const;
+
+function environmentOf(point: string): NodeJS.ProcessEnv {
+  const passed = PASSED_ON.map((name) => [name, process.env[name]] as const);
+  return {
+    ...Object.fromEntries(passed.filter(([, value]) => value !== undefined)),
+    PATH: process.env['PATH'],
+    LANG: 'C.UTF-8',
+    TANDEM_HOOK_POINT: point,
+  };
+}
+
 /** Runs one hook in a process group of its own; throws plain errors when it cannot start. */
 async function execute(
   path: string,
@@ -154,7 +170,7 @@ async function execute(
     cwd: '/',
     // A group of its own, so that what the hook starts can be ended with it.
     detached: true,
-    env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', TANDEM_HOOK_POINT: point },
+    env: environmentOf(point),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const output = new LastOutput();

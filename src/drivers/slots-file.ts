@@ -125,7 +125,10 @@ class FileSlots implements Slots {
   }
 }
 
-/** The seal in a seal file; null when there is none for this slot. */
+/**
+ * The seal in a seal file; null when there is none for this slot. One that does not tell of a
+ * commit, because an earlier program wrote it, was never committed.
+ */
 function readSeal(value: unknown, cls: SlotClass, slot: Slot): SlotSeal | null {
   const file = value as Partial<SealFile> | null;
   if (typeof file?.schema === 'number' && file.schema > SEAL_SCHEMA) {
@@ -134,7 +137,13 @@ function readSeal(value: unknown, cls: SlotClass, slot: Slot): SlotSeal | null {
       `the seal of ${cls} slot ${slot} has schema ${file.schema}, expected ${SEAL_SCHEMA}`,
     );
   }
-  return file?.class === cls && file.slot === slot ? (file.seal ?? null) : null;
+  const seal = file?.class === cls && file.slot === slot ? (file.seal ?? null) : null;
+  return seal === null ? null : { ...seal, committed: trialNumber(seal.committed) };
+}
+
+/** The number of a trial, or null for anything else. */
+function trialNumber(value: unknown): number | null {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null;
 }
 
 async function sizeOf(path: string): Promise<number> {

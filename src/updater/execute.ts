@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId, Sha256, Slot, SlotClass } from '../core/model.ts';
 import { SLOT_CLASSES } from '../core/model.ts';
-import type { Job, Target } from '../core/records.ts';
+import type { Job, Target, Trial } from '../core/records.ts';
 import type { Seals } from '../core/report.ts';
 import { running, type Effect, type Event, type NodeState } from '../core/state.ts';
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
@@ -87,7 +87,7 @@ export class Executor {
       case 'arm':
         return this.#changeBoot(boot.arm(effect.trial), dispatch);
       case 'commit':
-        return this.#changeBoot(boot.commit(effect.trial.id), dispatch);
+        return this.#commit(effect.trial, dispatch);
       case 'revert':
         return this.#changeBoot(boot.revert(effect.trial.id), dispatch);
       case 'close-other-slot':
@@ -148,6 +148,25 @@ export class Executor {
   async #observeBoot(dispatch: Dispatch): Promise<void> {
     const { state } = await this.#ports.boot.read();
     await dispatch({ type: 'boot-state', state });
+  /**
+   * The write in the boot chooser is the verdict; then the slot's seal tells of it, for a boot
+   * loader that has lost its state. A seal that cannot be written takes no verdict back: the effect
+   * stays due and is tried again.
+   */
+  async #commit({ id, slot }: Trial, dispatch: Dispatch): Promise<void> {
+    const { boot, slots } = this.#ports;
+    try {
+      await boot.commit(id);
+      const { seal } = await slots.info('system', slot);
+      if (seal !== null && seal.committed !== id) {
+        await slots.seal('system', slot, { ...seal, committed: id });
+      }
+      await dispatch({ type: 'seals', seals: await readSeals(slots) });
+    } finally {
+      await this.#observeBoot(dispatch);
+    }
+  }
+
   }
 
   async #fetch(
@@ -281,7 +300,8 @@ export class Executor {
     for (const image of result.images) {
       const runsWith = entry.manifest.images.find((one) => one.class === image.class)?.runsWith;
       const { imageId, rawBytes, rawSha256, release } = image;
-      const seal = { imageId, rawBytes, rawSha256, release, runsWith: runsWith ?? '*' };
+      const content = { imageId, rawBytes, rawSha256, release };
+      const seal = { ...content, runsWith: runsWith ?? '*', committed: null };
       await slots.seal(image.class, image.slot, seal);
     }
   }

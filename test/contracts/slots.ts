@@ -22,6 +22,7 @@ export function sealOf(version: string): SlotSeal {
     rawSha256: parseSha256('b'.repeat(64)),
     release: { product: 'tandem-appliance', class: 'system', version, counter: 7 },
     runsWith: '>=1.0.0',
+    committed: 3,
   };
 }
 

@@ -23,10 +23,12 @@ export function release(cls: SlotClass, counter: number): Release {
   return { product: PRODUCT, class: cls, version: `${counter}.0.0`, counter };
 }
 
+/** A seal as the factory writes it for version 1, and the installation for others. */
 export function sealOf(cls: SlotClass, counter: number, runsWith = '>=1.0.0'): SlotSeal {
   const digest = `${cls === 'system' ? 'a' : 'b'}${counter}`.padEnd(64, '0') as Sha256;
   const raw = { rawBytes: 100, rawSha256: digest };
-  return { imageId: digest, ...raw, release: release(cls, counter), runsWith };
+  const committed = counter === 1 ? 0 : null;
+  return { imageId: digest, ...raw, release: release(cls, counter), runsWith, committed };
 }
 
 /** The manifest of version 2; `storageRunsWith` = the systems that its storage software allows. */

@@ -73,7 +73,7 @@ async function appliance(
     readBoot: async () => boot,
     saveCounter: async (counter) => void (boot.counter = counter),
     unpack: async (slot, target) => unpack(programs[slot as Slot], target),
-    sealCounters: async () => ({ A: null, B: 5 }),
+    commitMarks: async () => ({ A: 0, B: 5 }),
     log: boundedLog(settings.bootLog, 65_536),
     console: boundedLog(settings.consoleLog, 65_536),
   });
@@ -162,7 +162,7 @@ t.test('a trial that cannot be loaded falls to the default slot at once', async 
   t.strictSame(one.boot.counter, { trialId: 4, used: 3 });
 });
 
-t.test('a lost boot state boots the slot that is sealed, as a fallback', async (t) => {
+t.test('a lost boot state boots the slot that was committed last, as a fallback', async (t) => {
   await using one = await appliance(t, { A: program(STAY), B: program(STAY) });
   one.boot.state = null;
   one.boot.counter = null;
@@ -185,7 +185,7 @@ t.test('a program that a link takes out of the slot is not run', async (t) => {
       await copyFile(parts, join(target, 'usr/bin/node'));
       await symlink(parts, join(target, 'opt/tandem/tandem.mjs'));
     },
-    sealCounters: async () => ({ A: null, B: null }),
+    commitMarks: async () => ({ A: null, B: null }),
     log: { write: () => undefined, line: (text) => void lines.push(text) },
     console: { write: () => undefined, line: () => undefined },
   });
@@ -243,7 +243,7 @@ t.test('a power cut while a slot is loaded spends no attempt of the trial', asyn
       entered.resolve();
       await sleep(60_000, undefined, { signal });
     },
-    sealCounters: async () => ({ A: null, B: null }),
+    commitMarks: async () => ({ A: null, B: null }),
     log: { write: () => undefined, line: () => undefined },
     console: { write: () => undefined, line: () => undefined },
   });

@@ -4,13 +4,12 @@
  * watchdog bites.
  */
 import t from 'tap';
-import type { BootCounter, BootState } from '../../src/core/boot.ts';
+import type { BootCounter, BootState, CommitMarks } from '../../src/core/boot.ts';
 import { otherSlot, type Slot } from '../../src/core/model.ts';
 import {
   afterEnd,
+  chooseSlot,
   EXIT_REBOOT,
-  loadSlot,
-  stateFromSeals,
   watchdogStep,
 } from '../../scripts/supervisor/policy.ts';
 
@@ -22,12 +21,22 @@ interface World {
   readonly failingSaves: readonly number[];
 }
 
-async function boot(state: BootState, counter: BootCounter | null, world: World) {
+/** One boot; without `marks` nobody may ask the seals. */
+async function boot(
+  state: BootState | null,
+  counter: BootCounter | null,
+  world: World,
+  marks?: CommitMarks,
+) {
   const saves: BootCounter[] = [];
   const loads: Slot[] = [];
   const order: string[] = [];
   let asked = 0;
-  const choice = await loadSlot(state, counter, {
+  const seals = async (): Promise<CommitMarks> => {
+    if (marks === undefined) throw new Error('the seals were asked');
+    return marks;
+  };
+  const choice = await chooseSlot({ state, counter }, seals, {
     save: async (wanted) => {
       asked += 1;
       if (world.failingSaves.includes(asked - 1)) throw new Error('no');
@@ -75,13 +84,32 @@ t.test('a counter that cannot be read boots the default slot and counts nothing'
   t.strictSame(quiet.choice, { slot: 'A', reason: 'default', attempt: 0 });
 });
 
-t.test('without a boot state the seals decide, never for a newer one', async (t) => {
-  t.equal(stateFromSeals({ A: null, B: null }), null);
-  t.match(stateFromSeals({ A: 3, B: null }), { default: 'A', trial: null, otherOk: false });
-  t.match(stateFromSeals({ A: null, B: 3 }), { default: 'B' });
-  t.match(stateFromSeals({ A: 3, B: 4 }), { default: 'A' });
-  t.match(stateFromSeals({ A: 4, B: 3 }), { default: 'B' });
-  t.match(stateFromSeals({ A: 3, B: 3 }), { default: 'A' });
+t.test('without a boot state the slot that was committed last boots', async (t) => {
+  const numbers = [null, 0, 1, 2, 7];
+  let booted = 0;
+  for (const A of numbers) {
+    for (const B of numbers) {
+      for (const counter of [null, { trialId: 7, used: 0 }]) {
+        const { choice, saves, loads } = await boot(null, counter, fine, { A, B });
+        const expected = A === null && B === null ? null : (B ?? -1) > (A ?? -1) ? 'B' : 'A';
+        const found = `A ${String(A)}, B ${String(B)}`;
+        t.equal(choice?.slot ?? null, expected, found);
+        t.strictSame(loads, expected === null ? [] : [expected], found);
+        t.strictSame(saves, [], 'nothing is counted');
+        if (choice === null) continue;
+        booted += 1;
+        t.match(choice, { reason: 'fallback', attempt: 0 });
+        t.not({ A, B }[choice.slot], null, 'a slot that was never committed is not booted');
+      }
+    }
+  }
+  t.equal(booted, 2 * (5 * 5 - 1));
+});
+
+t.test('without a boot state there is no way to a slot that was committed earlier', async (t) => {
+  const { choice, loads } = await boot(null, null, { ...fine, broken: ['B'] }, { A: 0, B: 1 });
+  t.equal(choice, null, 'reboot and try again');
+  t.strictSame(loads, ['B']);
 });
 
 t.test('a trial that cannot be loaded loses all its attempts', async (t) => {

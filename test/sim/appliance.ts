@@ -46,6 +46,7 @@ export function release(cls: 'system' | 'storage', counter: number): Release {
   return { product: 'sim', class: cls, version: `${counter}.0.0`, counter };
 }
 
+/** A seal as the factory writes it for version 1, and the installation for others. */
 export function seal(cls: 'system' | 'storage', counter: number, runsWith: string): SlotSeal {
   const digest = `${counter}`.padStart(64, cls === 'system' ? 'a' : 'b') as Sha256;
   return {
@@ -54,6 +55,7 @@ export function seal(cls: 'system' | 'storage', counter: number, runsWith: strin
     rawSha256: digest,
     release: release(cls, counter),
     runsWith,
+    committed: counter === 1 ? 0 : null,
   };
 }
 
@@ -231,6 +233,19 @@ export class Appliance {
       });
     }
     return null;
+  }
+
+  /** The write in the boot chooser, then the one in the seal; what is done already is not again. */
+  commit({ id, slot }: { readonly id: number; readonly slot: Slot }): void {
+    const { boot, seals } = this.disk;
+    if (boot.trial !== null) {
+      this.write(() => {
+        this.disk.boot = this.bump({ default: slot, trial: null, otherOk: true });
+      });
+    }
+    const found = seals.system[slot];
+    if (found === null || found.committed === id) return;
+    this.write(() => (seals.system[slot] = { ...found, committed: id }));
   }
 
   bump(change: Partial<BootState>): BootState {

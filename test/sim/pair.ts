@@ -164,12 +164,11 @@ export class Pair {
         return this.send(node, { type: 'boot-state', state: d.boot });
       }
       case 'commit':
-        appliance.write(() => {
-          d.boot = appliance.bump({ default: effect.trial.slot, trial: null, otherOk: true });
-        });
+        appliance.commit(effect.trial);
+        this.send(node, { type: 'seals', seals: appliance.seals() });
         return this.send(node, { type: 'boot-state', state: d.boot });
       case 'revert':
-        appliance.write(() => (d.boot = appliance.bump({ trial: null })));
+        appliance.write(() => (d.boot = appliance.bump({ trial: null, tries: 0 })));
         return this.send(node, { type: 'boot-state', state: d.boot });
       case 'close-other-slot':
         appliance.write(() => (d.boot = appliance.bump({ otherOk: false })));

@@ -5,7 +5,7 @@
  * node's disk, before which power can be cut. Only tests import it.
  */
 import type { BootInfo } from '../../src/core/boot.ts';
-import type { Slot, SlotClass } from '../../src/core/model.ts';
+import type { Slot, SlotClass, SlotSeal } from '../../src/core/model.ts';
 import type { NodeState } from '../../src/core/state.ts';
 import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import type { InstallerRequest } from '../../src/install/protocol.ts';
@@ -187,7 +187,10 @@ export class Life {
         }
         await chooser.arm(trial);
       },
-      commit: (id) => chooser.commit(id),
+      commit: async (id) => {
+        await chooser.commit(id);
+        this.node.proven.add(this.node.bootState().default);
+      },
       revert: (id) => chooser.revert(id),
       setOtherOk: (ok) => chooser.setOtherOk(ok),
     };
@@ -203,6 +206,19 @@ export class Life {
     }
   }
 
+  /** A seal tells of a commit only when the boot chooser has it, and of nothing else anew. */
+  #mayMark(slot: Slot, seal: SlotSeal): void {
+    const { default: committed, trial, trialId } = this.node.bootState();
+    if (slot !== committed || trial !== null || seal.committed !== trialId) {
+      this.#problem(`the seal of slot ${slot} tells of commit ${seal.committed}, which is not so`);
+    }
+    const before = this.node.slots.seals.get(`memory:system-${slot}`);
+    const same = { ...seal, committed: null };
+    if (JSON.stringify({ ...before, committed: null }) !== JSON.stringify(same)) {
+      this.#problem(`the commit of slot ${slot} changed more of its seal`);
+    }
+  }
+
   #slots(): Slots {
     const slots = memorySlots(this.node.slots);
     return {
@@ -211,10 +227,12 @@ export class Life {
       invalidate: async (cls, slot) => {
         this.#mayWrite(cls, slot, 'invalidate');
         await this.#durable(`invalidate ${cls}-${slot}`);
+        if (cls === 'system') this.node.proven.delete(slot);
         await slots.invalidate(cls, slot);
       },
       seal: async (cls, slot, seal) => {
-        this.#mayWrite(cls, slot, 'seal');
+        if (seal.committed === null) this.#mayWrite(cls, slot, 'seal');
+        else this.#mayMark(slot, seal);
         await this.#durable(`seal ${cls}-${slot}`);
         const content = this.node.slots.content.get(`memory:${cls}-${slot}`);
         if (content !== seal.imageId)

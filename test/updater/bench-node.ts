@@ -5,7 +5,8 @@
  * an earlier life of the node changes nothing any more; a rule of the write order that is broken is
  * noted in `problems`. Only tests import it.
  */
-import type { BootInfo, BootState } from '../../src/core/boot.ts';
+import { chooseSlot } from '../../scripts/supervisor/policy.ts';
+import type { BootInfo, BootState, CommitMarks } from '../../src/core/boot.ts';
 import type { UpdateError } from '../../src/core/errors.ts';
 import type { NodeId, Slot } from '../../src/core/model.ts';
 import type { NodeState } from '../../src/core/state.ts';
@@ -13,16 +14,17 @@ import { FileBootChooser, firstContent } from '../../src/drivers/boot-file.ts';
 import {
   BOOT_COUNTER_BYTES,
   BOOT_STATE_BYTES,
-  chooseBoot,
   decodeState,
   encodeCounter,
   NO_COUNTER,
   readCounter,
   writeCounter,
 } from '../../src/drivers/boot-loader.ts';
+import { mendLostBoot } from '../../src/daemon/lost-boot.ts';
 import { FileJournal } from '../../src/drivers/journal-file.ts';
 import { readCopies } from '../../src/drivers/two-copy.ts';
 import type { JournalContent } from '../../src/ports.ts';
+import { EventLog } from '../../src/updater/events.ts';
 import { Executor } from '../../src/updater/execute.ts';
 import { Runner } from '../../src/updater/runner.ts';
 import { BUNDLE, BUNDLE_BYTES, manifestOf, sealOf } from '../core/states.ts';
@@ -60,6 +62,8 @@ export class BenchNode {
   /** What the node wrote outside journal and boot chooser, in order. */
   readonly order: string[] = [];
   readonly log: string[] = [];
+  /** System slots whose content was committed, as the boot chooser was told. */
+  readonly proven = new Set<Slot>(['A']);
   /** Boots so far, and starts of the daemon. */
   boots = 0;
   runs = 0;
@@ -174,6 +178,13 @@ export class BenchNode {
     ]);
   }
 
+  /** Both copies of the boot state rot while the node is off. */
+  async loseBootState(): Promise<void> {
+    const { state } = this.bootFiles();
+    await state.write(0, new Uint8Array(BOOT_STATE_BYTES).fill(0xa5));
+    await state.sync();
+  }
+
   /** As after a repair of a damaged journal: its last records are lost. */
   async loseRecords(count: number): Promise<void> {
     const { records } = await this.journal().read();
@@ -196,6 +207,14 @@ export class BenchNode {
     this.runs++;
     const chooser = new FileBootChooser(this.bootFiles());
     const life = new Life(this, this.boot, { journal, chooser });
+    await mendLostBoot({
+      host: life.ports.host,
+      slots: life.ports.slots,
+      lastTrialId: content.node?.lastTrialId ?? 0,
+      recreate: (remains) => chooser.recreate(remains),
+      events: new EventLog(this.id, () => 0, { append: () => undefined, read: async () => [] }),
+      log: (line) => void this.log.push(line),
+    });
     const initial = await foundState(life, content);
     const executor = new Executor(life.ports, life.options, () => life.runner.state);
     life.begin(
@@ -209,6 +228,11 @@ export class BenchNode {
     this.life = life;
   }
 
+  #marks(): CommitMarks {
+    const of = (slot: Slot) => this.slots.seals.get(`memory:system-${slot}`)?.committed ?? null;
+    return { A: of('A'), B: of('B') };
+  }
+
   async #read(journal: FileJournal): Promise<JournalContent | null> {
     try {
       return await journal.read();
@@ -220,15 +244,24 @@ export class BenchNode {
 
   /** A version that does not come up uses up its attempts one after the other. */
   async #choose(): Promise<BootInfo> {
-    const none = { A: null, B: null };
     for (let tries = 0; tries < 6; tries++) {
       const files = this.bootFiles();
       const content = {
         state: decodeState(readCopies(await files.state.read(0, BOOT_STATE_BYTES))),
         counter: await readCounter(files.counter),
       };
-      const choice = await chooseBoot(content, none, (used) => writeCounter(files.counter, used));
+      const lost = content.state === null;
+      const choice = await chooseSlot(content, async () => this.#marks(), {
+        save: (used) => writeCounter(files.counter, used),
+        load: async () => true,
+        log: (text) => void this.log.push(text),
+      });
+      // A power cut is no fault of the counter, after which the boot loader would go on.
+      if (this.disk.off) throw new PowerCut('in the boot loader');
       if (choice === null) throw new Error(`node ${this.id} has no slot to boot`);
+      if (lost && !this.proven.has(choice.slot)) {
+        this.problems.push(`slot ${choice.slot} booted, which was never committed`);
+      }
       this.boots++;
       const { slot, reason, attempt } = choice;
       if (!this.whole('system', slot))

@@ -3,7 +3,7 @@
  * test says, and runs on until everything is at rest. The same seed gives the same run. Only tests
  * import it.
  */
-import { NODES, type NodeId } from '../../src/core/model.ts';
+import { NODES, otherSlot, type NodeId } from '../../src/core/model.ts';
 import { END_PHASES, type RolloutRecord } from '../../src/core/records.ts';
 import { peerOf } from '../../src/core/model.ts';
 import { onTrial } from '../../src/core/state.ts';
@@ -162,6 +162,11 @@ export class Bench {
       if (boot.trial !== null) found.push(`${id}: a trial is left armed`);
       if (node.boot?.slot !== boot.default) found.push(`${id}: another slot than the default runs`);
       if (!node.whole('system', boot.default)) found.push(`${id}: the default slot is not whole`);
+      const { default: slot, trialId, tries } = boot;
+      const mark = node.slots.seals.get(`memory:system-${slot}`)?.committed ?? null;
+      const old = node.slots.seals.get(`memory:system-${otherSlot(slot)}`)?.committed ?? -1;
+      if (mark === null || mark <= old) found.push(`${id}: the seals tell of another commit`);
+      if (tries > 0 && mark !== trialId) found.push(`${id}: the newest commit is in no seal`);
       const update = state?.record.update.state ?? 'none';
       const resting = ['idle', 'installed', 'committed', 'reverted', 'failed'];
       if (!resting.includes(update)) found.push(`${id}: the update rests in ${update}`);
