@@ -282,10 +282,14 @@ async function joining(t: Test, make: Make): Promise<void> {
     const open = codeOf(h.put('A', 'key', 'in doubt'));
     await h.until('B', (s) => !s.connected);
     await h.store('B').promote(2);
+    // As many writes as A has in doubt: the same number is not the same content.
+    const other = h.put('B', 'other', 'of the new primary');
     h.setLink(true);
     t.equal(await open, 'store.unacknowledged');
+    await other;
     await h.until('B', (s) => s.peer === 'current');
     t.equal(await h.get('A', 'key'), 'acknowledged');
+    t.equal(await h.get('A', 'other'), 'of the new primary');
     t.equal(h.store('A').status().role, 'secondary');
   });
 

@@ -65,6 +65,11 @@ t.test('a delta sync sends the differences and nothing else', async (t) => {
   t.equal(await b.get('back'), 'and forth');
   t.same(await b.keys(), await a.keys());
   t.equal((await b.info()).storeBytes, (await a.info()).storeBytes);
+  const { lastSync } = await a.info();
+  await b.kill();
+  await b.start();
+  await a.until((s) => s.peer === 'current');
+  t.same((await a.info()).lastSync, lastSync, 'copies that are level need no sync');
 });
 
 t.test('writes during a sync are on both sides, in their newest form', async (t) => {
