@@ -19,7 +19,9 @@ export function canServe(s: NodeState): boolean {
   if (!storageInPlace(s) || world.store.role === 'unknown' || world.store.splitBrain) return false;
   if (record.knownStale || world.store.local === 'stale') return false;
   const peer = peerReport(s);
-  if (peer === null) return !record.role.peerMayTakeOver;
+  // One that serves already keeps its place while it is frozen (R4); it does not begin to serve so.
+  const keeps = world.serving === record.role.epoch;
+  if (peer === null) return keeps || !record.role.peerMayTakeOver;
   const higher = peer.record.role.epoch > record.role.epoch;
   return !higher && !peer.serving;
 }

@@ -72,6 +72,7 @@ export class Appliance {
   /** Reports sent; the newest one waits here for the peer. */
   seq = 0;
   unknownEvents: string[] = [];
+  takeover: 'manual' | 'fence' = 'manual';
 
   constructor(id: NodeId, disk: Disk, faults: Faults) {
     this.id = id;
@@ -126,7 +127,7 @@ export class Appliance {
         linkUp: false,
         peer: null,
         linkLostMs: null,
-        takeover: 'manual',
+        takeover: this.takeover,
         headStartMs: 2000,
         switching: false,
         peerHeardMs: ms,

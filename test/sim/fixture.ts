@@ -12,6 +12,10 @@ export const BUNDLE = 'c'.repeat(64) as Sha256;
 export interface PairOptions {
   readonly faults?: Faults;
   readonly policy?: Partial<Policy>;
+  /** Policy for a peer that is not heard; `manual` when not given. */
+  readonly takeover?: 'manual' | 'fence';
+  /** How a fence ends; `off` when not given. */
+  readonly fence?: 'off' | 'failed';
   readonly newStorage?: number;
   /** Which systems the new storage software runs under. */
   readonly storageRunsWith?: string;

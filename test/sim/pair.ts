@@ -26,6 +26,9 @@ export class Pair {
   longestGapMs = 0;
   private gapMs = 0;
   cuts = 0;
+  fences = 0;
+  /** Nodes that stay off. */
+  readonly dead = new Set<NodeId>();
 
   constructor(options: PairOptions = {}) {
     this.options = options;
@@ -35,7 +38,10 @@ export class Pair {
       B: new Appliance('B', disk('B'), faults),
     };
     this.replicas = { A: fresh(), B: fresh() };
-    for (const node of NODES) this.nodes[node].powerOn(0);
+    for (const node of NODES) {
+      this.nodes[node].takeover = options.takeover ?? 'manual';
+      this.nodes[node].powerOn(0);
+    }
   }
 
   /** The rollout record as the daemon makes it from a validated bundle. */
@@ -66,7 +72,9 @@ export class Pair {
   /** One step of virtual time: boots, messages, store, effects, writes of a client. */
   tick(): void {
     this.ms += TICK_MS;
-    for (const node of NODES) if (this.nodes[node].state === null) this.reboot(node);
+    for (const node of NODES) {
+      if (this.nodes[node].state === null && !this.dead.has(node)) this.reboot(node);
+    }
     for (const node of NODES) this.deliver(node);
     for (const node of NODES) this.runEffects(node);
     this.replicate();
@@ -143,6 +151,10 @@ export class Pair {
         if (!d.depot.includes(effect.bundle)) appliance.write(() => d.depot.push(effect.bundle));
         return this.send(node, { type: 'depot', depot: [...d.depot], freeBytes: null });
       case 'fence':
+        if (this.options.fence === 'failed') return;
+        this.fences++;
+        this.nodes[peerOf(node)].state = null;
+        return this.send(node, { type: 'peer-off', word: 'fence' });
       case 'offer':
       case 'watch-service':
         return;
@@ -227,6 +239,7 @@ export class Pair {
       const theirs = this.replicas[peerOf(node)];
       if (mine.role !== 'primary' || this.nodes[node].state === null) continue;
       if (this.storeConnected()) {
+        mine.alone = false;
         if (theirs.stale) Object.assign(theirs, { stale: false, writes: mine.writes });
         mine.writes++;
         theirs.writes++;
