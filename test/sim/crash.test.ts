@@ -9,17 +9,7 @@ import type { NodeId } from '../../src/core/model.ts';
 import { NODES } from '../../src/core/model.ts';
 import type { PairOptions } from './fixture.ts';
 import { Pair } from './pair.ts';
-
-/** A small generator with a seed (mulberry32), so that a failing sample can be run again. */
-function random(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let x = Math.imul(a ^ (a >>> 15), 1 | a);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
-  };
-}
+import { random } from './random.ts';
 
 const SEED = Number(process.env['SEED'] ?? 20261121);
 const ALL = process.env['CRASH_ALL'] === '1';
