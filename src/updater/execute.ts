@@ -38,6 +38,9 @@ export interface ExecuteOptions {
 
 type Dispatch = (event: Event) => Promise<boolean>;
 
+/** How often the installer's process is started for one request when it is killed. */
+const INSTALLER_TRIES = 3;
+
 /** Which images the slots hold, as their seals say. */
 export async function readSeals(slots: Slots): Promise<Seals> {
   const both = async (cls: SlotClass) => ({
@@ -145,9 +148,6 @@ export class Executor {
     await this.#observeBoot(dispatch);
   }
 
-  async #observeBoot(dispatch: Dispatch): Promise<void> {
-    const { state } = await this.#ports.boot.read();
-    await dispatch({ type: 'boot-state', state });
   /**
    * The write in the boot chooser is the verdict; then the slot's seal tells of it, for a boot
    * loader that has lost its state. A seal that cannot be written takes no verdict back: the effect
@@ -167,6 +167,9 @@ export class Executor {
     }
   }
 
+  async #observeBoot(dispatch: Dispatch): Promise<void> {
+    const { state } = await this.#ports.boot.read();
+    await dispatch({ type: 'boot-state', state });
   }
 
   async #fetch(
@@ -219,13 +222,37 @@ export class Executor {
   ): Promise<T> {
     await dispatch({ type: 'activity', activity: { name, progress: null, job } });
     try {
-      return await this.#ports.installer.run<T>(request, {
+      return await this.#runInstaller<T>(request, dispatch, {
         signal,
         onProgress: (progress) =>
           void dispatch({ type: 'activity', activity: { name, progress, job } }),
       });
     } finally {
       await dispatch({ type: 'activity', activity: null });
+    }
+  }
+
+  /** A process that was killed is no verdict on the bundle: the next one goes on where it was. */
+  async #runInstaller<T>(
+    request: InstallerRequest,
+    dispatch: Dispatch,
+    options: Parameters<Installer['run']>[1],
+  ): Promise<T> {
+    let troubled = false;
+    try {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await this.#ports.installer.run<T>(request, options);
+        } catch (cause) {
+          const { code, message } = asUpdateError(cause);
+          const again = code === 'installer.crashed' && tries < INSTALLER_TRIES;
+          if (!again || options.signal.aborted) throw cause;
+          troubled = true;
+          await dispatch({ type: 'trouble', effect: 'installer', reason: { code, message } });
+        }
+      }
+    } finally {
+      if (troubled) await dispatch({ type: 'trouble', effect: 'installer', reason: null });
     }
   }
 
