@@ -1,0 +1,238 @@
+/**
+ * Two daemons without processes, on virtual time: backend, requests, listeners, events and history
+ * as they are, over drivers in memory and one wire. A node never reboots here; the test can hold
+ * the installer at any place. Only tests import it.
+ */
+import type { UpdateError } from '../../src/core/errors.ts';
+import { NODES, type NodeId, type Slot } from '../../src/core/model.ts';
+import { Backend } from '../../src/daemon/backend.ts';
+import { History } from '../../src/daemon/history.ts';
+import { Listeners } from '../../src/daemon/listeners.ts';
+import { DriverRequests } from '../../src/daemon/requests.ts';
+import { EventLog, type LineLog } from '../../src/updater/events.ts';
+import { Executor } from '../../src/updater/execute.ts';
+import { Runner } from '../../src/updater/runner.ts';
+import {
+  BUNDLE,
+  BUNDLE_BYTES,
+  manifestOf,
+  nodeState,
+  POLICY,
+  release,
+  sealOf,
+  type StateChange,
+} from '../core/states.ts';
+import { makeBootDisk, MemoryBootChooser } from '../memory/boot-chooser.ts';
+import { makeDepotDisk, memoryDepot } from '../memory/depot.ts';
+import { MemoryHooks, type MemoryHook } from '../memory/hooks.ts';
+import { MemoryHost } from '../memory/host.ts';
+import { memoryInstaller, type MemoryBundle } from '../memory/installer.ts';
+import { makeJournalDisk, MemoryJournal } from '../memory/journal.ts';
+import { MemoryWire } from '../memory/link.ts';
+import { MemoryServiceNetwork } from '../memory/service-address.ts';
+import { makeSlotsDisk, memorySlots } from '../memory/slots.ts';
+import { MemoryStorageSoftware } from '../memory/storage-software.ts';
+import { MemoryStorePair } from '../memory/store.ts';
+import { STORE_UNKNOWN } from '../../src/core/store.ts';
+import { VirtualClock } from '../updater/virtual-clock.ts';
+
+export const CALLER = { name: 'root' };
+/** Where the good bundle lies on each node. */
+export const GOOD = '/good.bin';
+
+/** Lines in memory. */
+export function memoryLines(lines: string[] = []): LineLog & { readonly lines: string[] } {
+  return { lines, append: (line) => void lines.push(line), read: () => Promise.resolve(lines) };
+}
+
+interface World {
+  readonly clock: VirtualClock;
+  readonly wire: MemoryWire;
+  readonly store: MemoryStorePair;
+  readonly network: MemoryServiceNetwork;
+  readonly bulk: Map<string, MemoryBundle>;
+}
+
+export interface DaemonOptions {
+  readonly state?: StateChange;
+  readonly hooks?: readonly MemoryHook[];
+  readonly burnInH?: number;
+}
+
+/** A host whose clock is the test's. */
+class ClockHost extends MemoryHost {
+  readonly #clock: VirtualClock;
+
+  constructor(id: NodeId, clock: VirtualClock) {
+    super({ bootId: `${id}1`, slot: 'A', reason: 'default', attempt: 0 });
+    this.#clock = clock;
+  }
+
+  override nowMs(): number {
+    return Date.UTC(2026, 0, 1) + this.#clock.nowMs;
+  }
+
+  override monotonicMs(): number {
+    return this.#clock.nowMs;
+  }
+}
+
+/** One daemon. */
+export class Daemon {
+  readonly files = new Map<string, MemoryBundle>();
+  readonly depot = makeDepotDisk(1024 ** 3);
+  readonly log: string[] = [];
+  readonly fatal: UpdateError[] = [];
+  readonly runner: Runner;
+  readonly backend: Backend;
+  readonly events: EventLog;
+  readonly history: History;
+  readonly requests: DriverRequests;
+  readonly journal = makeJournalDisk();
+  /** Places at which the installer waits until the test lets it go on. */
+  readonly holds = new Map<string, Promise<void>>();
+
+  constructor(id: NodeId, world: World, options: DaemonOptions) {
+    const { clock, store } = world;
+    const host = new ClockHost(id, clock);
+    const slots = makeSlotsDisk({ system: 1000, storage: 1000 });
+    for (const cls of ['system', 'storage'] as const) {
+      slots.seals.set(`memory:${cls}-A`, sealOf(cls, 1));
+      slots.content.set(`memory:${cls}-A`, sealOf(cls, 1).imageId);
+    }
+    this.files.set(GOOD, { bundle: BUNDLE, bytes: BUNDLE_BYTES, manifest: manifestOf() });
+    const link = world.wire.open(id);
+    this.events = new EventLog(id, () => host.nowMs(), memoryLines());
+    this.history = new History(memoryLines());
+    const image = (slot: Slot) => {
+      const seal = slots.seals.get(`memory:storage-${slot}`);
+      return seal === undefined ? null : { release: seal.release };
+    };
+    const ports = {
+      host,
+      boot: new MemoryBootChooser(makeBootDisk('A')),
+      slots: memorySlots(slots),
+      store: store.store(id),
+      depot: memoryDepot(this.depot),
+      installer: memoryInstaller({
+        files: this.files,
+        depot: this.depot,
+        slots,
+        bulk: world.bulk,
+        pause: async (place) => this.holds.get(place),
+      }),
+      storage: new MemoryStorageSoftware({ A: image('A'), B: image('B') }, (up) =>
+        store.setRunning(id, up),
+      ),
+      service: world.network.address(id),
+      hooks: new MemoryHooks(options.hooks ?? []),
+      pause: clock.pause,
+    };
+    const where = { stateDir: '/state', depotDir: '/state/depot', trustRoot: '/root.json' };
+    const executor = new Executor(
+      ports,
+      {
+        ...where,
+        bulk: { host: 'pair', port: id === 'A' ? 1 : 2, keysDir: '/keys' },
+        peerHost: 'pair',
+        health: { graceMs: 1000, stableMs: 1000, roundMs: 500, checkMs: 60_000 },
+      },
+      () => this.runner.state,
+    );
+    const listeners = new Listeners({
+      events: this.events,
+      history: this.history,
+      link,
+      host,
+      log: (line) => this.log.push(line),
+      onFatal: (error) => this.fatal.push(error),
+    });
+    const found = nodeState(id, { peer: null, ...options.state });
+    const fresh = { storage: null, store: STORE_UNKNOWN, serving: null, admitted: false } as const;
+    this.runner = new Runner(
+      { ...found, world: { ...found.world, ...fresh, system: release('system', 1) } },
+      { journal: new MemoryJournal(this.journal), link, host, pause: clock.pause },
+      (effect, dispatch, signal) => executor.run(effect, dispatch, signal),
+      listeners,
+    );
+    this.requests = new DriverRequests(this.runner, link, clock.pause);
+    listeners.connect(this.runner, this.requests, ports.store, ports.storage, options.burnInH ?? 0);
+    const slotBytes = { system: 1000, storage: 1000 };
+    this.backend = new Backend({
+      ...ports,
+      ...where,
+      runner: this.runner,
+      executor,
+      events: this.events,
+      history: this.history,
+      requests: this.requests,
+      identity: { product: 'appliance', hardware: 'bench', program: '0.1.0', slotBytes },
+      policy: POLICY,
+      lastHeard: () => listeners.lastHeard,
+      linkTroubles: () => listeners.linkTroubles(),
+    });
+    this.runner.start();
+  }
+
+  /** Holds the installer at a place; the function that is returned lets it go on. */
+  hold(place: string): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.holds.set(place, promise);
+    return () => {
+      this.holds.delete(place);
+      resolve();
+    };
+  }
+
+  /** What was told so far, as `state: message`. */
+  told(): readonly string[] {
+    return this.events.since(0).map((event) => `${event.node} ${event.state}: ${event.msg}`);
+  }
+}
+
+/** The pair; A serves once it is open. */
+export class DaemonPair {
+  readonly clock = new VirtualClock();
+  readonly wire: MemoryWire;
+  readonly network = new MemoryServiceNetwork();
+  readonly store = new MemoryStorePair({ auto: true });
+  readonly a: Daemon;
+  readonly b: Daemon;
+
+  constructor(options: Partial<Record<NodeId, DaemonOptions>> = {}) {
+    const { clock, network } = this;
+    this.wire = new MemoryWire({
+      schedule: (delayMs, action) => void clock.schedule(delayMs, action),
+      now: () => clock.nowMs,
+      noticeMs: 50,
+    });
+    const { store } = this;
+    for (const node of NODES) store.setRunning(node, false);
+    const world = { clock, wire: this.wire, store, network, bulk: new Map<string, MemoryBundle>() };
+    this.a = new Daemon('A', world, options.A ?? {});
+    this.b = new Daemon('B', world, options.B ?? {});
+  }
+
+  /** Until the pair is highly available. */
+  async open(): Promise<void> {
+    for (let count = 0; !this.b.backend.status().ha.ok; count++) {
+      if (count > 500) throw new Error(JSON.stringify(this.a.backend.status().reform));
+      await this.clock.step();
+    }
+    await this.clock.advance(400);
+  }
+
+  /** Lets time pass until it is so; throws when it never is. */
+  async until(what: () => boolean): Promise<void> {
+    for (let count = 0; !what(); count++) {
+      if (count > 3000) throw new Error('it never was so');
+      await this.clock.step();
+    }
+  }
+
+  /** Ends both daemons. */
+  async close(): Promise<void> {
+    const ends = [this.a, this.b].map((one) => one.runner[Symbol.asyncDispose]());
+    await this.clock.until(Promise.all(ends));
+  }
+}
