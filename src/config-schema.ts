@@ -2,8 +2,9 @@
  * The settings of a node as a JSON Schema: kind, limits, default and one sentence for each. The
  * loader checks with it, the commented example is printed from it, so the two cannot differ. Always
  * holds: every setting has a description, and one that is not required has a default here or one
- * that is derived in config.ts and described by `derived`. Imports nothing.
+ * that is derived in config.ts and described by `derived`. Imports the schema of one section.
  */
+import { FENCE_SCHEMA } from './config-fence.ts';
 
 /** `host:port`, an IPv6 host in brackets. */
 const ADDRESS = '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$';
@@ -267,13 +268,14 @@ export const CONFIG_SCHEMA = {
         },
       },
     },
+    fence: FENCE_SCHEMA,
     policy: POLICY,
   },
 } as const;
 
 /** One node of the schema, as far as its readers need it. */
 export interface SettingSchema {
-  readonly type: 'object' | 'string' | 'integer' | 'number';
+  readonly type: 'object' | 'string' | 'integer' | 'number' | 'array';
   readonly description?: string;
   readonly properties?: Readonly<Record<string, SettingSchema>>;
   readonly required?: readonly string[];
@@ -304,6 +306,7 @@ export function acceptedValues(schema: SettingSchema): string {
   if (schema.type === 'string') {
     if (schema.pattern) return PATTERN_WORDS[schema.pattern] ?? 'text';
     return `text of at most ${schema.maxLength} characters`;
+  if (schema.type === 'array') return 'a list of texts [ ... ]';
   }
   const kind = schema.type === 'integer' ? 'a whole number' : 'a number';
   return `${kind} from ${schema.minimum} to ${schema.maximum}`;

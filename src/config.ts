@@ -6,6 +6,7 @@
 import { open } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { checkConfig, throwProblems, type ConfigProblem } from './config-check.ts';
+import { checkFence, completeFence, type FenceConfig, type GivenFence } from './config-fence.ts';
 import { UpdateError } from './core/errors.ts';
 import type { NodeId } from './core/model.ts';
 import type { Order } from './core/records.ts';
@@ -59,6 +60,7 @@ export interface Config {
     /** Hours after DONE until FINALIZE happens by itself; 0 = only by `tandem commit`. */
     readonly burnInH: number;
   };
+  readonly fence: FenceConfig;
 }
 
 /** Where the configuration is looked for when neither `--config` nor TANDEM_CONFIG names it. */
@@ -81,8 +83,9 @@ export async function loadConfig(path: string): Promise<Config> {
 /** The same from a text that was read already; `file` gives the folder and the name in errors. */
 export async function parseConfig(text: string, file: string): Promise<Config> {
   const { value, lineOf } = await checkConfig(text, file);
-  const config = complete(value as unknown as Given, dirname(file));
-  throwProblems(contradictions(config, lineOf), file);
+  const given = value as unknown as Given;
+  const config = complete(given, dirname(file));
+  throwProblems(contradictions(given, config, lineOf), file);
   return config;
 }
 
@@ -122,7 +125,7 @@ async function readText(file: string): Promise<string> {
 }
 
 /** The checked value: required settings and schema defaults are there, derived ones may lack. */
-type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage'> & {
+type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage' | 'fence'> & {
   readonly hooksDir?: string;
   readonly trustRoot?: string;
   readonly control: { readonly socket?: string; readonly group: string };
@@ -133,6 +136,7 @@ type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'stora
   };
   readonly slots: { readonly driver: 'file'; readonly dir?: string };
   readonly boot: { readonly driver: 'file'; readonly dir?: string };
+  readonly fence: GivenFence;
 };
 
 function complete(given: Given, folder: string): Config {
@@ -165,11 +169,13 @@ function complete(given: Given, folder: string): Config {
     slots: { ...given.slots, dir: at(given.slots.dir, join(stateDir, 'slots')) },
     boot: { ...given.boot, dir: at(given.boot.dir, join(stateDir, 'boot')) },
     policy: { ...given.policy },
+    fence: completeFence(given.fence, folder),
   };
 }
 
 /** What the schema cannot say: ports in range, two ends that differ, paths that a socket allows. */
 function contradictions(
+  given: Given,
   config: Config,
   lineOf: (setting: string) => number,
 ): readonly ConfigProblem[] {
@@ -200,7 +206,13 @@ function contradictions(
   if (storage.listen === storage.peer) {
     add('storage.peer', JSON.stringify(storage.peer), 'another address than storage.listen');
   }
-  const sockets = { 'control.socket': config.control.socket, 'storage.socket': storage.socket };
+  checkFence(given.fence, add);
+  const { fencer } = config.fence;
+  const sockets = {
+    'control.socket': config.control.socket,
+    'storage.socket': storage.socket,
+    ...(fencer.kind === 'power' ? { 'fence.fencer.socket': fencer.socket } : {}),
+  };
   for (const [setting, path] of Object.entries(sockets)) {
     const bytes = Buffer.byteLength(path);
     if (bytes <= SOCKET_PATH_BYTES_MAX) continue;
