@@ -153,6 +153,14 @@ export class Bench {
     return this.start(node, 'update', file, '--wait', '--yes', '--timeout', COMMAND_S, ...more);
   }
 
+  /** What is waited for while a command runs; throws with its words when it ends before. */
+  async during<T>(command: Command, waiting: Promise<T>): Promise<T> {
+    const early = command.done.then(({ exit, stdout, stderr }): never => {
+      throw new Error(`the command ended before, with ${String(exit)}: ${stdout}${stderr}`);
+    });
+    return Promise.race([waiting, early]);
+  }
+
   /** Asks the supervisor of a node; throws when it refuses. */
   async power(node: NodeId, verb: PowerVerb): Promise<void> {
     const reply = await askPower(this.pair.nodes[node].powerSocket, verb);

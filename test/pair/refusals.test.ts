@@ -46,19 +46,19 @@ async function badFiles(dir: string, good: string): Promise<[string, string, num
 }
 
 /** Gives node B another key than the one that its peer has pinned. */
-async function otherKeys(pair: AppliancePair): Promise<() => Promise<void>> {
+async function otherKeys(pair: AppliancePair): Promise<void> {
   const keysDir = keysDirOf(pair.nodes.B.stateDir);
-  const kept = `${keysDir}.kept`;
-  await cp(keysDir, kept, { recursive: true });
-  const strange = `${keysDir}.strange`;
-  await createKeys(strange, 'B');
-  await copyFile(join(keysDir, PAIR_FILE), join(strange, PAIR_FILE));
+  await cp(keysDir, `${keysDir}.kept`, { recursive: true });
   await rm(keysDir, { recursive: true });
-  await cp(strange, keysDir, { recursive: true });
-  return async () => {
-    await rm(keysDir, { recursive: true });
-    await cp(kept, keysDir, { recursive: true });
-  };
+  await createKeys(keysDir, 'B');
+  await copyFile(join(`${keysDir}.kept`, PAIR_FILE), join(keysDir, PAIR_FILE));
+}
+
+/** Gives node B its own key again. */
+async function ownKeys(pair: AppliancePair): Promise<void> {
+  const keysDir = keysDirOf(pair.nodes.B.stateDir);
+  await rm(keysDir, { recursive: true });
+  await cp(`${keysDir}.kept`, keysDir, { recursive: true });
 }
 
 /** Starts the program as a daemon that no supervisor knows, with this configuration. */
@@ -70,11 +70,7 @@ async function daemon(bench: Bench, config: string): Promise<Finished> {
 }
 
 t.test('a pair that is asked for what cannot be', async (t) => {
-  let restore = async (): Promise<void> => undefined;
-  const prepare = async (pair: AppliancePair): Promise<void> => {
-    restore = await otherKeys(pair);
-  };
-  const bench = await Bench.open(t, { prepare });
+  const bench = await Bench.open(t, { prepare: otherKeys });
   const { watch } = bench;
   const good = await bench.bundle(RELEASES.second);
 
@@ -94,7 +90,7 @@ t.test('a pair that is asked for what cannot be', async (t) => {
       t.match(refused, { exit: 24, json: [{ error: { code: 'pair.peer_unreachable' } }] });
     }
     await bench.power('B', 'off');
-    await restore();
+    await ownKeys(bench.pair);
     await bench.power('B', 'on');
     await bench.running.waitAvailable(READY_MS, bench.signal);
     bench.startClient();
