@@ -53,7 +53,7 @@ export async function makeImageDir(dir: string, formatLevel = 1, version = '1.0.
   return dir;
 }
 
-process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'tandem-test-cache');
+process.env['NODE_COMPILE_CACHE'] ??= join(PROJECT_DIR, '.tap/compile-cache');
 const PROGRAM = 'opt/storage/storage.mjs';
 
 /** Keys of a pair under `dir`, paired with each other unless `strangers`. */
