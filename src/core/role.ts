@@ -94,9 +94,10 @@ function wantedDown(s: NodeState): NodeId | null {
   return running(s.rollout) ? downWanted(s.rollout) : null;
 }
 
-/** Names of stand-downs that no rollout asked for. */
-const FROZEN = 'frozen';
-const OPERATOR = 'operator';
+/** Stands in a stand-down instead of a rollout: the holder that froze asked for it. */
+export const FROZEN = 'frozen';
+/** Stands in a stand-down instead of a rollout: an operator asked for it. */
+export const OPERATOR = 'operator';
 
 /** R4: the peer answers but its copy is lost, so acknowledgements wait for its promise. */
 export function wantsDown(s: NodeState): boolean {

@@ -41,7 +41,7 @@ export function advance(s: NodeState): RolloutRecord | undefined {
 }
 
 /** Phases that a paused rollout does not leave: high availability is up there. */
-const SAFE_POINTS: ReadonlySet<Phase> = new Set(['STAGE', 'HAND1', 'ADMIT2']);
+export const SAFE_POINTS: ReadonlySet<Phase> = new Set(['STAGE', 'HAND1', 'ADMIT2']);
 
 /** A pause holds at the safe points; a cancel, a soak that begins or a way back goes on. */
 function restsAt(rollout: RolloutRecord, move: Move): boolean {

@@ -48,6 +48,8 @@ export interface NodeStatus {
   readonly epoch: number | null;
   readonly admitted: boolean;
   readonly standDown: boolean;
+  /** Why the node stood down: for its update, for a frozen peer, or by an operator's word. */
+  readonly standDownFor?: 'update' | 'frozen' | 'operator' | null;
   /** What the node does now, for a progress bar: staging, installing, syncing ... */
   readonly activity: { readonly name: string; readonly progress: Progress | null } | null;
   readonly store: {
@@ -76,6 +78,13 @@ export interface RolloutStatus {
   readonly finalized: boolean;
   readonly canCancel: boolean;
   readonly result: Reason | null;
+  /** Who paused it, and at the end of which phase it rests; null or absent while it goes on. */
+  readonly paused?: {
+    readonly by: string;
+    readonly at: string;
+    /** The safe point; null when none is left, so that the rollout goes on to its end. */
+    readonly restsAfter: Phase | null;
+  } | null;
   /** Nodes that were up to date already and are left alone. */
   readonly skipped?: readonly NodeId[];
   readonly logs: Readonly<Record<NodeId, readonly StepLog[]>>;
@@ -86,6 +95,20 @@ export interface ReformItem {
   readonly name: 'link' | 'versions' | 'epoch' | 'storage' | 'service' | 'admitted';
   readonly state: 'ok' | 'waiting' | 'failed' | 'unknown';
   readonly text: string;
+  /** `link`: each way to the peer. */
+  readonly channels?: readonly ChannelStatus[];
+  /** `storage`: the sync that runs. */
+  readonly progress?: Progress | null;
+}
+
+/** One way to the peer, as the node that answers sees it. */
+export interface ChannelStatus {
+  readonly name: string;
+  readonly up: boolean;
+  /** Milliseconds since the last authenticated message; null when there never was one. */
+  readonly ageMs: number | null;
+  /** Why it is down, when that is known. */
+  readonly error: Reason | null;
 }
 
 /** Something that needs a person; it goes away by itself when its cause does. */
@@ -103,11 +126,26 @@ export interface PairStatus {
   readonly pair: string | null;
   /** One state word of the pair. */
   readonly state:
-    'HEALTHY' | 'HEALTHY_MIXED' | 'UPDATING' | 'SYNCING' | 'EXPOSED' | 'ALONE' | 'SAFE_MODE';
-  readonly ha: { readonly ok: boolean; readonly text: string };
+    | 'HEALTHY'
+    | 'HEALTHY_MIXED'
+    | 'UPDATING'
+    | 'SYNCING'
+    | 'EXPOSED'
+    | 'ALONE'
+    | 'FROZEN'
+    | 'SAFE_MODE';
+  /** `remedy`: what an operator can do about it, where nothing happens by itself. */
+  readonly ha: { readonly ok: boolean; readonly text: string; readonly remedy?: string | null };
   readonly nodes: Readonly<Record<NodeId, NodeStatus>>;
   readonly rollout: RolloutStatus | null;
   readonly reform: readonly ReformItem[];
+  /** How long the pair has not been highly available; null or absent while it is. */
+  readonly reforming?: {
+    readonly since: string;
+    readonly elapsedS: number;
+    /** What the whole of it is expected to take, as far as that can be known. */
+    readonly estimateS: number | null;
+  } | null;
   readonly alarms: readonly Alarm[];
 }
 

@@ -1,0 +1,79 @@
+/**
+ * Codes of what an operator says or asks for: exchange of roles, takeover, stand-down, pauses, and
+ * the checks before an update. Part of the table in codes.ts. Pure; imports only core.
+ */
+import { EXIT, type CodeEntry } from './exit.ts';
+
+/** Part of `CODES`; read it there. */
+export const OPERATOR_CODES = {
+  'confirm.needed': {
+    exit: EXIT.usage,
+    title: 'The command needs a typed confirmation, and nobody is there to type it.',
+    next: 'Run it on a terminal, or say `--yes --reason TEXT`.',
+  },
+  'confirm.wrong': {
+    exit: EXIT.cancelled,
+    title: 'The confirmation was not typed as asked; nothing was changed.',
+    next: 'Make sure of what is asked, then run the command again.',
+  },
+  'switchover.refused': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The standby cannot take the service over now.',
+    next: 'See `tandem cluster status` for what it waits for, then try again.',
+  },
+  'switchover.abandoned': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The switchover did not happen: the standby was lost before it could serve.',
+    next: 'See `tandem status` for who serves; switch over again when both nodes answer.',
+  },
+  'takeover.connected': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The peer answers, so it is not off.',
+    next: 'Use `tandem switchover`, which loses nothing.',
+  },
+  'takeover.stale': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This node does not surely hold every acknowledged write, so it may not take over.',
+    next: 'Bring the peer back: it has the newest copy of the storage.',
+  },
+  'takeover.trial': {
+    exit: EXIT.pairNotHealthy,
+    title: 'This node runs a version on trial, and a trial never serves.',
+    next: 'Wait until the trial is committed or reverted, then try again.',
+  },
+  'standdown.active': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The active node cannot stand down.',
+    next: 'Run `tandem switchover` first, then `tandem stand-down` on the node that was active.',
+  },
+  'standdown.refused': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The promise of this node not to take over cannot be changed now.',
+    next: 'See `tandem cluster status`; try again when the pair is at rest.',
+  },
+  'job.not_pausable': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The job cannot be paused now.',
+    next: 'Wait for its end with `tandem job wait --follow`.',
+  },
+  'pair.frozen': {
+    exit: EXIT.pairNotHealthy,
+    title: 'No write is acknowledged: the peer is lost and might have taken over.',
+    next: 'Bring the peer back, or switch it off and run `tandem takeover` on the node that is frozen.',
+  },
+  'pair.stood_down': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The standby has promised not to take over.',
+    next: 'Run `tandem stand-down --end` on that node when the maintenance is over.',
+  },
+  'boot.armed': {
+    exit: EXIT.pairNotHealthy,
+    title: 'A trial is armed or runs outside of an update.',
+    next: 'Look at the node that is named; it commits or reverts the trial by itself.',
+  },
+  'pair.clock_skew': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The clocks of the two nodes differ.',
+    next: 'Set both clocks; Tandem does not need them, but times in its logs will mislead.',
+  },
+} as const satisfies Record<string, CodeEntry>;
