@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, open, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { imageIdOf } from '../src/bundle/index-codec.ts';
 import type { Config } from '../src/config.ts';
 import { UpdateError } from '../src/core/errors.ts';
@@ -42,6 +42,10 @@ export interface ApplianceSpec {
   readonly product: string;
   readonly hardware: string;
   readonly policy: Partial<Config['policy']>;
+  /** Socket of the peer's supervisor, which can switch it off; default: there is no fencer. */
+  readonly peerPowerSocket?: string;
+  /** What a standby does when the active is lost; default `manual`. */
+  readonly fencePolicy?: Config['fence']['policy'];
   readonly systemImage: FactoryImage;
   readonly storageImage: FactoryImage;
   /** File with the keys that may sign bundles. */
@@ -169,9 +173,15 @@ export async function createAppliance(spec: ApplianceSpec): Promise<Appliance> {
 /** A loopback address as it stands in the configuration. */
 const at = (port: number): string => JSON.stringify(`127.0.0.1:${String(port)}`);
 
+/** The way to the peer's power switch, relative like every path of the configuration. */
+function fencerText({ dir, peerPowerSocket }: ApplianceSpec): string {
+  if (peerPowerSocket === undefined) return '{ "kind": "none" }';
+  return `{ "kind": "power", "socket": ${JSON.stringify(relative(dir, peerPowerSocket))} }`;
+}
+
 /** The configuration file, with a comment where a reader would ask. */
 function configText(spec: ApplianceSpec): string {
-  const { node, ports, product, hardware, policy } = spec;
+  const { node, ports, product, hardware, policy, fencePolicy = 'manual' } = spec;
   const own = ports[node];
   const peer = ports[peerOf(node)];
   const rules = Object.entries(policy).map(([name, value]) => {
@@ -201,12 +211,19 @@ function configText(spec: ApplianceSpec): string {
   "policy": {
 ${rules.join('\n')}
   },
+
+  "fence": {
+    "policy": ${JSON.stringify(fencePolicy)},
+    "fencer": ${fencerText(spec)},
+  },
 }
 `;
 }
 
 /** What both appliances of a pair have in common. */
-export type PairSpec = Omit<ApplianceSpec, 'dir' | 'node' | 'ports'> & { readonly dir: string };
+export type PairSpec = Omit<ApplianceSpec, 'dir' | 'node' | 'ports' | 'peerPowerSocket'> & {
+  readonly dir: string;
+};
 
 /** A pair that is laid out and paired, and does not run yet. */
 export interface AppliancePair {
@@ -231,7 +248,10 @@ export async function createPair(spec: PairSpec, signal: AbortSignal): Promise<A
   };
   const make = async (node: NodeId): Promise<Appliance> => {
     signal.throwIfAborted();
-    return createAppliance({ ...spec, node, ports, dir: join(spec.dir, node) });
+    const peer = peerOf(node);
+    const { powerSocket } = applianceAt(join(spec.dir, peer), peer);
+    const dir = join(spec.dir, node);
+    return createAppliance({ ...spec, node, ports, dir, peerPowerSocket: powerSocket });
   };
   const nodes = { A: await make('A'), B: await make('B') };
   const address = { host: '127.0.0.1', port: pairing };

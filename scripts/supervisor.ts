@@ -4,7 +4,7 @@
  * appliance whose `supervisor.json` is in DIR: `--tied` ends it together with whoever holds the
  * other end of its standard input, `--off` leaves the power off. Always holds: its own end takes
  * the node down, and a node that a killed supervisor left behind is taken down at the next start.
- * Imports core, the boot, lock and unpack drivers, and its own parts.
+ * Imports core, the boot and unpack drivers, and its own parts.
  */
 import { createHash } from 'node:crypto';
 import { realpath, rm } from 'node:fs/promises';
@@ -15,19 +15,16 @@ import { asUpdateError, UpdateError } from '../src/core/errors.ts';
 import type { Slot } from '../src/core/model.ts';
 import { readBootFiles, saveCounter } from '../src/drivers/boot-loader.ts';
 import { openSlots } from '../src/drivers/slots-file.ts';
-import { awaitStateUnlocked } from '../src/drivers/state-lock.ts';
 import { unpackImage } from '../src/drivers/unpack-ext4.ts';
 import { boundedLog } from './supervisor/log.ts';
 import { Machine } from './supervisor/machine.ts';
-import type { PowerReply, PowerVerb } from './supervisor/power-client.ts';
-import { servePower } from './supervisor/power-server.ts';
+import { servePower, type PowerHandler } from './supervisor/power-server.ts';
 import { killFamily } from './supervisor/processes.ts';
-import { loadSettings, SETTINGS_FILE, type SupervisorSettings } from './supervisor/settings.ts';
+import { loadSettings, SETTINGS_FILE } from './supervisor/settings.ts';
+import { PowerSwitch } from './supervisor/switch.ts';
 
 const BOOT_LOG_BYTES = 256 * 1024;
 const CONSOLE_LOG_BYTES = 1024 * 1024;
-/** How long the lock of a dead node may take to fall before the fence counts as failed. */
-const FENCE_MS = 10_000;
 
 /** A supervisor that listens on its control socket. */
 export interface Supervisor {
@@ -56,21 +53,21 @@ export async function startSupervisor(dir: string, powerOn: boolean): Promise<Su
   });
   const quit = Promise.withResolvers<string>();
   let kept = false;
-  let turn: Promise<unknown> = Promise.resolve();
-  const handle = async (verb: PowerVerb): Promise<PowerReply> => {
-    if (verb === 'status') return { ok: true, status: machine.status() };
-    if (verb === 'keep') kept = true;
-    if (verb === 'quit') quit.resolve('asked to end');
-    const work = turn.then(async () => switchPower(machine, settings, verb));
-    turn = work.catch(() => undefined);
-    return work;
+  const power = new PowerSwitch(machine, {
+    stateDir: settings.stateDir,
+    log: (line) => log.line(line),
+  });
+  const handle: PowerHandler = async (request, isGone) => {
+    if (request.do === 'keep') kept = true;
+    if (request.do === 'quit') quit.resolve('asked to end');
+    return power.handle(request, isGone);
   };
   const server = await servePower(settings.powerSocket, handle);
   if (!(await killFamily({ token, leader: null }))) log.line('an old process cannot be killed');
   if (powerOn) machine.on();
   const untilEnd = async (): Promise<void> => {
     log.line(`the supervisor ends: ${await quit.promise}`);
-    await turn;
+    await power.rest();
     await machine.off();
     await server[Symbol.asyncDispose]();
     await rm(settings.powerSocket, { force: true });
@@ -96,34 +93,6 @@ async function commitMarks(slotsDir: string): Promise<CommitMarks> {
     }
   };
   return { A: await of('A'), B: await of('B') };
-}
-
-async function switchPower(
-  machine: Machine,
-  settings: SupervisorSettings,
-  verb: PowerVerb,
-): Promise<PowerReply> {
-  if (verb === 'on') machine.on();
-  if (verb === 'fence') {
-    const fence = await fenceNode(machine, settings.stateDir);
-    return { ok: true, status: machine.status(), fence };
-  }
-  if (verb === 'off' || verb === 'reset' || verb === 'quit') {
-    if (!(await machine.off())) return { ok: false, error: 'a process of the node survived' };
-    if (verb === 'reset') machine.on();
-  }
-  return { ok: true, status: machine.status() };
-}
-
-/** Off is said only when every process is gone and the lock on the node's state fell, too. */
-async function fenceNode(machine: Machine, stateDir: string): Promise<'off' | 'failed'> {
-  if (!(await machine.off())) return 'failed';
-  try {
-    await awaitStateUnlocked(stateDir, AbortSignal.timeout(FENCE_MS));
-    return 'off';
-  } catch {
-    return 'failed';
-  }
 }
 
 async function main(): Promise<void> {

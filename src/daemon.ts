@@ -9,7 +9,7 @@ import { VERSION } from './cli/version.ts';
 import { parseAddress, type Config } from './config.ts';
 import { startControl } from './control/server.ts';
 import type { UpdateError } from './core/errors.ts';
-import { RELEASE_FILE, type Slot } from './core/model.ts';
+import { peerOf, RELEASE_FILE, type Slot } from './core/model.ts';
 import type { Policy } from './core/records.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
@@ -22,6 +22,9 @@ import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
 import { openBoot, recreateBoot } from './drivers/boot-file.ts';
 import { openDepot } from './drivers/depot-dir.ts';
+import { commandFencer } from './drivers/fence-command.ts';
+import { noFencer } from './drivers/fence-none.ts';
+import { powerFencer } from './drivers/fence-power.ts';
 import { DirectoryHooks } from './drivers/hooks-dir.ts';
 import { openHost } from './drivers/host-process.ts';
 import { processInstaller } from './drivers/installer-process.ts';
@@ -35,7 +38,7 @@ import { lockState } from './drivers/state-lock.ts';
 import { createStorageProcess } from './drivers/storage-process.ts';
 import { openStoreProcess } from './drivers/store-process.ts';
 import { unpackImage } from './drivers/unpack-ext4.ts';
-import type { Host, JournalContent, Slots } from './ports.ts';
+import type { Fencer, Host, JournalContent, Slots } from './ports.ts';
 import { EventLog } from './updater/events.ts';
 import { Executor, type ExecuteOptions } from './updater/execute.ts';
 import { Runner } from './updater/runner.ts';
@@ -135,6 +138,7 @@ async function openDrivers(
       logFile: join(logs, 'installer.log'),
     }),
     hooks: new DirectoryHooks(config.hooksDir),
+    fencer: openFencer(config, host),
     host,
   };
 }
@@ -197,6 +201,25 @@ function identityOf(config: Config, slots: Slots): Identity {
       storage: slots.device('storage', 'A').sizeBytes,
     },
   };
+}
+
+/** The way to the peer's power switch, as the section `fence` names it. */
+function openFencer(config: Config, host: Host): Fencer {
+  const { fencer, afterFence } = config.fence;
+  const peer = peerOf(config.node);
+  switch (fencer.kind) {
+    case 'none':
+      return noFencer();
+    case 'power':
+      return powerFencer({ peer, socket: fencer.socket, bootId: host.boot().bootId, afterFence });
+    case 'command':
+      return commandFencer({
+        peer,
+        command: fencer.command,
+        timeoutMs: fencer.timeoutS * 1000,
+        afterFence,
+      });
+  }
 }
 
 function openService(config: Config, logs: string) {

@@ -100,6 +100,9 @@ async function spendAttempts(state: BootState, io: LoaderIo): Promise<void> {
 /** Exit status by which the program asks for a reboot. */
 export const EXIT_REBOOT = 42;
 
+/** Signal by which the program ends itself to have its power cut and restored. */
+export const SIGNAL_RESET = 'SIGUSR2';
+
 /** How a program ended: with a status, or by a signal. */
 export interface ProgramEnd {
   readonly code: number | null;
@@ -122,8 +125,9 @@ export interface AfterEnd {
 }
 
 /**
- * Exit status 42 is a reboot. Any other end, 0 too, is a crash: the program starts again within the
- * same boot, unless this was one crash too many within the window. Times are monotonic.
+ * Exit status 42 is a reboot, an end by SIGUSR2 a power cycle: it waits for nothing, not for a disk
+ * that hangs either. Any other end, 0 too, is a crash: the program starts again within the same
+ * boot, unless this was one crash too many within the window. Times are monotonic.
  */
 export function afterEnd(
   crashesMs: readonly number[],
@@ -133,6 +137,9 @@ export function afterEnd(
 ): AfterEnd {
   if (end.code === EXIT_REBOOT) {
     return { do: 'reboot', why: 'the program asked for a reboot', crashesMs: [] };
+  }
+  if (end.signal === SIGNAL_RESET) {
+    return { do: 'reboot', why: 'the program asked for a power cycle', crashesMs: [] };
   }
   const how = end.signal === null ? `status ${String(end.code)}` : `signal ${end.signal}`;
   const recent = [...crashesMs.filter((at) => nowMs - at < rule.windowMs), nowMs];

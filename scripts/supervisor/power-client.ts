@@ -6,14 +6,39 @@
 import { connect } from 'node:net';
 import type { BootInfo } from '../../src/core/boot.ts';
 import { UpdateError } from '../../src/core/errors.ts';
+import type { NodeId } from '../../src/core/model.ts';
 
 /**
  * `off` cuts the power, `reset` cuts and restores it, `fence` cuts it and proves that the node is
- * dead, `keep` lets the supervisor outlive the process that started it, `quit` ends it.
+ * dead, `restore` gives back at once what a fence took, `keep` lets the supervisor outlive the
+ * process that started it, `quit` ends it.
  */
-export const POWER_VERBS = ['status', 'on', 'off', 'reset', 'fence', 'keep', 'quit'] as const;
+export const POWER_VERBS = [
+  'status',
+  'on',
+  'off',
+  'reset',
+  'fence',
+  'restore',
+  'keep',
+  'quit',
+] as const;
 /** A command of the control socket. */
 export type PowerVerb = (typeof POWER_VERBS)[number];
+
+/** A command with what belongs to it. */
+export interface PowerRequest {
+  readonly do: PowerVerb;
+  /** The node that is meant; a supervisor of another one refuses. */
+  readonly node?: NodeId;
+  /** Epoch of whoever fences, for the log. */
+  readonly epoch?: number;
+  /**
+   * What follows a fence of a node that was on: `on` gives the power back a few seconds later.
+   * Default `stay-off`.
+   */
+  readonly after?: 'on' | 'stay-off';
+}
 
 /** State of an appliance's power. */
 export interface PowerStatus {

@@ -6,10 +6,10 @@
 import { chmod, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { UpdateError } from '../../src/core/errors.ts';
-import { LINE_BYTES_MAX, POWER_VERBS, type PowerReply, type PowerVerb } from './power-client.ts';
+import { LINE_BYTES_MAX, POWER_VERBS, type PowerReply, type PowerRequest } from './power-client.ts';
 
-/** Answers one command. */
-export type PowerHandler = (verb: PowerVerb) => Promise<PowerReply>;
+/** Answers one command; `isGone` is true once its asker has closed the connection. */
+export type PowerHandler = (request: PowerRequest, isGone: () => boolean) => Promise<PowerReply>;
 
 async function isTaken(path: string): Promise<boolean> {
   return new Promise((done) => {
@@ -22,10 +22,21 @@ async function isTaken(path: string): Promise<boolean> {
   });
 }
 
-function verbOf(line: string): PowerVerb | null {
+/** Null for anything that is not a command, however slightly: a fence is no place for guesses. */
+function requestOf(line: string): PowerRequest | null {
   try {
-    const { do: word } = JSON.parse(line) as { do?: unknown };
-    return POWER_VERBS.find((verb) => verb === word) ?? null;
+    const { do: word, node, epoch, after } = JSON.parse(line) as Record<string, unknown>;
+    const verb = POWER_VERBS.find((one) => one === word);
+    if (verb === undefined) return null;
+    if (node !== undefined && node !== 'A' && node !== 'B') return null;
+    if (epoch !== undefined && !Number.isSafeInteger(epoch)) return null;
+    if (after !== undefined && after !== 'on' && after !== 'stay-off') return null;
+    return {
+      do: verb,
+      ...(node === undefined ? {} : { node }),
+      ...(epoch === undefined ? {} : { epoch: Number(epoch) }),
+      ...(after === undefined ? {} : { after }),
+    };
   } catch {
     return null;
   }
@@ -42,13 +53,13 @@ function serve(socket: Socket, handle: PowerHandler): void {
     text += part;
     if (text.length > LINE_BYTES_MAX) socket.destroy();
     for (let stop = text.indexOf('\n'); stop >= 0; stop = text.indexOf('\n')) {
-      const verb = verbOf(text.slice(0, stop));
+      const request = requestOf(text.slice(0, stop));
       text = text.slice(stop + 1);
-      if (verb === null) {
+      if (request === null) {
         send({ ok: false, error: `expected {"do": one of ${POWER_VERBS.join(', ')}}` });
         continue;
       }
-      handle(verb).then(send, (error: unknown) => {
+      handle(request, () => socket.destroyed).then(send, (error: unknown) => {
         send({ ok: false, error: error instanceof Error ? error.message : String(error) });
       });
     }
