@@ -25,7 +25,6 @@ const UPDATE_WORDS: Readonly<Record<NodeUpdate['state'], string>> = {
   failed: 'Installation failed',
 };
 
-/** Turns steps of the machine into events. */
 /** A return writes nothing: it checks and boots what the other slots hold. */
 const RETURN_WORDS: Partial<Record<NodeUpdate['state'], string>> = {
   installing: 'checks that the other slots still hold the old version',
@@ -38,6 +37,7 @@ const RETURN_WORDS: Partial<Record<NodeUpdate['state'], string>> = {
   failed: 'cannot return to the old version',
 };
 
+/** Turns steps of the machine into events. */
 export class Narrator {
   readonly #events: EventLog;
   #progressMs = 0;

@@ -1,0 +1,76 @@
+/**
+ * Safe mode on a real socket: a damaged journal is served, not hidden; every change is refused with
+ * its code; what is no matter of safe mode ends the daemon. May import tap, node: and the rooms of
+ * daemon and control.
+ */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import t from 'tap';
+import type { Config } from '../../src/config.ts';
+import { ControlClient } from '../../src/control/client.ts';
+import { UpdateError } from '../../src/core/errors.ts';
+import { serveSafeMode } from '../../src/daemon/safe-mode.ts';
+import { MemoryHost } from '../memory/host.ts';
+
+const never = new AbortController().signal;
+const host = (): MemoryHost =>
+  new MemoryHost({ bootId: 'boot-7', slot: 'B', reason: 'trial', attempt: 1 });
+
+const configOf = (socket: string): Config =>
+  ({ node: 'B', control: { socket, group: '' } }) as unknown as Config;
+
+for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
+  t.test(`${code} is served`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'tandem-safe-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const socket = join(folder, 'c.sock');
+    const stop = new AbortController();
+    const cause = new UpdateError(code, 'The journal has a damaged record in journal.0');
+    const ended = serveSafeMode(configOf(socket), host(), cause, stop.signal);
+    const client = new ControlClient(socket);
+    // The server listens within this start, and the client does not wait for it.
+    while (!existsSync(socket)) await setImmediate();
+    const status = await client.status(never);
+    t.match(status, { state: 'SAFE_MODE', self: 'B', ha: { ok: false }, rollout: null });
+    t.match(status.nodes.B, { known: true, update: 'safe mode', boot: { id: 'boot-7' } });
+    t.match(status.nodes.A, { known: false, ageMs: null, role: 'unknown' });
+    t.match(status.alarms, [{ code, node: 'B', message: /damaged record in journal\.0\.? .+/ }]);
+    const changes: readonly Promise<unknown>[] = [
+      client.start({ kind: 'update', source: { path: '/x.bin' } }, never),
+      client.start({ kind: 'stage', path: '/x.bin' }, never),
+      client.start({ kind: 'rollback' }, never),
+      client.start({ kind: 'commit' }, never),
+      client.cancel('update-1', never),
+      client.validate('/x.bin', never),
+      client.job('update-1', never),
+    ];
+    for (const change of changes) await t.rejects(change, { code });
+    t.strictSame(await client.jobs(never), []);
+    t.strictSame(await client.history(5, never), []);
+    stop.abort();
+    await ended;
+    await t.rejects(client.status(never), { code: 'daemon.unreachable' });
+  });
+}
+
+t.test('anything else ends the daemon', async (t) => {
+  const config = configOf('/nowhere/c.sock');
+  for (const code of ['state.io', 'internal.bug', 'boot.io'] as const) {
+    const cause = new UpdateError(code, 'no');
+    await t.rejects(serveSafeMode(config, host(), cause, never), { code });
+  }
+  await t.rejects(serveSafeMode(config, host(), new TypeError('x'), never), {
+    code: 'internal.bug',
+  });
+});
+
+t.test('a signal that came before ends it at once', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-safe-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const cause = new UpdateError('journal.corrupt', 'no');
+  await serveSafeMode(configOf(join(folder, 'c.sock')), host(), cause, AbortSignal.abort());
+  t.pass('and it returns');
+});
