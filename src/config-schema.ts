@@ -62,8 +62,7 @@ const POLICY = {
       minimum: 0,
       maximum: 3600,
       default: 20,
-      description:
-        'Seconds after the boot of a trial during which a health check may fail until it first passes.',
+      description: 'Seconds after its boot during which the checks of a trial may still fail.',
     },
     stableS: {
       type: 'integer',

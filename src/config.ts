@@ -50,7 +50,7 @@ export interface Config {
     readonly onSecondFailure: 'hold' | 'rollback';
     readonly retries: number;
     readonly tries: number;
-    /** Seconds after the boot of a trial during which a check may still fail. */
+    /** Seconds after its boot during which the checks of a trial may still fail. */
     readonly graceS: number;
     /** Seconds that a trial must be stable before it counts as healthy. */
     readonly stableS: number;

@@ -65,7 +65,10 @@ function observeArmed(
     }
     return set(record, { ...jobOf(update), state: 'trial', trial, bootId: boot.bootId });
   }
-  if (boot.reason === 'attempts-used' || boot.reason === 'fallback') {
+  // A boot that the trial was armed in came about before it, whatever its reason was.
+  const armedIn = 'bootId' in update ? update.bootId : record.bootId;
+  const fell = boot.reason === 'attempts-used' || boot.reason === 'fallback';
+  if (fell && armedIn !== boot.bootId) {
     const where = `slot ${trial.slot} in ${trial.tries} attempts`;
     const message = `node ${record.node} did not come up in ${where}`;
     return toReverting(record, update, { code: 'trial.attempts_used', message });

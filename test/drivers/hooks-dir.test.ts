@@ -96,6 +96,33 @@ t.test('a hook gets JSON on its input, its point, and nothing of ours', async (t
   t.equal(await readFile(join(dir, 'env'), 'utf8'), 'pre-switch / unset\n');
 });
 
+t.test('a hook knows node, root and boot, and is marked for a power cut', async (t) => {
+  const names = ['TANDEM_POWER', 'TANDEM_NODE', 'TANDEM_ROOT', 'TANDEM_BOOT'];
+  const before = names.map((name) => process.env[name]);
+  t.teardown(() => {
+    for (const [i, name] of names.entries()) {
+      if (before[i] === undefined) delete process.env[name];
+      else process.env[name] = before[i];
+    }
+  });
+  const dir = t.testdir();
+  await script(join(dir, 'check.d/note'), `env | grep ^TANDEM_ | sort > ${dir}/env`);
+  const told = async (): Promise<string[]> => {
+    await new DirectoryHooks(dir).run('check', {}, never);
+    return (await readFile(join(dir, 'env'), 'utf8')).trimEnd().split('\n');
+  };
+  for (const name of names) process.env[name] = `the ${name}`;
+  t.strictSame(await told(), [
+    'TANDEM_BOOT=the TANDEM_BOOT',
+    'TANDEM_HOOK_POINT=check',
+    'TANDEM_NODE=the TANDEM_NODE',
+    'TANDEM_POWER=the TANDEM_POWER',
+    'TANDEM_ROOT=the TANDEM_ROOT',
+  ]);
+  for (const name of names) delete process.env[name];
+  t.strictSame(await told(), ['TANDEM_HOOK_POINT=check'], 'what is not set stays so');
+});
+
 t.test('a hook that does not read its input', async (t) => {
   const dir = t.testdir();
   await script(join(dir, 'check.d/deaf'), 'exec 0<&-; exit 0');

@@ -95,6 +95,23 @@ t.test('a seal damaged in both copies, empty or of another slot counts as none',
   t.equal((await slots.info('system', 'A')).seal, null, 'empty');
 });
 
+t.test(
+  'a seal that does not tell of a commit, or not with a number, was never committed',
+  async (t) => {
+    const dir = t.testdir();
+    await createSlots(dir, SLOT_SIZES);
+    const slots = await openSlots(dir);
+    const { committed: _none, ...earlier } = sealOf('1.0.0');
+    for (const value of [earlier, { ...earlier, committed: '3' }, { ...earlier, committed: -1 }]) {
+      await using file = await TwoCopyFile.open(join(dir, 'system-A.img.seal'));
+      await file.write({ schema: 1, class: 'system', slot: 'A', seal: value });
+      t.same((await slots.info('system', 'A')).seal, { ...earlier, committed: null });
+    }
+    await slots.seal('system', 'A', { ...sealOf('1.0.0'), committed: 0 });
+    t.equal((await slots.info('system', 'A')).seal?.committed, 0);
+  },
+);
+
 t.test('missing files, odd sizes and a newer schema are errors with a code', async (t) => {
   const dir = t.testdir();
   await t.rejects(openSlots(dir), { code: 'slot.io' });

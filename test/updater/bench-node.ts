@@ -69,7 +69,7 @@ export class BenchNode {
   runs = 0;
   boot: BootInfo | null = null;
   life: Life | null = null;
-  /** What a person does to the node while it is off. */
+  /** What happens to the node after its next end that is no reboot, while it is off. */
   whileOff: (() => Promise<void>) | null = null;
   #bootAtMs = 0;
   #end: End | null = 'power';
@@ -132,9 +132,11 @@ export class BenchNode {
     }
     if (this.world.clock.nowMs < this.#bootAtMs) return null;
     try {
-      const care = this.whileOff;
-      this.whileOff = null;
-      await care?.();
+      if (this.#end !== 'reboot') {
+        const care = this.whileOff;
+        this.whileOff = null;
+        await care?.();
+      }
       await this.#powerOn();
       return null;
     } catch (error) {

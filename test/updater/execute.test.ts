@@ -258,6 +258,43 @@ t.test('arm, commit, revert, close: once, and the boot chooser is looked at agai
   t.match(h.events.slice(count), [{ type: 'boot-state', state: { default: 'B' } }]);
 });
 
+t.test('commit: the boot chooser first, then the seal, also when the first was done', async (t) => {
+  const h = harness();
+  h.slotsDisk.seals.set('memory:system-B', sealOf('system', 2));
+  await h.run({ do: 'arm', trial: TRIAL });
+  h.order.length = 0;
+  await h.run({ do: 'commit', trial: TRIAL });
+  const whole = ['boot chooser: commit', 'seal system-B', 'event seals', 'event boot-state'];
+  t.strictSame(h.order, whole);
+  const marked = { ...sealOf('system', 2), committed: TRIAL.id };
+  t.strictSame(h.slotsDisk.seals.get('memory:system-B'), marked, 'nothing else changes');
+  t.match(h.events.at(-2), { seals: { system: { A: { committed: 0 }, B: { committed: 1 } } } });
+  h.order.length = 0;
+  await h.run({ do: 'commit', trial: TRIAL });
+  t.strictSame(h.order, ['event seals', 'event boot-state'], 'nothing is written twice');
+  h.slotsDisk.seals.set('memory:system-B', sealOf('system', 2));
+  h.order.length = 0;
+  await h.run({ do: 'commit', trial: TRIAL });
+  t.strictSame(h.order, whole.slice(1), 'power went between the two');
+});
+
+t.test('commit: a seal that cannot be written takes the verdict not back', async (t) => {
+  const h = harness();
+  h.slotsDisk.seals.set('memory:system-B', sealOf('system', 2));
+  await h.run({ do: 'arm', trial: TRIAL });
+  h.ports.slots.seal = () => Promise.reject(new UpdateError('slot.io', 'no'));
+  await t.rejects(h.run({ do: 'commit', trial: TRIAL }), { code: 'slot.io' });
+  t.match(h.events.at(-1), { type: 'boot-state', state: { default: 'B', trial: null } });
+});
+
+t.test('commit: what the boot chooser refuses is in no seal', async (t) => {
+  const h = harness();
+  h.slotsDisk.seals.set('memory:system-B', sealOf('system', 2));
+  await t.rejects(h.run({ do: 'commit', trial: TRIAL }), { code: 'boot.conflict' });
+  t.equal(h.slotsDisk.seals.get('memory:system-B')?.committed, null);
+  t.match(h.events.at(-1), { type: 'boot-state', state: { default: 'A' } }, 'it is looked at');
+});
+
 t.test('storage software that ends at once is trouble', async (t) => {
   const h = harness();
   await h.run({ do: 'run-storage', slot: 'A' });
