@@ -4,6 +4,7 @@
  * enters the node record, found by the trial's id after every start. Pure; imports only core.
  */
 import { verdictOf } from './boot.ts';
+import { otherSlot } from './model.ts';
 import type { Job, NodeRecord, NodeUpdate, Reason, Trial } from './records.ts';
 import { trialOf, type NodeState } from './state.ts';
 
@@ -39,7 +40,7 @@ export function observeTrial(s: NodeState): NodeRecord | undefined {
   }
   if (!('trial' in update)) return undefined;
   const verdict = verdictOf(world.bootState, trial);
-  if (verdict === 'committed') return committed(record, update);
+  if (verdict === 'committed') return committed(s, update);
   if (verdict === 'reverted') return reverted(record, update);
   if (verdict === 'never-armed') {
     if (update.state === 'reverting') return reverted(record, update);
@@ -79,10 +80,19 @@ function observeArmed(
   return undefined;
 }
 
-function committed(
-  record: NodeRecord,
-  update: NodeUpdate & Job & { readonly trial: Trial },
-): NodeRecord {
+/**
+ * Is there a version to go back to? After an update always; after a return only when that left an
+ * older version behind, that is, when a rollback of the pair was itself turned back.
+ */
+function mayGoBack(s: NodeState, update: Job & { readonly trial: Trial }): boolean {
+  if (update.mode === 'install') return true;
+  const left = s.world.seals.system[otherSlot(update.trial.slot)]?.release.counter;
+  const now = update.targets.find((target) => target.class === 'system')?.release.counter;
+  return left !== undefined && now !== undefined && left < now;
+}
+
+function committed(s: NodeState, update: NodeUpdate & Job & { readonly trial: Trial }): NodeRecord {
+  const { record } = s;
   const trial = record.storage.trial;
   const storage =
     trial === null
@@ -97,7 +107,7 @@ function committed(
   const next: NodeRecord = {
     ...record,
     storage,
-    canRollBack: update.mode === 'install',
+    canRollBack: mayGoBack(s, update),
     slots: {
       ...record.slots,
       default: update.trial.slot,

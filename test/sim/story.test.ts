@@ -104,6 +104,25 @@ t.test('rollback after DONE returns both nodes, finalize makes it impossible', a
   t.equal(again.nodes.B.disk.boot.otherOk, false);
 });
 
+t.test('a rollback that was turned back can be tried again', async (t) => {
+  const pair = settled({});
+  pair.start();
+  pair.run();
+  pair.start('rollback');
+  for (let i = 0; i < 3000 && (pair.nodes.A.state?.rollout?.soak ?? null) === null; i++) {
+    pair.tick();
+  }
+  pair.nodes.A.state = null;
+  pair.run();
+  t.equal(end(pair), 'ROLLED_BACK active.failed 2/2 2/2', 'the first node restarted in its soak');
+  for (const node of ['A', 'B'] as const) {
+    t.equal(pair.nodes[node].state?.record.canRollBack, true, `node ${node}`);
+  }
+  pair.start('rollback');
+  pair.run();
+  t.equal(end(pair), 'DONE - 1/1 1/1');
+});
+
 for (const phase of ['INSTALL1', 'DOWN1', 'TRIAL1', 'HAND1', 'INSTALL2', 'TRIAL2'] as const) {
   t.test(`cancel in ${phase}`, async (t) => {
     const pair = settled({});
