@@ -1,6 +1,7 @@
 /**
  * The commented example of a configuration file, printed from the schema. Always holds: it loads,
- * and it shows every setting with its accepted values; what has a default stands behind `//`.
+ * and it shows every setting with its accepted values; what has a default stands behind `//`, with
+ * that default or, where that is to have none, with an example.
  * Imports the schema alone.
  */
 import { acceptedValues, CONFIG_SCHEMA, type SettingSchema } from './config-schema.ts';
@@ -34,8 +35,11 @@ function sectionLines(section: SettingSchema, indent: string): string[] {
 }
 
 function settingLine(name: string, schema: SettingSchema): string {
-  if (schema.example !== undefined) return `"${name}": ${JSON.stringify(schema.example)},`;
-  const value = schema.derived ?? schema.default;
+  const { example, derived } = schema;
+  if (example !== undefined && derived === undefined) {
+    return `"${name}": ${JSON.stringify(example)},`;
+  }
+  const value = example ?? derived ?? schema.default;
   return `// "${name}": ${JSON.stringify(value)},`;
 }
 

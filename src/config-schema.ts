@@ -180,6 +180,20 @@ export const CONFIG_SCHEMA = {
           derived: 'host of link.listen, port 0',
           description: 'Where this node serves a bundle to its peer; port 0 = any free port.',
         },
+        serial: {
+          ...path,
+          derived: 'no serial line',
+          example: '/dev/ttyS1',
+          description:
+            'Serial line to the peer, a second channel with a heartbeat of its own. No console may use it.',
+        },
+        serialBaud: {
+          type: 'integer',
+          minimum: 9600,
+          maximum: 921600,
+          default: 115200,
+          description: 'Bits per second of the serial line, the same on both nodes.',
+        },
       },
     },
     storage: {
@@ -267,8 +281,8 @@ export const CONFIG_SCHEMA = {
         },
       },
     },
-    fence: FENCE_SCHEMA,
     policy: POLICY,
+    fence: FENCE_SCHEMA,
   },
 } as const;
 
@@ -305,8 +319,8 @@ export function acceptedValues(schema: SettingSchema): string {
   if (schema.type === 'string') {
     if (schema.pattern) return PATTERN_WORDS[schema.pattern] ?? 'text';
     return `text of at most ${schema.maxLength} characters`;
-  if (schema.type === 'array') return 'a list of texts [ ... ]';
   }
+  if (schema.type === 'array') return 'a list of texts [ ... ]';
   const kind = schema.type === 'integer' ? 'a whole number' : 'a number';
   return `${kind} from ${schema.minimum} to ${schema.maximum}`;
 }

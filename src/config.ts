@@ -30,7 +30,15 @@ export interface Config {
   /** root.json with the keys that may sign bundles; default `<stateDir>/trust/root.json`. */
   readonly trustRoot: string;
   readonly control: { readonly socket: string; readonly group: string };
-  readonly link: { readonly listen: Address; readonly peer: Address; readonly bulk: Address };
+  readonly link: {
+    readonly listen: Address;
+    readonly peer: Address;
+    readonly bulk: Address;
+    /** Serial line to the peer, the second channel of the link; null = there is none. */
+    readonly serial: string | null;
+    /** Bits per second of the serial line. */
+    readonly serialBaud: number;
+  };
   readonly storage: {
     readonly listen: Address;
     readonly peer: Address;
@@ -129,7 +137,10 @@ type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'stora
   readonly hooksDir?: string;
   readonly trustRoot?: string;
   readonly control: { readonly socket?: string; readonly group: string };
-  readonly link: { readonly listen: Address; readonly peer: Address; readonly bulk?: Address };
+  readonly link: Omit<Config['link'], 'bulk' | 'serial'> & {
+    readonly bulk?: Address;
+    readonly serial?: string;
+  };
   readonly storage: Omit<Config['storage'], 'socket' | 'dataDir'> & {
     readonly socket?: string;
     readonly dataDir?: string;
@@ -159,7 +170,11 @@ function complete(given: Given, folder: string): Config {
       socket: at(given.control.socket, join(runDir, 'control.sock')),
       group: given.control.group,
     },
-    link: { ...given.link, bulk: given.link.bulk ?? `${listen.replace(/:\d+$/, '')}:0` },
+    link: {
+      ...given.link,
+      bulk: given.link.bulk ?? `${listen.replace(/:\d+$/, '')}:0`,
+      serial: given.link.serial === undefined ? null : resolve(folder, given.link.serial),
+    },
     storage: {
       ...given.storage,
       socket: at(given.storage.socket, join(runDir, 'storage.sock')),

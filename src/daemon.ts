@@ -31,14 +31,17 @@ import { processInstaller } from './drivers/installer-process.ts';
 import { openJournal } from './drivers/journal-file.ts';
 import { keysDirOf, loadKeys, type PairKeys } from './drivers/keys.ts';
 import { FileLineLog } from './drivers/line-log.ts';
+import { joinChannels } from './drivers/link-channels.ts';
+import { openSerialLink } from './drivers/link-serial.ts';
 import { openTlsLink } from './drivers/link-tls.ts';
+import { openSerialPort } from './drivers/serial-port.ts';
 import { startServiceProcess } from './drivers/service-process.ts';
 import { openSlots } from './drivers/slots-file.ts';
 import { lockState } from './drivers/state-lock.ts';
 import { createStorageProcess } from './drivers/storage-process.ts';
 import { openStoreProcess } from './drivers/store-process.ts';
 import { unpackImage } from './drivers/unpack-ext4.ts';
-import type { Fencer, Host, JournalContent, Slots } from './ports.ts';
+import type { Fencer, Host, JournalContent, PeerLink, Slots } from './ports.ts';
 import { EventLog } from './updater/events.ts';
 import { Executor, type ExecuteOptions } from './updater/execute.ts';
 import { Runner } from './updater/runner.ts';
@@ -234,13 +237,17 @@ function openService(config: Config, logs: string) {
   });
 }
 
-function openLink(config: Config, keys: PairKeys) {
-  return openTlsLink({
+async function openLink(config: Config, keys: PairKeys): Promise<PeerLink> {
+  const network = await openTlsLink({
     node: config.node,
     listen: parseAddress(config.link.listen),
     peer: parseAddress(config.link.peer),
     keys,
   });
+  const { serial: path, serialBaud: baud } = config.link;
+  if (path === null) return network;
+  const open = () => openSerialPort(path, baud);
+  return joinChannels(network, openSerialLink({ keys, path, baud, open }));
 }
 
 function openStorage(config: Config, keys: PairKeys, logs: string, slots: Slots) {

@@ -61,6 +61,11 @@ export const PAIR_CODES = {
     title: 'The address of the link cannot be used on this node.',
     next: 'Check `link.listen` in the configuration, and that no other program uses the address.',
   },
+  'link.serial_failed': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The serial line of the link cannot be used on this node.',
+    next: 'Check `link.serial` in the configuration, the cable, and that no console has the line.',
+  },
   'pair.bad_message': {
     exit: EXIT.pairNotHealthy,
     title: 'The other side sent something that is not a message of the link.',

@@ -24,10 +24,10 @@ export type Frame =
   | { readonly kind: 'refused' };
 
 /**
- * The frame of a message. Throws `internal.bug` when its JSON text is longer than 256 KiB: that is
- * a fault of the sender, which no peer can cause.
+ * The JSON text of a message. Throws `internal.bug` when it is longer than 256 KiB: that is a fault
+ * of the sender, which no peer can cause.
  */
-export function encodeFrame(message: object): Buffer {
+export function messageText(message: object): string {
   const text = JSON.stringify(message);
   const sizeBytes = Buffer.byteLength(text);
   if (sizeBytes > FRAME_BYTES_MAX) {
@@ -36,6 +36,13 @@ export function encodeFrame(message: object): Buffer {
       `a message of ${sizeBytes} bytes was to be sent, at most ${FRAME_BYTES_MAX} are allowed`,
     );
   }
+  return text;
+}
+
+/** The frame of a message; throws as `messageText` does. */
+export function encodeFrame(message: object): Buffer {
+  const text = messageText(message);
+  const sizeBytes = Buffer.byteLength(text);
   const frame = Buffer.allocUnsafe(HEADER_BYTES + sizeBytes);
   frame.writeUInt32BE(sizeBytes, 0);
   frame.write(text, HEADER_BYTES);

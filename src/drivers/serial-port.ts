@@ -1,0 +1,60 @@
+/**
+ * A serial port as a stream of bytes, opened by its path: 8 data bits, no parity, one stop bit, no
+ * flow control, locked against other programs that lock. Always holds: the native part of the
+ * package is loaded only when a port is opened, so a node without a serial line never needs it;
+ * the ports of the machine are never searched, which would need udev; a port is closed without
+ * waiting for bytes that the other end does not take. Imports core and, lazily, serialport.
+ */
+import type { Duplex } from 'node:stream';
+import { UpdateError } from '../core/errors.ts';
+
+/** An open line. Its end shows as `close` or `error` of the stream. */
+export interface SerialLine {
+  readonly stream: Duplex;
+  /** Gives the line back; what was not sent yet is lost. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Bytes that the package reads at once, and that wait in it; a frame is much shorter. */
+const BUFFER_BYTES = 4096;
+
+/**
+ * Opens the port at `path` with `baud` bits per second. Throws `link.serial_failed` with the
+ * system's words when there is none, another program has locked it, or the speed is not possible.
+ */
+export async function openSerialPort(path: string, baud: number): Promise<SerialLine> {
+  try {
+    const { SerialPort } = await import('serialport');
+    const port = new SerialPort({
+      path,
+      baudRate: baud,
+      autoOpen: false,
+      lock: true,
+      // The other end is not to notice that this program starts again.
+      hupcl: false,
+      highWaterMark: BUFFER_BYTES,
+    });
+    // Whoever has the line listens, too; without this one an early error would end the process.
+    port.on('error', () => undefined);
+    await called((done) => port.open(done));
+    const close = async (): Promise<void> => {
+      if (!port.isOpen) return;
+      await called((done) => port.flush(done)).catch(() => undefined);
+      await called((done) => port.close(done)).catch(() => undefined);
+    };
+    return { stream: port, close };
+  } catch (cause) {
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new UpdateError('link.serial_failed', `${path}: ${found}`, { cause });
+  }
+}
+
+/** Runs what takes a callback with an error. */
+async function called(run: (done: (error: Error | null) => void) => void): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  run((error) => {
+    if (error === null || error === undefined) resolve();
+    else reject(error);
+  });
+  await promise;
+}
