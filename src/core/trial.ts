@@ -44,7 +44,8 @@ export function observeTrial(s: NodeState): NodeRecord | undefined {
   if (verdict === 'reverted') return reverted(record, update);
   if (verdict === 'never-armed') {
     if (update.state === 'reverting') return reverted(record, update);
-    return update.state === 'arming' ? undefined : set(record, { ...update, state: 'arming' });
+    if (update.state === 'arming') return undefined;
+    return set(record, { ...jobOf(update), state: 'arming', trial });
   }
   return observeArmed(s, update, trial);
 }
