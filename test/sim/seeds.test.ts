@@ -61,6 +61,12 @@ function begin(pair: Pair, next: () => number): void {
   pair.start(able && next() < 0.5 ? 'rollback' : 'update');
 }
 
+/** Some node holds a record that is paused. */
+function paused(pair: Pair): boolean {
+  const records = NODES.map((node) => pair.nodes[node].disk.rollout);
+  return records.some((one) => one?.paused !== undefined && one.paused !== null);
+}
+
 function play(seed: number): { cuts: number; fences: number; acknowledged: number } {
   const next = random(seed);
   const pair = new Pair(optionsOf(next));
@@ -72,9 +78,11 @@ function play(seed: number): { cuts: number; fences: number; acknowledged: numbe
       pair.tick();
     }
     pair.linkUp = true;
-    for (const node of NODES) {
-      pair.nodes[node].cutAt = Number.POSITIVE_INFINITY;
-      pair.send(node, { type: 'pause', by: null });
+    for (const node of NODES) pair.nodes[node].cutAt = Number.POSITIVE_INFINITY;
+    // Only a node that serves takes the end of a pause, so it is asked for until one does.
+    for (let i = 0; i < 2 * FAULT_TICKS && paused(pair); i++) {
+      for (const node of NODES) pair.send(node, { type: 'pause', by: null });
+      pair.tick();
     }
     pair.run(REST_S);
   } catch (error) {
