@@ -31,6 +31,13 @@ const exit = (status: number): never => {
   throw new Exit(status);
 };
 
+/** Stands for the end by a signal. */
+class Death extends Error {}
+
+const die = (signal: string): never => {
+  throw new Death(signal);
+};
+
 await hostContract(t, 'in memory', async (_, boot) => {
   const host = new MemoryHost(boot);
   return Promise.resolve({
@@ -38,6 +45,10 @@ await hostContract(t, 'in memory', async (_, boot) => {
     reboot: async (reason) => {
       await host.reboot(reason).catch(() => undefined);
       return host.reboots.join();
+    },
+    hardReset: (reason) => {
+      t.throws(() => host.hardReset(reason), { name: 'Rebooted' });
+      return host.resets.join() === reason ? 'power cycle' : 'nothing';
     },
     fed: async () => Promise.resolve(host.fed),
     spoil: async () => void (await Promise.resolve((host.readOnly = 'read-only'))),
@@ -55,12 +66,17 @@ await hostContract(t, 'a process', async (t, boot) => {
     runDir: join(dir, 'run'),
     stateDir: join(dir, 'state'),
     exit,
+    die,
   });
   return {
     host,
     reboot: async (reason) => {
       await t.rejects(host.reboot(reason), new Exit(42));
       return readFile(join(dir, 'run', REBOOT_REASON_FILE), 'utf8');
+    },
+    hardReset: (reason) => {
+      t.throws(() => host.hardReset(reason), new Death('SIGUSR2'));
+      return 'power cycle';
     },
     fed: async () => Promise.resolve(countOf(reader)),
     spoil: async () => {
@@ -122,6 +138,30 @@ t.test('a reboot ends the process with status 42, its output is complete', async
   t.equal(status, 42);
   t.equal(output.length, 100_001);
   t.equal(await readFile(join(dir, 'run', REBOOT_REASON_FILE), 'utf8'), 'a trial\n');
+});
+
+t.test('a hard reset ends a process that cannot exit, by SIGUSR2', async (t) => {
+  const dir = t.testdir();
+  await promisify(execFile)('mkfifo', [join(dir, 'fifo')]);
+  const driver = join(import.meta.dirname, '../../src/drivers/host-process.ts');
+  const program = `
+    const { open } = await import('node:fs');
+    const { openHost } = await import(${JSON.stringify(driver)});
+    const [dir] = process.argv.slice(1);
+    process.on('SIGUSR2', () => console.log('handled'));
+    // A thread that never comes back: a process that exits would wait for it.
+    open(dir + '/fifo', 'r', () => undefined);
+    openHost({ env: process.env, runDir: dir, stateDir: dir }).hardReset('x'.repeat(5000));
+  `;
+  const env = { ...process.env, TANDEM_BOOT: JSON.stringify(BOOT) };
+  const args = ['--input-type=module', '--eval', program, dir];
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [output, words] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (words += chunk.toString()));
+  t.same(await once(child, 'close'), [null, 'SIGUSR2']);
+  t.equal(output, '');
+  t.match(words, /hard reset: x{1024}\n/);
 });
 
 t.test('a reason that cannot be written does not keep a node from its reboot', async (t) => {

@@ -172,6 +172,12 @@ t.test('exit status 42 reboots and forgets the crashes', async (t) => {
   t.match(next, { do: 'reboot', crashesMs: [] });
 });
 
+t.test('an end by SIGUSR2 is a power cycle, another signal a crash', async (t) => {
+  const next = afterEnd([1, 2], { code: null, signal: 'SIGUSR2' }, 10);
+  t.match(next, { do: 'reboot', why: 'the program asked for a power cycle', crashesMs: [] });
+  t.match(afterEnd([], { code: null, signal: 'SIGKILL' }, 10), { do: 'restart' });
+});
+
 t.test('the third crash within the window reboots', async (t) => {
   const ends = [
     { code: 0, signal: null },

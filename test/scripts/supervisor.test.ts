@@ -3,146 +3,20 @@
  * commands, fence and lock, a second supervisor, load failure of a trial, and what happens to the
  * node when the supervisor itself ends in any way.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Slot } from '../../src/core/model.ts';
-import {
-  createBoot,
-  openBoot,
-  recreateBoot,
-  type FileBootChooser,
-} from '../../src/drivers/boot-file.ts';
+import { openBoot, recreateBoot, type FileBootChooser } from '../../src/drivers/boot-file.ts';
 import { BOOT_STATE_BYTES, readBootFiles } from '../../src/drivers/boot-loader.ts';
-import { createSlots, openSlots } from '../../src/drivers/slots-file.ts';
+import { openSlots } from '../../src/drivers/slots-file.ts';
 import { stateLockHolder } from '../../src/drivers/state-lock.ts';
-import { PROJECT_DIR } from '../../scripts/build.ts';
-import { makeExt4 } from '../../scripts/image/ext4.ts';
-import {
-  askPower,
-  type PowerStatus,
-  type PowerVerb,
-} from '../../scripts/supervisor/power-client.ts';
-import { sealOf } from '../contracts/slots.ts';
+import { askPower, type PowerVerb } from '../../scripts/supervisor/power-client.ts';
 import { SETTINGS_FILE } from '../../scripts/supervisor/settings.ts';
-
-const SLOT_BYTES = 4 * 1024 * 1024;
-
-/** Takes the lock on the state like a daemon, notes its boot and its own path, and stays. */
-const PROGRAM = `
-import { appendFileSync } from 'node:fs';
-import { lockState } from '${join(PROJECT_DIR, 'src/drivers/state-lock.ts')}';
-await lockState(process.cwd());
-const boot = JSON.parse(process.env.TANDEM_BOOT);
-appendFileSync('boots.log', JSON.stringify({ ...boot, program: process.argv[1] }) + '\\n');
-setInterval(() => {}, 1000);
-`;
-
-/** Lays out an appliance whose system in these slots works; other ones hold rubbish. */
-async function layOut(t: Test, working: readonly Slot[] = ['A']): Promise<string> {
-  // Paths of sockets are short, and the folders of tests are not.
-  const dir = await mkdtemp(join(tmpdir(), 'tandem-supervisor-'));
-  t.teardown(async () => rm(dir, { recursive: true, force: true }));
-  await mkdir(join(dir, 'state'));
-  const runtime = `#!/bin/sh\nexec '${process.execPath}' "$@"\n`;
-  const image = join(dir, 'system.img');
-  await makeExt4({
-    out: image,
-    label: 'test system',
-    sizeBytes: SLOT_BYTES,
-    files: [
-      { path: '/etc/tandem-release', mode: 0o644, text: '{}' },
-      { path: '/usr/bin/node', mode: 0o755, text: runtime },
-      { path: '/opt/tandem/tandem.mjs', mode: 0o644, text: PROGRAM },
-    ],
-  });
-  await createSlots(join(dir, 'slots'), { system: SLOT_BYTES, storage: 4096 });
-  const slots = await openSlots(join(dir, 'slots'));
-  const paths = { A: slots.device('system', 'A').path, B: slots.device('system', 'B').path };
-  for (const slot of working) {
-    await using device = await open(paths[slot], 'r+');
-    await device.writeFile(await readFile(image));
-  }
-  await createBoot(join(dir, 'boot'), { default: 'A' });
-  await writeFile(join(dir, SETTINGS_FILE), JSON.stringify({ ...SETTINGS, slots: paths }));
-  return dir;
-}
-
-const SETTINGS = {
-  node: 'A',
-  config: 'tandem.jsonc',
-  bootDir: 'boot',
-  slotsDir: 'slots',
-  runDir: 'run',
-  stateDir: 'state',
-  powerSocket: 'power.sock',
-  bootLog: 'boot.log',
-  consoleLog: 'console.log',
-  postMs: 10,
-  restartMs: 10,
-  watchdogMs: 0,
-};
-
-interface Started {
-  readonly child: ChildProcess;
-  readonly words: () => string;
-  readonly ended: Promise<unknown[]>;
-}
-
-async function start(t: Test, dir: string, ...flags: string[]): Promise<Started> {
-  const script = join(PROJECT_DIR, 'scripts/supervisor.ts');
-  const child = spawn(process.execPath, [script, dir, ...flags], { stdio: 'pipe' });
-  let words = '';
-  child.stderr.on('data', (text: Buffer) => (words += text.toString()));
-  const ended = once(child, 'exit');
-  t.teardown(async () => {
-    child.kill('SIGTERM');
-    await ended;
-  });
-  await Promise.race([once(child.stdout, 'data'), ended]);
-  return { child, words: () => words, ended };
-}
-
-async function ask(dir: string, verb: PowerVerb): Promise<PowerStatus> {
-  const reply = await askPower(join(dir, 'power.sock'), verb);
-  if (!reply.ok) throw new Error(reply.error);
-  return reply.status;
-}
-
-interface Seen {
-  readonly bootId: string;
-  readonly slot: Slot;
-  readonly reason: string;
-  readonly program: string;
-}
-
-/** Waits until the program has noted `count` boots. */
-async function boots(dir: string, count: number): Promise<Seen[]> {
-  for (;;) {
-    const text = await readFile(join(dir, 'state/boots.log'), 'utf8').catch(() => '');
-    const lines = text.split('\n').filter(Boolean);
-    if (lines.length >= count) return lines.map((line) => JSON.parse(line) as Seen);
-    await sleep(20);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${String(pid)}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}
-
-async function untilDead(pid: number): Promise<void> {
-  while (isAlive(pid)) await sleep(10);
-}
+import { sealOf } from '../contracts/slots.ts';
+import { ask, boots, isAlive, layOut, SETTINGS, start, untilDead, type Seen } from './stand-in.ts';
 
 t.test('power commands, fence and a second supervisor', async (t) => {
   const dir = await layOut(t);
@@ -191,7 +65,7 @@ t.test('a trial slot that holds no file system falls back to the default one', a
 });
 
 t.test('a lost boot state never boots what was not committed', async (t) => {
-  const dir = await layOut(t, ['A', 'B']);
+  const dir = await layOut(t, { working: ['A', 'B'] });
   const bootDir = join(dir, 'boot');
   const slots = await openSlots(join(dir, 'slots'));
   const mark = async (slot: Slot, committed: number | null): Promise<void> =>
