@@ -24,7 +24,9 @@ import {
   type Workshop,
 } from '../../scripts/demo/workshop.ts';
 import { askPower, type PowerVerb } from '../../scripts/supervisor/power-client.ts';
+import { ControlClient } from '../../src/control/client.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
+import type { RolloutRecord } from '../../src/core/records.ts';
 import { Watch } from './watch.ts';
 
 /** Releases that stories install; their images are those of the demo. */
@@ -165,6 +167,11 @@ export class Bench {
   async power(node: NodeId, verb: PowerVerb): Promise<void> {
     const reply = await askPower(this.pair.nodes[node].powerSocket, verb);
     if (!reply.ok) throw new Error(`node ${node}, ${verb}: ${reply.error}`);
+  }
+
+  /** Rollouts, newest first, as a node knows them. */
+  async history(node: NodeId): Promise<readonly RolloutRecord[]> {
+    return new ControlClient(this.pair.nodes[node].controlSocket).history(10, this.signal);
   }
 
   /** A client of the service that works until `checkClient`. */

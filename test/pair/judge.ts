@@ -12,7 +12,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import type { DemoRelease } from '../../scripts/demo/workshop.ts';
+import type { ClientResult } from '../../scripts/demo/client.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
+import type { PairStatus } from '../../src/core/status.ts';
 import type { Bench } from './harness.ts';
 
 const run = promisify(execFile);
@@ -29,35 +31,59 @@ export interface End {
   readonly A: Versions;
   readonly B: Versions;
   /** Phase in which the newest rollout rests; null = there is none. */
-  readonly phase?: string | null;
+  readonly phase: string | null;
   /** Codes of alarms that stay. */
   readonly alarms?: readonly string[];
 }
 
-/** The pair is ready, says so on both nodes, runs these versions, and nothing was lost. */
-export async function expectEnd(t: Test, bench: Bench, end: End): Promise<void> {
+/** Versions of both components on both nodes, as one node knows them. */
+export function versionsOf(status: PairStatus) {
+  const of = (node: NodeId, part: 'system' | 'storage'): string =>
+    status.nodes[node][part]?.version ?? 'unknown';
+  const both = (part: 'system' | 'storage') => ({ A: of('A', part), B: of('B', part) });
+  return { systems: both('system'), storages: both('storage') };
+}
+
+/** Both nodes say that the pair is ready and agree on its versions, which are returned. */
+export async function expectReady(t: Test, bench: Bench, alarms: readonly string[] | null = null) {
+  const found = [];
   for (const node of NODES) {
     const wait = ['cluster', 'status', '--wait-ready', '--timeout', '90', '--json'];
     const ready = await bench.cli(node, ...wait);
     t.match(ready, { exit: 0, json: [{ ready: true, ha: { ok: true } }] }, `node ${node} is ready`);
     const status = await bench.running.status(node, bench.signal);
-    const found = NODES.map((id) => {
-      const { system, storage } = status.nodes[id];
-      return [system?.version, storage?.version];
-    });
-    t.strictSame(found, [both(end.A), both(end.B)], `versions as node ${node} knows them`);
-    if (end.phase !== undefined)
-      t.equal(status.rollout?.phase ?? null, end.phase, 'where it rests');
+    found.push(versionsOf(status));
     const codes = status.alarms.map((alarm) => alarm.code);
-    t.strictSame(codes, end.alarms ?? [], `alarms on node ${node}`);
-    const roles = NODES.map((id) => status.nodes[id].serving);
-    t.equal(roles.filter(Boolean).length, 1, 'one node serves');
+    if (alarms !== null) t.strictSame(codes, alarms, `alarms on node ${node}`);
+    const serving = NODES.filter((id) => status.nodes[id].serving);
+    t.equal(serving.length, 1, 'one node serves');
   }
+  t.strictSame(found[0], found[1], 'both nodes know the same versions');
   t.strictSame(bench.watch.faults, [], 'nothing was seen that must never be');
+  return found[0]!;
+}
+
+/** The client worked, and everything that was acknowledged is there. */
+export async function expectClient(t: Test, bench: Bench): Promise<ClientResult> {
   const client = await bench.checkClient();
   t.strictSame(client.lost, [], 'no acknowledged write is lost');
   t.equal(client.misreads, 0, 'no read missed an acknowledged write');
   t.ok(client.writes > 0, `the client worked: ${JSON.stringify(client)}`);
+  return client;
+}
+
+/** The pair is ready, says so on both nodes, runs these versions, and nothing was lost. */
+export async function expectEnd(t: Test, bench: Bench, end: End): Promise<void> {
+  const found = await expectReady(t, bench, end.alarms ?? []);
+  const [systemA, storageA] = both(end.A);
+  const [systemB, storageB] = both(end.B);
+  t.strictSame(found.systems, { A: systemA, B: systemB }, 'systems');
+  t.strictSame(found.storages, { A: storageA, B: storageB }, 'storage software');
+  for (const node of NODES) {
+    const { rollout } = await bench.running.status(node, bench.signal);
+    t.equal(rollout?.phase ?? null, end.phase, `where the rollout rests, says node ${node}`);
+  }
+  await expectClient(t, bench);
 }
 
 /**
