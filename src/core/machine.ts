@@ -104,7 +104,9 @@ function onReport(world: World, event: Event & { type: 'report' }): World {
   const stale = world.peer?.run === report.run && world.peer.seq >= report.seq;
   if (stale) return world;
   const { ms } = world.clock;
-  const heardNow = { peerHeardMs: ms, driverHeardMs: ms };
+  const peerTakeover = report.takeover === 'fence' ? 'fence' : 'manual';
+  const peerKnows = report.knowsTakeover === 'fence' ? 'fence' : 'manual';
+  const heardNow = { peerHeardMs: ms, driverHeardMs: ms, peerTakeover, peerKnows } as const;
   return { ...world, ...heardNow, peer: report, linkUp: true, linkLostMs: null };
 }
 

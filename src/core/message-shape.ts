@@ -94,6 +94,8 @@ export const isReport: Check = fields({
   admitted: flag,
   admits: orNull(fields({ bootId: text, epoch: count })),
   wantsDown: maybe(flag),
+  takeover: maybe(text),
+  knowsTakeover: maybe(text),
   rollout: orNull(fields({ id: text, epoch: count, seq: count, phase: text })),
   system: orNull(release),
   storage: orNull(release),

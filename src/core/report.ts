@@ -46,6 +46,9 @@ export interface NodeReport {
    * lost while the link is up (R4); the promise makes it safe to go on alone.
    */
   readonly wantsDown?: boolean;
+  /** The sender's own takeover policy, and what it knows of the receiver's; absent = manual. */
+  readonly takeover?: 'manual' | 'fence';
+  readonly knowsTakeover?: 'manual' | 'fence';
   readonly rollout: RolloutPosition | null;
   readonly system: Release | null;
   readonly storage: Release | null;

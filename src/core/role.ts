@@ -146,7 +146,7 @@ function holdPeer(s: NodeState): NodeRecord | undefined {
     const word = peer?.record.standDown?.rollout;
     const counts = (down && word === rollout?.id) || word === OPERATOR || world.store.frozen;
     const promised = word !== undefined && counts;
-    const lost = world.takeover === 'manual' && (peer === null || world.store.frozen);
+    const lost = world.peerTakeover === 'manual' && (peer === null || world.store.frozen);
     return promised || lost ? withRole(record, { peerMayTakeOver: false }) : undefined;
   }
   const kept = peer?.record.standDown?.rollout === OPERATOR;

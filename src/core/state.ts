@@ -25,6 +25,9 @@ export interface Activity {
   readonly job: string | null;
 }
 
+/** See `World.takeover`. */
+export type TakeoverPolicy = 'manual' | 'fence';
+
 /** What was observed since the daemon started. */
 export interface World {
   readonly clock: Clock;
@@ -50,8 +53,15 @@ export interface World {
   readonly peer: NodeReport | null;
   /** Since when no channel of the link is up; null while one is, and before the first contact. */
   readonly linkLostMs: number | null;
-  /** May a node act alone after fencing its peer, or only on an operator's word (R3, R4)? */
-  readonly takeover: 'manual' | 'fence';
+  /**
+   * `fence` once this node's fencer has passed its self-test: it may switch its peer off and act
+   * alone. `manual`: only an operator's word lets it take over (R3, R4).
+   */
+  readonly takeover: TakeoverPolicy;
+  /** What the peer said last of its own policy: one that may take over by itself is waited out. */
+  readonly peerTakeover: TakeoverPolicy;
+  /** The peer's word on what it knows of this node's policy: not used before it is known there. */
+  readonly peerKnows: TakeoverPolicy;
   /** How much later than the active a standby fences. */
   readonly headStartMs: number;
   /** When the newest report of the peer came, in milliseconds of the monotonic clock. */

@@ -31,9 +31,12 @@ export function mayTakeOver(s: NodeState): boolean {
  * start, so that of two nodes that only lost their link the active is the one that stays.
  */
 export function wantsFence(s: NodeState): boolean {
-  const { takeover, linkLostMs, clock, headStartMs } = s.world;
+  const { takeover, peerTakeover, peerKnows, linkLostMs, clock, headStartMs } = s.world;
   if (takeover !== 'fence') return false;
-  if (isolatedHolder(s)) return true;
+  // A peer that cannot take over by itself need not be switched off to go on without it.
+  if (isolatedHolder(s)) return peerTakeover === 'fence';
+  // An active that does not know of this policy would go on alone instead of being frozen.
+  if (peerKnows !== 'fence') return false;
   const waited = linkLostMs !== null && clock.ms - linkLostMs >= headStartMs;
   return waited && mayTakeOver(s);
 }

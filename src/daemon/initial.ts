@@ -61,6 +61,8 @@ export async function initialState(found: Found): Promise<NodeState> {
       peer: null,
       linkLostMs: null,
       takeover: 'manual',
+      peerTakeover: 'manual',
+      peerKnows: 'manual',
       headStartMs: 2000,
       switching: false,
       peerHeardMs: ms,

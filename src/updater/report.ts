@@ -24,6 +24,8 @@ export function reportOf(s: NodeState, seq: number): NodeReport {
     admitted: world.admitted,
     admits: admits(s),
     wantsDown: wantsDown(s),
+    takeover: world.takeover,
+    knowsTakeover: world.peerTakeover,
     rollout: positionOf(rollout),
     system: world.system,
     storage: world.storage?.release ?? null,

@@ -254,6 +254,8 @@ function plainState(node: NodeId, rollout: RolloutRecord | null): NodeState {
       peer: null,
       linkLostMs: null,
       takeover: 'manual',
+      peerTakeover: 'manual',
+      peerKnows: 'manual',
       headStartMs: 2000,
       switching: false,
       peerHeardMs: 10_000,

@@ -356,6 +356,8 @@ export async function foundState(life: Life, content: JournalContent): Promise<N
       peer: null,
       linkLostMs: null,
       takeover: 'manual',
+      peerTakeover: 'manual',
+      peerKnows: 'manual',
       headStartMs: 2000,
       switching: false,
       peerHeardMs: ms,
