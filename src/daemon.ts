@@ -13,6 +13,7 @@ import { peerOf, RELEASE_FILE, type Slot } from './core/model.ts';
 import type { Policy } from './core/records.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
+import { FenceWatch } from './daemon/fence-watch.ts';
 import { History } from './daemon/history.ts';
 import type { Identity } from './daemon/plan.ts';
 import { initialState } from './daemon/initial.ts';
@@ -87,6 +88,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     group: config.control.group,
   });
   node.runner.start();
+  node.fence.start(config.fence.policy);
   const reason = node.lostBoot;
   // It stays an alarm until the next start: somebody has to look at the disk.
   if (reason !== null) await node.runner.dispatch({ type: 'trouble', effect: 'boot', reason });
@@ -128,6 +130,7 @@ async function openDrivers(
   return {
     events,
     history,
+    audit: lines('audit.ndjson'),
     slots,
     lostBoot,
     boot: stack.use(await openBoot(config.boot.dir)),
@@ -173,6 +176,7 @@ async function openNode(
   const requests = new DriverRequests(runner, link);
   const { burnInH } = config.policy;
   listeners.connect(runner, requests, drivers.store, drivers.storage, burnInH);
+  const fence = stack.use(new FenceWatch(drivers.fencer, (event) => runner.dispatch(event), log));
   const backend = new Backend({
     ...drivers,
     runner,
@@ -180,15 +184,21 @@ async function openNode(
     requests,
     identity: identityOf(config, drivers.slots),
     policy: policyOf(config),
+    fencePolicy: config.fence.policy,
     trustRoot: config.trustRoot,
     depotDir,
     lastHeard: () => listeners.lastHeard,
-    linkTroubles: () => listeners.linkTroubles(),
+    reformingSinceMs: () => listeners.reformingSinceMs,
+    linkTroubles: () => [
+      ...listeners.linkTroubles(),
+      ...(fence.trouble === null ? [] : [fence.trouble]),
+    ],
   });
   const held = stack.move();
   return {
     runner,
     backend,
+    fence,
     lostBoot: drivers.lostBoot,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
   };

@@ -78,6 +78,8 @@ function observe(world: World, event: Event): World | undefined {
       return { ...world, bulkPort: event.port };
     case 'staging':
       return { ...world, staging: event.staging };
+    case 'format-raised':
+      return { ...world, formatRaisedFor: event.rollout };
     case 'takeover-policy':
       return { ...world, takeover: event.takeover };
     case 'activity':
@@ -234,6 +236,9 @@ function soaks(s: NodeState): boolean {
 function rolloutEffects(s: NodeState): readonly Effect[] {
   const { rollout, world } = s;
   if (!connected(s)) return [];
+  if (rollout?.finalized === true && serves(s) && world.formatRaisedFor !== rollout.id) {
+    return [{ do: 'raise-format', rollout: rollout.id }];
+  }
   if (running(rollout) && rollout.phase === 'FINALIZE') {
     return driven(s) && world.bootState.otherOk ? [{ do: 'close-other-slot' }] : [];
   }

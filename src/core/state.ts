@@ -48,6 +48,8 @@ export interface World {
   readonly draining: boolean;
   /** An operator asked for a switchover; it happens as soon as the peer can take the service. */
   readonly switching: boolean;
+  /** Rollout for which the store's format was raised since this start (R11), or null. */
+  readonly formatRaisedFor: string | null;
   /** A channel of the link is up. */
   readonly linkUp: boolean;
   readonly peer: NodeReport | null;
@@ -110,6 +112,7 @@ export type Event =
   | { readonly type: 'finalize' }
   | { readonly type: 'takeover-policy'; readonly takeover: World['takeover'] }
   | { readonly type: 'peer-off'; readonly word: 'fence' | 'operator' }
+  | { readonly type: 'format-raised'; readonly rollout: string }
   | { readonly type: 'switchover' }
   | { readonly type: 'stand-down'; readonly on: boolean }
   | { readonly type: 'pause'; readonly by: string | null };
@@ -133,6 +136,7 @@ export type Effect =
   | { readonly do: 'reboot'; readonly reason: string }
   | { readonly do: 'check-health'; readonly trial: Trial; readonly bootId: string }
   | { readonly do: 'watch-service' }
+  | { readonly do: 'raise-format'; readonly rollout: string }
   | { readonly do: 'close-other-slot' };
 
 /** Identity of an effect: the runner runs each once while the state asks for it. */

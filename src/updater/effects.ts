@@ -39,6 +39,7 @@ const GROUP: Readonly<Record<Effect['do'], string>> = {
   release: 'service',
   'go-alone': 'service',
   fence: 'fence',
+  'raise-format': 'format',
   fetch: 'fetch',
   offer: 'offer',
   install: 'slots',

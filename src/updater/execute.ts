@@ -5,14 +5,15 @@
  */
 import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { peerOf, SLOT_CLASSES } from '../core/model.ts';
 import type { NodeId, Sha256, Slot, SlotClass } from '../core/model.ts';
-import { SLOT_CLASSES } from '../core/model.ts';
 import type { Job, Target, Trial } from '../core/records.ts';
 import type { Seals } from '../core/report.ts';
 import { running, type Effect, type Event, type NodeState } from '../core/state.ts';
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
-import type { BootChooser, Depot, Installer, Slots, Store } from '../ports.ts';
+import type { BootChooser, Depot, Fencer, Installer, Slots, Store } from '../ports.ts';
 import { MESSAGE_CHARS_MAX } from './effects.ts';
+import { DEMOTION_MS, fence, release } from './let-go.ts';
 import { checkHealth, watchService, type HealthPorts, type HealthTimes } from './health.ts';
 
 /** The world that effects change. */
@@ -22,6 +23,7 @@ export interface ExecutePorts extends HealthPorts {
   readonly store: Store;
   readonly depot: Depot;
   readonly installer: Installer;
+  readonly fencer: Fencer;
 }
 
 /** Where things are on this node, and for how long trials are watched. */
@@ -34,6 +36,8 @@ export interface ExecuteOptions {
   /** Where the peer serves bundles; the port comes with its report. */
   readonly peerHost: string;
   readonly health: HealthTimes;
+  /** Milliseconds that a demotion may take; 5000 when not given. */
+  readonly demotionMs?: number;
 }
 
 type Dispatch = (event: Event) => Promise<boolean>;
@@ -74,12 +78,15 @@ export class Executor {
         await dispatch({ type: 'serving', epoch: effect.epoch });
         return;
       case 'release':
-        await service.release();
-        await store.demote();
-        await dispatch({ type: 'serving', epoch: null });
-        return;
+        return release(this.#ports, this.#options.demotionMs ?? DEMOTION_MS, dispatch);
       case 'go-alone':
         await store.goAlone(effect.epoch);
+        return;
+      case 'fence':
+        return fence(this.#ports.fencer, effect.epoch, peerOf(this.#node()), dispatch, signal);
+      case 'raise-format':
+        await store.finalizeFormat();
+        await dispatch({ type: 'format-raised', rollout: effect.rollout });
         return;
       case 'fetch':
         return this.#fetch(effect, dispatch, signal);

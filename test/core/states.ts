@@ -256,6 +256,7 @@ function plainState(node: NodeId, rollout: RolloutRecord | null): NodeState {
       takeover: 'manual',
       peerTakeover: 'manual',
       peerKnows: 'manual',
+      formatRaisedFor: null,
       headStartMs: 2000,
       switching: false,
       peerHeardMs: 10_000,

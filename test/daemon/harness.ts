@@ -3,6 +3,7 @@
  * as they are, over drivers in memory and one wire. A node never reboots here; the test can hold
  * the installer at any place. Only tests import it.
  */
+import { noFencer } from '../../src/drivers/fence-none.ts';
 import type { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId, type Slot } from '../../src/core/model.ts';
 import { Backend } from '../../src/daemon/backend.ts';
@@ -86,6 +87,9 @@ export class Daemon {
   readonly runner: Runner;
   readonly backend: Backend;
   readonly events: EventLog;
+  readonly audit = memoryLines();
+  /** Bytes that the disk of the depot says are free. */
+  freeBytes: number | null = 1024 ** 3;
   readonly history: History;
   readonly requests: DriverRequests;
   readonly journal = makeJournalDisk();
@@ -126,6 +130,7 @@ export class Daemon {
       ),
       service: world.network.address(id),
       hooks: new MemoryHooks(options.hooks ?? []),
+      fencer: noFencer(),
       pause: clock.pause,
     };
     const where = { stateDir: '/state', depotDir: '/state/depot', trustRoot: '/root.json' };
@@ -168,6 +173,10 @@ export class Daemon {
       requests: this.requests,
       identity: { product: 'appliance', hardware: 'bench', program: '0.1.0', slotBytes },
       policy: POLICY,
+      audit: this.audit,
+      link,
+      freeBytes: () => Promise.resolve(this.freeBytes),
+      reformingSinceMs: () => listeners.reformingSinceMs,
       lastHeard: () => listeners.lastHeard,
       linkTroubles: () => listeners.linkTroubles(),
     });

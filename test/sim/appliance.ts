@@ -130,6 +130,7 @@ export class Appliance {
         takeover: this.takeover,
         peerTakeover: 'manual',
         peerKnows: 'manual',
+        formatRaisedFor: null,
         headStartMs: 2000,
         switching: false,
         peerHeardMs: ms,

@@ -155,6 +155,8 @@ export class Pair {
         this.fences++;
         this.nodes[peerOf(node)].state = null;
         return this.send(node, { type: 'peer-off', word: 'fence' });
+      case 'raise-format':
+        return this.send(node, { type: 'format-raised', rollout: effect.rollout });
       case 'offer':
       case 'watch-service':
         return;

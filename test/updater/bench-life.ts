@@ -17,6 +17,7 @@ import type { Runner, RunnerEvents } from '../../src/updater/runner.ts';
 import { nodeRecord } from '../core/states.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import { memoryDepot } from '../memory/depot.ts';
+import { noFencer } from '../../src/drivers/fence-none.ts';
 import { MemoryHooks } from '../memory/hooks.ts';
 import { memoryInstaller, type MemoryBundle } from '../memory/installer.ts';
 import type { MemoryWire } from '../memory/link.ts';
@@ -85,6 +86,7 @@ export class Life {
       storage: this.#guard(this.#storage),
       service: this.#guard(this.#service(world.network.address(id))),
       hooks: new MemoryHooks(),
+      fencer: noFencer(),
       pause: world.clock.pause,
     };
     this.options = {
@@ -358,6 +360,7 @@ export async function foundState(life: Life, content: JournalContent): Promise<N
       takeover: 'manual',
       peerTakeover: 'manual',
       peerKnows: 'manual',
+      formatRaisedFor: null,
       headStartMs: 2000,
       switching: false,
       peerHeardMs: ms,

@@ -23,6 +23,7 @@ import {
 import type { StateChange } from '../core/states.ts';
 import { makeBootDisk, MemoryBootChooser } from '../memory/boot-chooser.ts';
 import { makeDepotDisk, memoryDepot } from '../memory/depot.ts';
+import { noFencer } from '../../src/drivers/fence-none.ts';
 import { MemoryHooks } from '../memory/hooks.ts';
 import { MemoryHost, Rebooted } from '../memory/host.ts';
 import { memoryInstaller, type InstallerWorld, type MemoryBundle } from '../memory/installer.ts';
@@ -95,6 +96,7 @@ function harness(options: Options = {}) {
     storage: new MemoryStorageSoftware(images),
     service: network.address('A'),
     hooks: new MemoryHooks(),
+    fencer: noFencer(),
   };
   const state = nodeState('A', { rollout: rolloutRecord(), ...options.state });
   const execute = {

@@ -1,0 +1,78 @@
+/**
+ * Tells the machine whether this node may act alone after fencing its peer: only once the fencer has
+ * passed its self-test, which is repeated, so that a broken way to the peer's power is known before
+ * it is needed (docs/ARCHITECTURE.md, R3). A test that fails later is an alarm and takes the
+ * permission back. Imports core and ports.
+ */
+import { asUpdateError } from '../core/errors.ts';
+import type { Reason } from '../core/records.ts';
+import type { Event, TakeoverPolicy } from '../core/state.ts';
+import type { Fencer } from '../ports.ts';
+import { pause } from '../updater/effects.ts';
+
+/** Pause between self-tests that pass, and after one that failed. */
+const GOOD_MS = 60_000;
+const BAD_MS = 5_000;
+/** Time limit of one self-test. */
+const TEST_MS = 10_000;
+
+export class FenceWatch implements AsyncDisposable {
+  readonly #fencer: Fencer;
+  readonly #dispatch: (event: Event) => Promise<boolean>;
+  readonly #log: (line: string) => void;
+  readonly #stop = new AbortController();
+  #policy: TakeoverPolicy = 'manual';
+  #done: Promise<void> = Promise.resolve();
+  /** Why the node may not fence although its configuration wants it to; null = all is well. */
+  trouble: Reason | null = null;
+
+  constructor(
+    fencer: Fencer,
+    dispatch: (event: Event) => Promise<boolean>,
+    log: (line: string) => void,
+  ) {
+    this.#fencer = fencer;
+    this.#dispatch = dispatch;
+    this.#log = log;
+  }
+
+  /** Begins to test; nothing is tested with policy `manual`. */
+  start(configured: TakeoverPolicy): void {
+    if (configured === 'fence') this.#done = this.#watch();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const trouble = await this.#test(signal);
+      if (signal.aborted) return;
+      if (trouble?.message !== this.trouble?.message) {
+        this.#log(trouble === null ? 'the fencer passed its self-test' : trouble.message);
+      }
+      this.trouble = trouble;
+      await this.#tell(trouble === null ? 'fence' : 'manual');
+      await pause(trouble === null ? GOOD_MS : BAD_MS, signal);
+    }
+  }
+
+  async #test(signal: AbortSignal): Promise<Reason | null> {
+    try {
+      await this.#fencer.selfTest(AbortSignal.any([signal, AbortSignal.timeout(TEST_MS)]));
+      return null;
+    } catch (cause) {
+      const { code, message } = asUpdateError(cause);
+      return { code, message };
+    }
+  }
+
+  async #tell(takeover: TakeoverPolicy): Promise<void> {
+    if (takeover === this.#policy) return;
+    this.#policy = takeover;
+    await this.#dispatch({ type: 'takeover-policy', takeover });
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The two effects that end something for certain: this node's own service, and the peer's power
+ * (docs/ARCHITECTURE.md, R2 and R3). Imports core and ports.
+ */
+import { UpdateError } from '../core/errors.ts';
+import type { NodeId } from '../core/model.ts';
+import type { Event } from '../core/state.ts';
+import type { Fencer, Host, ServiceAddress, Store } from '../ports.ts';
+
+/** How long a demotion may take before the node cuts its own power. */
+export const DEMOTION_MS = 5000;
+/** How long giving a fenced peer its power back may take. */
+const RESTORE_MS = 30_000;
+
+type Dispatch = (event: Event) => Promise<boolean>;
+
+/**
+ * Lets service and storage go. A demotion that hangs may leave something that acknowledges writes:
+ * then the node cuts its own power. Storage software that does not run acknowledges nothing and is
+ * no reason to.
+ */
+export async function release(
+  ports: { readonly host: Host; readonly service: ServiceAddress; readonly store: Store },
+  demotionMs: number,
+  dispatch: Dispatch,
+): Promise<void> {
+  const { host, service, store } = ports;
+  const letGo = async (): Promise<'done'> => {
+    await service.release();
+    await store.demote();
+    return 'done';
+  };
+  const limit = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => limit.resolve('late'), demotionMs);
+  try {
+    const ended = await Promise.race([letGo(), limit.promise]);
+    if (ended === 'late' && store.status().role === 'primary') {
+      host.hardReset('the service could not be let go');
+    }
+    if (ended === 'late') throw new UpdateError('service.failed', 'the service is not let go yet');
+  } finally {
+    clearTimeout(timer);
+  }
+  await dispatch({ type: 'serving', epoch: null });
+}
+
+/** Switches the peer off; only one that is provably off counts, anything else is tried again. */
+export async function fence(
+  fencer: Fencer,
+  epoch: number,
+  peer: NodeId,
+  dispatch: Dispatch,
+  signal: AbortSignal,
+): Promise<void> {
+  const order = { epoch, peer };
+  const outcome = await fencer.fence(order, signal);
+  if (outcome !== 'off') {
+    const message = `node ${peer} could not be switched off (${outcome})`;
+    throw new UpdateError(outcome === 'failed' ? 'fence.failed' : 'fence.unknown', message);
+  }
+  await dispatch({ type: 'peer-off', word: 'fence' });
+  // The effect is not wanted any more by now, but its peer shall come back.
+  await fencer.restore(order, AbortSignal.timeout(RESTORE_MS));
+}
