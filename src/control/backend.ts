@@ -3,6 +3,7 @@
  * socket and the node that answers. Imports only core.
  */
 import type { NodeId } from '../core/model.ts';
+import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { Order, RolloutRecord } from '../core/records.ts';
 import type {
   JobStatus,
@@ -12,18 +13,36 @@ import type {
   ValidateReport,
 } from '../core/status.ts';
 
+/** Absolute path of a bundle file, or the id (digest) of a staged bundle. */
+export type BundleSource = { readonly path: string } | { readonly bundle: string };
+
+/** Why something is asked for, for the audit log. */
+interface Why {
+  readonly reason?: string;
+}
+
 /** A change that a client asks for; each becomes a job. */
-export type JobRequest =
-  | { readonly kind: 'stage'; readonly path: string }
-  | {
-      readonly kind: 'update';
-      /** Absolute path of a bundle file, or the id (digest) of a staged bundle. */
-      readonly source: { readonly path: string } | { readonly bundle: string };
-      readonly order?: Order;
-      readonly onSecondFailure?: 'hold' | 'rollback';
-    }
-  | { readonly kind: 'rollback' }
-  | { readonly kind: 'commit' };
+export type JobRequest = Why &
+  (
+    | { readonly kind: 'stage'; readonly path: string }
+    | {
+        readonly kind: 'update';
+        readonly source: BundleSource;
+        readonly order?: Order;
+        readonly onSecondFailure?: 'hold' | 'rollback';
+      }
+    | { readonly kind: 'rollback' }
+    | { readonly kind: 'commit' }
+  );
+
+/** A word of an operator that is done at once. */
+export type ActRequest =
+  | (Why & { readonly act: 'switchover' })
+  /** The operator's word that this peer is off; it counts on the node that is asked. */
+  | { readonly act: 'takeover'; readonly peer: NodeId; readonly reason: string }
+  | (Why & { readonly act: 'stand-down'; readonly on: boolean })
+  /** Without `job` the rollout that runs. */
+  | (Why & { readonly act: 'pause' | 'resume'; readonly job?: string });
 
 /** Who asked, for the audit log: user id of the socket's other end is enough in this version. */
 export interface Caller {
@@ -43,7 +62,15 @@ export interface ControlBackend {
   jobs(): readonly JobStatus[];
   /** Throws `job.unknown`. */
   job(id: string): JobStatus;
-  cancel(id: string, caller: Caller): Promise<JobStatus>;
+  cancel(id: string, caller: Caller, reason?: string): Promise<JobStatus>;
+  /** Does what an operator says, or throws the refusal. */
+  act(request: ActRequest, caller: Caller): Promise<ActAnswer>;
+  /** What the word that the peer is off would do here and now, and what it costs. */
+  takeover(): TakeoverView;
+  /** Every check that an update with this bundle would have to pass; changes nothing. */
+  precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport>;
+  /** What operators asked this node for, newest first, at most `limit`. */
+  audit(limit: number): Promise<readonly AuditEntry[]>;
   /** Kept events with seq > since, oldest first; then every new one while `follow` lives. */
   eventsSince(since: number): readonly TandemEvent[];
   onEvent(listener: (event: TandemEvent) => void): () => void;

@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
+import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type {
   JobStatus,
@@ -15,7 +16,7 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../core/status.ts';
-import type { JobRequest } from './backend.ts';
+import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
 import { requestJson, streamObjects } from './http.ts';
 import { API, HISTORY_DEFAULT } from './protocol.ts';
 
@@ -88,8 +89,32 @@ export class ControlClient {
     return this.#call('POST', '/jobs', { body: request, signal, timeoutMs: BUNDLE_MS });
   }
 
-  async cancel(id: string, signal?: AbortSignal): Promise<JobStatus> {
-    return this.#call('POST', `/jobs/${encodeURIComponent(id)}/cancel`, { body: {}, signal });
+  /** `reason` stands in the audit log. */
+  async cancel(id: string, signal?: AbortSignal, reason?: string): Promise<JobStatus> {
+    const body = reason === undefined ? {} : { reason };
+    return this.#call('POST', `/jobs/${encodeURIComponent(id)}/cancel`, { body, signal });
+  }
+
+  /** Says a word of an operator; throws the refusal. */
+  async act(request: ActRequest, signal?: AbortSignal): Promise<ActAnswer> {
+    return this.#call('POST', '/acts', { body: request, signal });
+  }
+
+  /** What the word that the peer is off would do on this node, and what it costs. */
+  async takeover(signal?: AbortSignal): Promise<TakeoverView> {
+    return this.#call<TakeoverView>('GET', '/takeover', { signal });
+  }
+
+  /** What operators asked this node for, newest first. */
+  async audit(limit = HISTORY_DEFAULT, signal?: AbortSignal): Promise<readonly AuditEntry[]> {
+    const path = `/audit?limit=${limit}`;
+    const { entries } = await this.#call<{ entries: AuditEntry[] }>('GET', path, { signal });
+    return entries;
+  }
+
+  /** Every check that an update would have to pass, with an estimate; changes nothing. */
+  async precheck(source: BundleSource, signal?: AbortSignal): Promise<PrecheckReport> {
+    return this.#call('POST', '/precheck', { body: { source }, signal, timeoutMs: BUNDLE_MS });
   }
 
   /** Kept events, oldest first. */

@@ -5,7 +5,7 @@
  */
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { UpdateError } from '../core/errors.ts';
-import type { JobRequest } from './backend.ts';
+import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
 
 /** Prefix of every path; a breaking change would get another one. */
 export const API = '/v1';
@@ -30,6 +30,16 @@ const path = { type: 'string', maxLength: 4096, pattern: '^/[^\\u0000]*$' } as c
 const order = { type: 'string', enum: ['active-first', 'standby-first'] } as const;
 const onSecondFailure = { type: 'string', enum: ['hold', 'rollback'] } as const;
 
+/** Why something is asked for: a line of text for the audit log. */
+const reason = { type: 'string', minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f]+$' };
+const source = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  maxProperties: 1,
+  properties: { path, bundle: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
+} as const;
+
 /** JSON Schema of `POST /v1/validate`. */
 export const VALIDATE_SCHEMA = {
   type: 'object',
@@ -44,7 +54,7 @@ export const JOB_SCHEMAS = {
     type: 'object',
     additionalProperties: false,
     required: ['kind', 'path'],
-    properties: { kind: { const: 'stage' }, path },
+    properties: { kind: { const: 'stage' }, path, reason },
   },
   update: {
     type: 'object',
@@ -52,28 +62,78 @@ export const JOB_SCHEMAS = {
     required: ['kind', 'source'],
     properties: {
       kind: { const: 'update' },
-      source: {
-        type: 'object',
-        additionalProperties: false,
-        minProperties: 1,
-        maxProperties: 1,
-        properties: { path, bundle: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
-      },
+      source,
       order,
       onSecondFailure,
+      reason,
     },
   },
   rollback: {
     type: 'object',
     additionalProperties: false,
     required: ['kind'],
-    properties: { kind: { const: 'rollback' } },
+    properties: { kind: { const: 'rollback' }, reason },
   },
   commit: {
     type: 'object',
     additionalProperties: false,
     required: ['kind'],
-    properties: { kind: { const: 'commit' } },
+    properties: { kind: { const: 'commit' }, reason },
+  },
+} as const;
+
+/** JSON Schema of `POST /v1/precheck`. */
+export const PRECHECK_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['source'],
+  properties: { source },
+} as const;
+
+/** JSON Schema of `POST /v1/jobs/:id/cancel`. */
+export const CANCEL_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { reason },
+} as const;
+
+const job = { type: 'string', pattern: '^[\\w.-]{1,128}$' } as const;
+
+/** JSON Schema of `POST /v1/acts`, by the value of `act`. */
+export const ACT_SCHEMAS = {
+  switchover: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['act'],
+    properties: { act: { const: 'switchover' }, reason },
+  },
+  takeover: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['act', 'peer', 'reason'],
+    properties: {
+      act: { const: 'takeover' },
+      peer: { type: 'string', enum: ['A', 'B'] },
+      reason,
+    },
+  },
+  'stand-down': {
+    type: 'object',
+    additionalProperties: false,
+    required: ['act', 'on'],
+    properties: { act: { const: 'stand-down' }, on: { type: 'boolean' }, reason },
+  },
+  pause: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['act'],
+    properties: { act: { const: 'pause' }, job, reason },
+  },
+  resume: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['act'],
+    properties: { act: { const: 'resume' }, job, reason },
   },
 } as const;
 
@@ -84,12 +144,34 @@ export async function parseValidateBody(body: unknown): Promise<{ readonly path:
 
 /** A change that was asked for; throws `usage.invalid` with what is accepted. */
 export async function parseJobBody(body: unknown): Promise<JobRequest> {
-  const kind: unknown = (body as { kind?: unknown } | null)?.kind;
-  const known = Object.keys(JOB_SCHEMAS);
-  if (typeof kind !== 'string' || !Object.hasOwn(JOB_SCHEMAS, kind)) {
-    throw usage(`kind is ${shown(kind)}; accepted: ${known.join(', ')}`);
-  }
-  return check<JobRequest>(kind, JOB_SCHEMAS[kind as keyof typeof JOB_SCHEMAS], body);
+  return checkBy<JobRequest>('kind', JOB_SCHEMAS, body);
+}
+
+/** A word of an operator; throws `usage.invalid` with what is accepted. */
+export async function parseActBody(body: unknown): Promise<ActRequest> {
+  return checkBy<ActRequest>('act', ACT_SCHEMAS, body);
+}
+
+/** The bundle that is to be checked; throws `usage.invalid` with what is accepted. */
+export async function parsePrecheckBody(body: unknown): Promise<{ readonly source: BundleSource }> {
+  return check<{ readonly source: BundleSource }>('precheck', PRECHECK_SCHEMA, body);
+}
+
+/** Why a job is cancelled; throws `usage.invalid` with what is accepted. */
+export async function parseCancelBody(body: unknown): Promise<{ readonly reason?: string }> {
+  return check<{ readonly reason?: string }>('cancel', CANCEL_SCHEMA, body);
+}
+
+/** A body whose schema goes by the word in one of its fields. */
+async function checkBy<T>(
+  field: string,
+  schemas: Readonly<Record<string, object>>,
+  body: unknown,
+): Promise<T> {
+  const word: unknown = (body as Readonly<Record<string, unknown>> | null)?.[field];
+  const schema = typeof word === 'string' && Object.hasOwn(schemas, word) && schemas[word];
+  if (schema) return check<T>(`${field} ${word}`, schema, body);
+  throw usage(`${field} is ${shown(word)}; accepted: ${Object.keys(schemas).join(', ')}`);
 }
 
 const compiled = new Map<string, ValidateFunction>();

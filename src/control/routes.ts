@@ -1,6 +1,6 @@
 /**
  * The routes of the control server, one row each. Always holds: a change is answered with 202 and a
- * job, and everything that comes from a client is checked before the daemon sees it. Imports core
+ * job, a word of an operator with what it did, and everything that comes from a client is checked before the daemon sees it. Imports core
  * and its own folder.
  */
 import type { ServerResponse } from 'node:http';
@@ -11,7 +11,10 @@ import {
   API,
   HISTORY_DEFAULT,
   HISTORY_MAX,
+  parseActBody,
+  parseCancelBody,
   parseJobBody,
+  parsePrecheckBody,
   parseValidateBody,
   usage,
 } from './protocol.ts';
@@ -93,7 +96,44 @@ export const ROUTES: readonly Route[] = [
     path: `${API}/jobs/:id/cancel`,
     status: 202,
     summary: 'Cancels a job, if that is still possible.',
-    handle: async ({ backend, params, caller }) => backend.cancel(params['id']!, caller),
+    handle: async ({ backend, params, body, caller }) => {
+      const { reason } = await parseCancelBody(body);
+      return backend.cancel(params['id']!, caller, reason);
+    },
+  },
+  {
+    method: 'POST',
+    path: `${API}/acts`,
+    status: 200,
+    summary: 'Does what an operator says: switchover, takeover, stand-down, pause or resume.',
+    handle: async ({ backend, body, caller }) => backend.act(await parseActBody(body), caller),
+  },
+  {
+    method: 'GET',
+    path: `${API}/takeover`,
+    status: 200,
+    summary: 'What the word that the peer is off would do on this node, and what it costs.',
+    handle: ({ backend }) => backend.takeover(),
+  },
+  {
+    method: 'GET',
+    path: `${API}/audit`,
+    status: 200,
+    summary: 'What operators asked this node for, newest first; ?limit=N.',
+    handle: async ({ backend, query }) => {
+      const limit = wholeNumber(query, 'limit', { min: 1, max: HISTORY_MAX });
+      return { entries: await backend.audit(limit ?? HISTORY_DEFAULT) };
+    },
+  },
+  {
+    method: 'POST',
+    path: `${API}/precheck`,
+    status: 200,
+    summary: 'Every check before an update, with its fix, and an estimate; changes nothing.',
+    handle: async ({ backend, body, signal }) => {
+      const { source } = await parsePrecheckBody(body);
+      return backend.precheck(source, signal);
+    },
   },
   {
     method: 'POST',

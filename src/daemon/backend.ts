@@ -4,64 +4,62 @@
  * updater and the contracts of control.
  */
 import { randomBytes } from 'node:crypto';
-import { CODES } from '../core/codes.ts';
-import { asUpdateError, UpdateError } from '../core/errors.ts';
-import type { NodeId, Sha256 } from '../core/model.ts';
+import { UpdateError } from '../core/errors.ts';
+import type { NodeId } from '../core/model.ts';
+import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import { canCancel } from '../core/phases.ts';
-import { judgeBundle } from '../core/policy.ts';
 import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
 import { serves } from '../core/role.ts';
-import { me, other, peerReport, running, type NodeState } from '../core/state.ts';
-import type { JobStatus, PairStatus, SlotStatus, TandemEvent } from '../core/status.ts';
-import type { ValidateReport } from '../core/status.ts';
-import type { Caller, ControlBackend, JobRequest } from '../control/backend.ts';
-import type { InstallerRequest, VerifyResult } from '../install/protocol.ts';
-import type { Depot, Hooks, Host } from '../ports.ts';
-import type { EventLog } from '../updater/events.ts';
-import { pause, type Pause } from '../updater/effects.ts';
-import type { Executor } from '../updater/execute.ts';
+import { me, peerReport, running, type NodeState } from '../core/state.ts';
+import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
+import type { TandemEvent, ValidateReport } from '../core/status.ts';
+import type { ActRequest, BundleSource, Caller } from '../control/backend.ts';
+import type { ControlBackend, JobRequest } from '../control/backend.ts';
+import type { PeerLink } from '../ports.ts';
+import type { EventLog, LineLog } from '../updater/events.ts';
 import { reportOf } from '../updater/report.ts';
-import type { Runner } from '../updater/runner.ts';
-import { pairStatus, reformItems, slotStatuses, type LastHeard } from '../updater/status.ts';
-import type { History } from './history.ts';
+import { pairStatus, slotStatuses, type LastHeard } from '../updater/status.ts';
+import { AuditLog, type Asked } from './audit.ts';
+import { Bundles, refusal } from './bundles.ts';
+import { Checks, type Checked, type CheckParts } from './dry-run.ts';
 import { commitId, Jobs } from './jobs.ts';
-import { policyView, rollbackRecord, updateRecord, type Identity } from './plan.ts';
-import type { DriverRequests } from './requests.ts';
-
-/** How often the peer is looked at while it pulls a bundle, and how long it may be silent. */
-const PEER_LOOK_MS = 100;
-const PEER_SILENT_MS = 10_000;
+import { Operator } from './operator.ts';
+import { policyView, rollbackRecord, updateRecord } from './plan.ts';
 
 /** What the backend answers from. */
-export interface BackendParts {
-  readonly runner: Runner;
-  readonly executor: Executor;
+export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> {
   readonly events: EventLog;
-  readonly history: History;
-  readonly requests: DriverRequests;
-  readonly depot: Depot;
-  readonly hooks: Hooks;
-  readonly host: Host;
-  readonly identity: Identity;
-  readonly policy: Policy;
-  readonly trustRoot: string;
-  readonly depotDir: string;
+  /** Where the audit log is kept. */
+  readonly audit: LineLog;
+  readonly link: Pick<PeerLink, 'channels'>;
   readonly lastHeard: () => LastHeard | null;
   /** Why the peer is not heard. */
   readonly linkTroubles: () => readonly Reason[];
-  /** How time passes between looks at the peer; real time unless a test says otherwise. */
-  readonly pause?: Pause;
+  /** Since when the pair is not highly available, in monotonic milliseconds; null while it is. */
+  readonly reformingSinceMs?: () => number | null;
 }
 
 /** The node behind the control socket, made of the parts of this daemon. */
 export class Backend implements ControlBackend {
   readonly #parts: BackendParts;
   readonly #jobs: Jobs;
+  readonly #audit: AuditLog;
+  readonly #bundles: Bundles;
+  readonly #checks: Checks;
+  readonly #operator: Operator;
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
     const rollouts = (): readonly RolloutRecord[] => parts.history.with(this.#state.rollout);
-    this.#jobs = new Jobs(rollouts, () => this.#at());
+    const now = (): string => this.#at();
+    this.#jobs = new Jobs(rollouts, now);
+    this.#audit = new AuditLog(parts.audit, me(parts.runner.state), now);
+    this.#bundles = new Bundles(parts);
+    const channels = (): readonly ChannelStatus[] => this.#channels();
+    const localJob = (): string | null => this.#localJob();
+    this.#checks = new Checks({ ...parts, channels, localJob }, this.#bundles);
+    const checkJob = (id: string): void => void this.#jobs.get(id);
+    this.#operator = new Operator({ ...parts, audit: this.#audit, checkJob });
   }
 
   get #state(): NodeState {
@@ -74,12 +72,22 @@ export class Backend implements ControlBackend {
 
   status(): PairStatus {
     const { host, lastHeard, linkTroubles } = this.#parts;
-    const status = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at());
+    const status = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
+      channels: this.#channels(),
+      reformingSinceMs: this.#parts.reformingSinceMs?.() ?? null,
+    });
     // The reason that the link knows says more than that the peer does not answer.
     const troubles = linkTroubles().map((one) => ({ ...one, node: me(this.#state) }));
     const codes = new Set(troubles.map((one) => one.code));
     const others = status.alarms.filter((one) => !codes.has(one.code));
     return { ...status, alarms: [...others, ...troubles] };
+  }
+
+  #channels(): readonly ChannelStatus[] {
+    return this.#parts.link.channels().map(({ name, up, ageMs, error }) => {
+      const reason = error === null ? null : { code: error.code, message: error.message };
+      return { name, up, ageMs, error: reason };
+    });
   }
 
   slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {
@@ -96,7 +104,7 @@ export class Backend implements ControlBackend {
 
   async validate(path: string, signal: AbortSignal): Promise<ValidateReport> {
     try {
-      const { report } = await this.#judge(path, signal);
+      const { report } = await this.#bundles.judge(path, signal);
       return report;
     } catch (cause) {
       return refusal(cause);
@@ -120,29 +128,48 @@ export class Backend implements ControlBackend {
   }
 
   async start(request: JobRequest, caller: Caller): Promise<JobStatus> {
-    const { events } = this.#parts;
-    const said = { job: null, phase: null, state: 'request' };
-    events.emit({ ...said, msg: `${request.kind} asked for by ${caller.name}` });
+    const { kind, reason = null } = request;
+    const asked = { act: kind, by: caller.name, reason };
+    const why = reason === null ? '' : ` (${reason})`;
+    const msg = `${kind} asked for by ${caller.name}${why}`;
+    this.#parts.events.emit({ job: null, phase: null, state: 'request', msg });
+    return this.#audited(asked, () => this.#start(request, asked));
+  }
+
+  /** Notes a change that was accepted as a job, or refused. */
+  #audited(asked: Asked, work: () => Promise<JobStatus>): Promise<JobStatus> {
+    return this.#audit.around(asked, async () => {
+      const job = await work();
+      return { value: job, noted: { result: 'accepted', message: job.message, job: job.id } };
+    });
+  }
+
+  #start(request: JobRequest, asked: Asked): Promise<JobStatus> {
     switch (request.kind) {
       case 'stage':
-        return this.#startStage(request.path);
+        return this.#startStage(request.path, asked);
       case 'update':
-        return this.#startUpdate(request);
+        return this.#startUpdate(request, asked);
       case 'rollback':
-        return this.#startRollback();
+        return this.#startRollback(asked);
       case 'commit':
-        return this.#startCommit();
+        return this.#startCommit(asked);
     }
   }
 
-  async cancel(id: string, caller: Caller): Promise<JobStatus> {
+  cancel(id: string, caller: Caller, reason?: string): Promise<JobStatus> {
+    const asked = { act: 'cancel', by: caller.name, reason: reason ?? null };
+    return this.#audited(asked, () => this.#cancel(id, asked));
+  }
+
+  async #cancel(id: string, { by, reason }: Asked): Promise<JobStatus> {
     const { rollout } = this.#state;
     if (running(rollout) && rollout.id === id) {
       if (!canCancel(rollout)) {
         const message = `job ${id} is in phase ${rollout.phase}`;
         throw new UpdateError('job.not_cancellable', message);
       }
-      await this.#parts.requests.ask({ do: 'cancel', by: caller.name, reason: 'asked for' });
+      await this.#parts.requests.ask({ do: 'cancel', by, reason: reason ?? 'asked for' });
       return this.#jobs.get(id);
     }
     const job = this.#jobs.get(id);
@@ -152,91 +179,61 @@ export class Backend implements ControlBackend {
     return job;
   }
 
-  /** Reads the whole bundle and judges it against this pair; writes nothing. */
-  async #judge(
-    path: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly report: ValidateReport; readonly found: VerifyResult }> {
-    const { trustRoot, identity, executor } = this.#parts;
-    const request: InstallerRequest = { do: 'verify', path, trustRoot };
-    const dispatch = (event: Parameters<Runner['dispatch']>[0]): Promise<boolean> =>
-      this.#parts.runner.dispatch(event);
-    const found = await executor.work<VerifyResult>(request, 'checking', null, dispatch, signal);
-    const bundle = { digest: found.bundle, bytes: found.bytes };
-    const report = judgeBundle(found.manifest, policyView(this.#state, identity, bundle));
-    return { report, found };
+  act(request: ActRequest, caller: Caller): Promise<ActAnswer> {
+    return this.#operator.act(request, caller);
   }
 
-  async #accepted(path: string, signal: AbortSignal): Promise<VerifyResult> {
-    const { report, found } = await this.#judge(path, signal);
-    if (report.code !== null) throw new UpdateError(report.code, report.message);
-    return found;
+  takeover(): TakeoverView {
+    return this.#operator.takeoverView();
+  }
+
+  precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport> {
+    return this.#checks.report(source, signal);
+  }
+
+  audit(limit: number): Promise<readonly AuditEntry[]> {
+    return this.#audit.recent(limit);
+  }
+
+  async #accepted(path: string): Promise<Checked> {
+    const checked = await this.#checks.judge(path, new AbortController().signal);
+    const { code, message } = checked.report;
+    if (code !== null) throw new UpdateError(code, message);
+    return checked;
   }
 
   /** Both nodes hold the bundle at the end; no slot is written. */
-  async #startStage(path: string): Promise<JobStatus> {
-    const found = await this.#accepted(path, new AbortController().signal);
+  async #startStage(path: string, asked: Asked): Promise<JobStatus> {
+    const { found } = await this.#accepted(path);
     const id = newId('stage');
-    return this.#begin(id, 'stage', async (signal) => {
-      await this.#stage(id, path, found, signal);
-      const { bundle, bytes } = found;
-      const { runner } = this.#parts;
-      await runner.dispatch({ type: 'staging', staging: { bundle, bytes } });
-      try {
-        await this.#untilPeerHas(bundle, signal);
-      } finally {
-        await runner.dispatch({ type: 'staging', staging: null });
-      }
-      return `bundle ${bundle} is staged on both nodes`;
+    return this.#begin(id, 'stage', asked, async (signal) => {
+      await this.#bundles.stage(id, path, found, signal);
+      await this.#bundles.replicate(found, signal);
+      return `bundle ${found.bundle} is staged on both nodes`;
     });
-  }
-
-  /** Waits while the peer pulls the bundle; its trouble, or its absence, is the job's failure. */
-  async #untilPeerHas(bundle: Sha256, signal: AbortSignal): Promise<void> {
-    for (let silentMs = 0; silentMs < PEER_SILENT_MS;) {
-      signal.throwIfAborted();
-      const peer = peerReport(this.#state);
-      if (peer?.depot.includes(bundle) === true) return;
-      const trouble = peer?.troubles['fetch'];
-      if (trouble !== undefined) throw new UpdateError(trouble.code, trouble.message);
-      silentMs = peer === null ? silentMs + PEER_LOOK_MS : 0;
-      await (this.#parts.pause ?? pause)(PEER_LOOK_MS, signal);
-    }
-    const message = `the bundle is staged on node ${me(this.#state)} only: its peer does not answer`;
-    throw new UpdateError('pair.not_replicated', message);
   }
 
   #begin(
     id: string,
     kind: JobStatus['kind'],
+    asked: Asked,
     work: (signal: AbortSignal) => Promise<string>,
   ): JobStatus {
     return this.#jobs.begin(id, kind, work, (status) => {
       const { code, message } = status;
-      const state = status.state === 'done' ? 'ended' : 'failed';
+      const done = status.state === 'done';
+      const state = done ? 'ended' : 'failed';
+      this.#audit.note(asked, { result: done ? 'done' : 'failed', code, message, job: id });
       this.#parts.events.emit({ job: id, phase: null, state, msg: message, code });
     });
   }
 
-  async #stage(job: string, path: string, found: VerifyResult, signal: AbortSignal): Promise<void> {
-    const { depot, executor, trustRoot, depotDir, runner } = this.#parts;
-    const dispatch = (event: Parameters<Runner['dispatch']>[0]): Promise<boolean> =>
-      runner.dispatch(event);
-    const staged = await depot.list();
-    if (!staged.some((entry) => entry.bundle === found.bundle)) {
-      await executor.makeRoom(found.bundle, found.bytes);
-      const request: InstallerRequest = { do: 'stage', path, trustRoot, depotDir };
-      await executor.work(request, 'staging', job, dispatch, signal);
-    }
-    await executor.observeDepot(dispatch);
-  }
-
-  async #startUpdate(request: JobRequest & { kind: 'update' }): Promise<JobStatus> {
-    this.#checkIdle();
-    const path = await this.#pathOf(request.source);
-    const found = await this.#accepted(path, new AbortController().signal);
-    this.#checkHealthy();
-    await this.#checkHooks(found);
+  async #startUpdate(request: JobRequest & { kind: 'update' }, asked: Asked): Promise<JobStatus> {
+    this.#checks.idle();
+    const path = await this.#bundles.pathOf(request.source);
+    const checked = await this.#accepted(path);
+    this.#checks.healthy(checked.facts);
+    await this.#checks.hooks(checked);
     const policy: Policy = {
       ...this.#parts.policy,
       ...(request.order === undefined ? {} : { order: request.order }),
@@ -245,14 +242,15 @@ export class Backend implements ControlBackend {
         : { onSecondFailure: request.onSecondFailure }),
     };
     // Another one may have begun while this bundle was read.
-    this.#checkIdle();
+    this.#checks.idle();
     const id = newId('update');
-    return this.#begin(id, 'update', async (signal) => {
-      await this.#stage(id, path, found, signal);
-      this.#checkHealthy();
+    const { found } = checked;
+    return this.#begin(id, 'update', asked, async (signal) => {
+      await this.#bundles.stage(id, path, found, signal);
+      this.#checks.healthy();
       const bundle = { digest: found.bundle, bytes: found.bytes };
       const view = policyView(this.#state, this.#parts.identity, bundle);
-      const estimateS = this.#parts.history.estimateS('update');
+      const { totalS: estimateS } = this.#checks.estimate(checked);
       const draft = { id, at: this.#at(), policy, estimateS };
       const record = updateRecord(this.#state, found.manifest, view, draft);
       signal.throwIfAborted();
@@ -261,91 +259,44 @@ export class Backend implements ControlBackend {
     });
   }
 
-  async #pathOf(source: { path: string } | { bundle: string }): Promise<string> {
-    if ('path' in source) return source.path;
-    const entries = await this.#parts.depot.list();
-    const entry = entries.find((one) => one.bundle === (source.bundle as Sha256));
-    if (entry !== undefined) return entry.path;
-    const message = `bundle ${source.bundle} is not staged on node ${me(this.#state)}`;
-    throw new UpdateError('file.not_found', message);
-  }
-
-  async #startRollback(): Promise<JobStatus> {
-    this.#checkIdle();
+  async #startRollback(asked: Asked): Promise<JobStatus> {
+    this.#checks.idle();
     const estimateS = this.#parts.history.estimateS('rollback');
     const draft = { id: newId('rollback'), at: this.#at(), policy: this.#parts.policy, estimateS };
     const record = rollbackRecord(this.#state, draft);
-    this.#checkHealthy();
+    this.#checks.healthy();
     await this.#parts.requests.ask({ do: 'start', record });
-    return this.#begin(record.id, 'rollback', () => Promise.resolve('the rollback has begun'));
+    return this.#begin(record.id, 'rollback', asked, () =>
+      Promise.resolve('the rollback has begun'),
+    );
   }
 
-  async #startCommit(): Promise<JobStatus> {
+  async #startCommit(asked: Asked): Promise<JobStatus> {
     const { rollout } = this.#state;
     if (rollout?.finalized === true) return this.#jobs.get(commitId(rollout));
     const open = rollout?.phase === 'DONE' && rollout.kind === 'update';
     if (!open) {
-      this.#checkIdle();
+      this.#checks.idle();
       const message = 'there is no update that waits for its commit';
       throw new UpdateError('rollback.unavailable', message);
     }
-    this.#checkHealthy();
+    this.#checks.healthy();
     await this.#parts.requests.ask({ do: 'finalize' });
-    return this.#begin(commitId(rollout), 'commit', () => Promise.resolve('the commit has begun'));
-  }
-
-  #checkIdle(): void {
-    const { rollout } = this.#state;
-    const local = this.#jobs.list().find((job) => job.state === 'running' && job.kind !== 'stage');
-    if (running(rollout) || local !== undefined) {
-      const id = running(rollout) ? rollout.id : local?.id;
-      throw new UpdateError('job.busy', `${id} is running`, { detail: { job: id ?? '' } });
-    }
-  }
-
-  /** PRECHECK of the pair: a rollout begins only where it could be taken back at once. */
-  #checkHealthy(): void {
-    const s = this.#state;
-    if (peerReport(s) === null) {
-      throw new UpdateError('pair.peer_unreachable', `node ${other(s)} does not answer`);
-    }
-    const waiting = reformItems(s).filter(
-      (item) => item.state !== 'ok' && item.name !== 'versions',
+    return this.#begin(commitId(rollout), 'commit', asked, () =>
+      Promise.resolve('the commit has begun'),
     );
-    if (waiting.length > 0) {
-      const text = waiting.map((item) => `${item.name}: ${item.text}`).join('; ');
-      throw new UpdateError('pair.not_healthy', text);
-    }
   }
 
-  async #checkHooks(found: VerifyResult): Promise<void> {
-    const input = { bundle: found.bundle, version: found.manifest.version };
-    const { retry } = await this.#parts.hooks.run('check', input, AbortSignal.timeout(600_000));
-    if (retry) throw new UpdateError('hook.veto', 'a check hook asks to try again later');
+  /** A job of this process that must not run beside a change of the pair. */
+  #localJob(): string | null {
+    const found = this.#jobs.list().find((job) => job.state === 'running' && job.kind !== 'stage');
+    return found?.id ?? null;
   }
 
   /** True when this node may write the rollout itself. */
   drives(): boolean {
     return serves(this.#state);
   }
-}
-
-/** A refusal of the reader in the form of a report. */
-function refusal(cause: unknown): ValidateReport {
-  const error = asUpdateError(cause);
-  if (error.code === 'internal.bug') throw error;
-  const { code, message } = error;
-  return {
-    ok: false,
-    bundle: null,
-    product: null,
-    version: null,
-    lagging: [],
-    checks: [{ name: 'bundle', ok: false, code, detail: message }],
-    code,
-    message,
-    next: CODES[code].next,
-  };
 }
 
 /** Ids that people can read over the phone and that sort by kind. */

@@ -13,7 +13,7 @@ import type { TandemEvent } from '../core/status.ts';
 import type { Host, PeerLink, StorageSoftware, Store } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
 import type { Runner, RunnerEvents } from '../updater/runner.ts';
-import type { LastHeard } from '../updater/status.ts';
+import { isFormed, reformItems, type LastHeard } from '../updater/status.ts';
 import type { History } from './history.ts';
 import { Narrator } from './narrator.ts';
 import type { DriverRequests } from './requests.ts';
@@ -39,6 +39,8 @@ export class Listeners implements RunnerEvents {
   #requests: DriverRequests | null = null;
   #burnIn: ((state: NodeState) => void) | null = null;
   lastHeard: LastHeard | null = null;
+  /** Since when the pair is not highly available, in monotonic milliseconds; null while it is. */
+  reformingSinceMs: number | null = null;
   /** Why the peer's reports are not taken, while they are not. */
   refused: Reason | null = null;
   readonly log: (line: string) => void;
@@ -100,6 +102,9 @@ export class Listeners implements RunnerEvents {
       this.lastHeard = { report: peer, atMs: peerHeardMs };
       this.refused = null;
     }
+    this.reformingSinceMs = isFormed(reformItems(after))
+      ? null
+      : (this.reformingSinceMs ?? after.world.clock.ms);
     this.#narrator.onStep(before, after);
     const { rollout } = after;
     const ended = rollout !== null && END_PHASES.has(rollout.phase);

@@ -5,13 +5,16 @@
  */
 import { randomUUID } from 'node:crypto';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import type { Sha256 } from '../core/model.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import { readRollout, type PairMessage } from '../core/report.ts';
 import { serves } from '../core/role.ts';
-import { other, peerReport } from '../core/state.ts';
+import { me, other, peerReport, type NodeState } from '../core/state.ts';
 import type { PeerLink } from '../ports.ts';
 import { pause, type Pause } from '../updater/effects.ts';
 import type { Runner } from '../updater/runner.ts';
+import { readFacts, type NodeFacts } from './facts.ts';
+import { isPaused, pauseRefusal, switchoverRefusal } from './operator-rules.ts';
 
 /** How long the peer may take to answer. */
 const ANSWER_MS = 5000;
@@ -23,10 +26,24 @@ const NEVER = new AbortController().signal;
 export type DriverRequest =
   | { readonly do: 'start'; readonly record: RolloutRecord }
   | { readonly do: 'cancel'; readonly by: string; readonly reason: string }
-  | { readonly do: 'finalize' };
+  | { readonly do: 'finalize' }
+  | { readonly do: 'switchover' }
+  /** `by` null resumes. */
+  | { readonly do: 'pause'; readonly by: string | null };
+
+/** A question to the peer, whoever serves. */
+interface FactsRequest {
+  readonly do: 'facts';
+  readonly bundle: Sha256 | null;
+}
+
+interface Answer {
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly facts?: NodeFacts;
+}
 
 interface Pending {
-  readonly resolve: () => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: UpdateError) => void;
 }
 
@@ -36,6 +53,8 @@ export class DriverRequests {
   readonly #link: PeerLink;
   readonly #pause: Pause;
   readonly #pending = new Map<string, Pending>();
+  /** What this node answers when the peer asks for facts; set by whoever knows them. */
+  facts: ((bundle: Sha256 | null) => Promise<NodeFacts>) | null = null;
 
   constructor(runner: Runner, link: PeerLink, wait: Pause = pause) {
     this.#runner = runner;
@@ -60,14 +79,34 @@ export class DriverRequests {
     }
   }
 
+  /** Facts of the peer that its reports do not tell; null when it does not know the question. */
+  async askFacts(bundle: Sha256 | null): Promise<NodeFacts | null> {
+    if (peerReport(this.#runner.state) === null) return null;
+    try {
+      const answer = await this.#send({ do: 'facts', bundle }, () => false);
+      return readFacts(answer.facts);
+    } catch {
+      // An older program, or a link that broke: not known is an answer.
+      return null;
+    }
+  }
+
   async #hand(request: DriverRequest): Promise<void> {
+    await this.#send(request, (s) => isMade(request, s));
+  }
+
+  /** The peer's answer; without one in time only what is made already is no error. */
+  async #send(
+    request: DriverRequest | FactsRequest,
+    made: (s: NodeState) => boolean,
+  ): Promise<Answer> {
     const id = randomUUID();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#pending.set(id, { resolve, reject });
     const over = new AbortController();
     this.#link.send({ type: 'request', id, request });
     try {
-      await Promise.race([promise, this.#silence(request, over.signal)]);
+      return await Promise.race([promise, this.#silence(made, over.signal)]);
     } finally {
       over.abort();
       this.#pending.delete(id);
@@ -75,10 +114,10 @@ export class DriverRequests {
   }
 
   /** No answer in time: it may have been lost on its way while the change itself was made. */
-  async #silence(request: DriverRequest, signal: AbortSignal): Promise<void> {
+  async #silence(made: (s: NodeState) => boolean, signal: AbortSignal): Promise<Answer> {
     await this.#pause(ANSWER_MS, signal);
     const s = this.#runner.state;
-    if (signal.aborted || isMade(request, s.rollout)) return;
+    if (signal.aborted || made(s)) return {};
     throw new UpdateError('pair.peer_unreachable', `node ${other(s)} did not answer`);
   }
 
@@ -90,20 +129,30 @@ export class DriverRequests {
 
   async #answer(id: string, request: object): Promise<void> {
     try {
-      await this.#do(request as DriverRequest);
-      this.#link.send({ type: 'answer', id, answer: {} });
+      const answer = await this.#serve(request as DriverRequest | FactsRequest);
+      this.#link.send({ type: 'answer', id, answer });
     } catch (error) {
       this.#link.send({ type: 'answer', id, answer: { error: asUpdateError(error).report() } });
     }
   }
 
-  #settle(id: string, answer: { error?: { code: string; message: string } }): void {
+  async #serve(request: DriverRequest | FactsRequest): Promise<Answer> {
+    if (request.do === 'facts' && this.facts !== null) {
+      return { facts: await this.facts(request.bundle) };
+    }
+    await this.#do(request as DriverRequest);
+    return {};
+  }
+
+  #settle(id: string, answer: Answer): void {
     const pending = this.#pending.get(id);
-    if (answer.error === undefined) pending?.resolve();
+    if (answer.error === undefined) pending?.resolve(answer);
     else pending?.reject(UpdateError.from(answer.error));
   }
 
   async #do(request: DriverRequest): Promise<void> {
+    const refusal = refusalOf(request, this.#runner.state);
+    if (refusal !== null) throw refusal;
     const taken = await this.#dispatch(request);
     if (!taken) {
       const { rollout } = this.#runner.state;
@@ -128,6 +177,10 @@ export class DriverRequests {
         });
       case 'finalize':
         return this.#runner.dispatch({ type: 'finalize' });
+      case 'switchover':
+        return this.#runner.dispatch({ type: 'switchover' });
+      case 'pause':
+        return this.#runner.dispatch({ type: 'pause', by: request.by });
       default:
         // A newer peer asks for something that this program does not know.
         return false;
@@ -135,8 +188,15 @@ export class DriverRequests {
   }
 }
 
-/** Whether the record that this node holds shows the change already. */
-function isMade(request: DriverRequest, rollout: RolloutRecord | null): boolean {
+/** Why an operator's word does not count now; what is part of a rollout the machine judges. */
+function refusalOf(request: DriverRequest, s: NodeState): UpdateError | null {
+  if (request.do === 'switchover') return switchoverRefusal(s);
+  return request.do === 'pause' ? pauseRefusal(s, request.by !== null) : null;
+}
+
+/** Whether what this node holds shows the change already. */
+function isMade(request: DriverRequest, s: NodeState): boolean {
+  const { rollout } = s;
   switch (request.do) {
     case 'start':
       return rollout?.id === request.record.id;
@@ -144,5 +204,9 @@ function isMade(request: DriverRequest, rollout: RolloutRecord | null): boolean 
       return rollout !== null && rollout.abort !== null;
     case 'finalize':
       return rollout?.phase === 'FINALIZE' || rollout?.finalized === true;
+    case 'switchover':
+      return s.record.role.holder === me(s);
+    case 'pause':
+      return isPaused(s) === (request.by !== null);
   }
 }

@@ -51,6 +51,10 @@ function safeBackend(config: Config, host: Host, error: UpdateError): ControlBac
     jobs: () => [],
     job: refuse,
     cancel: () => Promise.resolve().then(refuse),
+    act: () => Promise.resolve().then(refuse),
+    takeover: refuse,
+    precheck: () => Promise.resolve().then(refuse),
+    audit: () => Promise.resolve([]),
     eventsSince: () => [],
     onEvent: () => () => undefined,
   };

@@ -7,10 +7,12 @@ import { NODES, SLOT_CLASSES, type NodeId, type SlotClass } from '../core/model.
 import { canCancel, downWanted, endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
-import { peerCurrent } from '../core/role.ts';
+import { restPoint } from '../core/pause.ts';
+import { FROZEN, OPERATOR, peerCurrent } from '../core/role.ts';
 import { me, other, peerReport, running, storageSlot, type NodeState } from '../core/state.ts';
 import { STALE_AFTER_MS, type Alarm, type NodeStatus, type PairStatus } from '../core/status.ts';
-import type { NodeRole, ReformItem, RolloutStatus, SlotStatus } from '../core/status.ts';
+import type { ChannelStatus, NodeRole, RolloutStatus, SlotStatus } from '../core/status.ts';
+import { frozenNode, reforming, reformItems, remedyOf } from './reform.ts';
 import { reportOf } from './report.ts';
 
 /** The newest report of the peer, kept for display after the link was lost. */
@@ -19,12 +21,22 @@ export interface LastHeard {
   readonly atMs: number;
 }
 
+export { reformItems } from './reform.ts';
+
+/** What the state of the node does not tell. */
+export interface StatusExtras {
+  readonly channels?: readonly ChannelStatus[];
+  /** Since when the pair is not highly available, in the time of `nowMs`; null while it is. */
+  readonly reformingSinceMs?: number | null;
+}
+
 /** Everything a client wants to know of both nodes, as node `s` knows it at this moment. */
 export function pairStatus(
   s: NodeState,
   last: LastHeard | null,
   nowMs: number,
   at: string,
+  { channels = [], reformingSinceMs = null }: StatusExtras = {},
 ): PairStatus {
   const self = nodeStatus(reportOf(s, 0), 0);
   const peer = peerStatus(s, last, nowMs);
@@ -32,9 +44,8 @@ export function pairStatus(
     NodeId,
     NodeStatus
   >;
-  const reform = reformItems(s);
-  const formed = reform.every((item) => item.state === 'ok' || item.name === 'versions');
-  const ok = formed && nodes[other(s)].known;
+  const reform = reformItems(s, channels);
+  const ok = isFormed(reform) && nodes[other(s)].known && frozenNode(s) === null;
   const rollout = s.rollout === null ? null : rolloutStatus(s.rollout, nodes, at);
   return {
     schema: 1,
@@ -42,12 +53,18 @@ export function pairStatus(
     self: me(s),
     pair: s.record.pair,
     state: stateWord(s, ok, nodes),
-    ha: { ok, text: haText(s, ok, nodes) },
+    ha: { ok, text: haText(s, ok, nodes), remedy: ok ? null : remedyOf(s) },
     nodes,
     rollout,
     reform,
+    reforming: ok ? null : reforming(s, reformingSinceMs, nowMs, at),
     alarms: alarms(s, nodes),
   };
+}
+
+/** Whether the checklist is done; two versions side by side are no hindrance. */
+export function isFormed(reform: PairStatus['reform']): boolean {
+  return reform.every((item) => item.state === 'ok' || item.name === 'versions');
 }
 
 function peerStatus(s: NodeState, last: LastHeard | null, nowMs: number): NodeStatus {
@@ -104,6 +121,7 @@ export function nodeStatus(report: NodeReport, ageMs: number): NodeStatus {
     epoch: record.role.epoch,
     admitted: report.admitted || report.serving,
     standDown: record.standDown !== null,
+    standDownFor: standDownFor(record.standDown?.rollout ?? null),
     activity,
     store: {
       role: store.role,
@@ -112,6 +130,11 @@ export function nodeStatus(report: NodeReport, ageMs: number): NodeStatus {
       sync: store.sync,
     },
   };
+}
+
+function standDownFor(word: string | null): 'update' | 'frozen' | 'operator' | null {
+  if (word === null) return null;
+  return word === OPERATOR ? 'operator' : word === FROZEN ? 'frozen' : 'update';
 }
 
 /** Both slots of both classes with what they hold and what they are good for. */
@@ -151,6 +174,7 @@ function rolloutStatus(
 ): RolloutStatus {
   const ended = END_PHASES.has(rollout.phase);
   const until = Date.parse(endedAt(rollout) ?? at);
+  const restsAfter = restPoint(rollout);
   return {
     id: rollout.id,
     kind: rollout.kind,
@@ -168,85 +192,10 @@ function rolloutStatus(
     finalized: rollout.finalized,
     canCancel: canCancel(rollout),
     result: rollout.result,
+    paused: ended || rollout.paused == null ? null : { ...rollout.paused, restsAfter },
     skipped: NODES.filter((node) => rollout.nodes[node].skip),
     logs: { A: rollout.nodes.A.log, B: rollout.nodes.B.log },
   };
-}
-
-/** The live checklist of a reforming pair. */
-export function reformItems(s: NodeState): readonly ReformItem[] {
-  const peer = peerReport(s);
-  const ages = s.world.linkUp && peer !== null;
-  const items: ReformItem[] = [
-    ages
-      ? { name: 'link', state: 'ok', text: 'the peer answers' }
-      : { name: 'link', state: 'waiting', text: 'waits for the peer' },
-  ];
-  if (peer === null) {
-    const service = s.world.serving === null ? unknown('service') : serviceItem(s, null);
-    items.push(unknown('versions'), unknown('epoch'), unknown('storage'), service);
-    return [...items, unknown('admitted')];
-  }
-  items.push(versionsItem(s, peer), epochItem(s, peer), storageItem(s, peer));
-  items.push(serviceItem(s, peer), admittedItem(s, peer));
-  return items;
-}
-
-const unknown = (name: ReformItem['name']): ReformItem => {
-  return { name, state: 'unknown', text: 'unknown while the peer does not answer' };
-};
-
-function versionsItem(s: NodeState, peer: NodeReport): ReformItem {
-  const mine = s.world.system?.version ?? 'unknown';
-  const theirs = peer.system?.version ?? 'unknown';
-  return mine === theirs
-    ? { name: 'versions', state: 'ok', text: `both run ${mine}` }
-    : {
-        name: 'versions',
-        state: 'waiting',
-        text: `${me(s)} runs ${mine}, ${other(s)} runs ${theirs}`,
-      };
-}
-
-function epochItem(s: NodeState, peer: NodeReport): ReformItem {
-  const { epoch, holder } = s.record.role;
-  const same = peer.record.role.epoch === epoch && peer.record.role.holder === holder;
-  return same
-    ? { name: 'epoch', state: 'ok', text: `epoch ${epoch}, held by ${holder}` }
-    : { name: 'epoch', state: 'waiting', text: `epochs ${epoch} and ${peer.record.role.epoch}` };
-}
-
-function storageItem(s: NodeState, peer: NodeReport): ReformItem {
-  const name = 'storage';
-  const primary = s.world.store.role === 'primary' ? s.world.store : peer.store;
-  if (primary.splitBrain) return { name, state: 'failed', text: 'both copies were written alone' };
-  if (primary.role === 'primary' && primary.connected && primary.peer === 'current') {
-    return { name, state: 'ok', text: 'both copies are current' };
-  }
-  const { sync } = primary;
-  if (sync !== null) {
-    const share =
-      sync.totalBytes === 0 ? 100 : Math.floor((100 * sync.doneBytes) / sync.totalBytes);
-    return { name, state: 'waiting', text: `syncs, ${share} %` };
-  }
-  return { name, state: 'waiting', text: 'waits for the storage of both nodes' };
-}
-
-function serviceItem(s: NodeState, peer: NodeReport | null): ReformItem {
-  const name = 'service';
-  if (s.world.serving !== null) return { name, state: 'ok', text: `node ${me(s)} serves` };
-  if (peer?.serving === true) return { name, state: 'ok', text: `node ${other(s)} serves` };
-  return { name, state: 'waiting', text: 'nobody serves' };
-}
-
-function admittedItem(s: NodeState, peer: NodeReport): ReformItem {
-  const name = 'admitted';
-  const serves = s.world.serving !== null;
-  const standby = serves ? other(s) : me(s);
-  const admitted = serves ? peer.admitted && s.record.role.peerMayTakeOver : s.world.admitted;
-  return admitted && (serves || peer.serving)
-    ? { name, state: 'ok', text: `node ${standby} may take over` }
-    : { name, state: 'waiting', text: `node ${standby} may not take over yet` };
 }
 
 function stateWord(
@@ -254,6 +203,7 @@ function stateWord(
   ok: boolean,
   nodes: Readonly<Record<NodeId, NodeStatus>>,
 ): PairStatus['state'] {
+  if (frozenNode(s) !== null) return 'FROZEN';
   if (running(s.rollout)) return 'UPDATING';
   const mixed = nodes.A.system?.version !== nodes.B.system?.version;
   if (ok) return mixed ? 'HEALTHY_MIXED' : 'HEALTHY';
@@ -265,6 +215,11 @@ function stateWord(
 
 function haText(s: NodeState, ok: boolean, nodes: Readonly<Record<NodeId, NodeStatus>>): string {
   if (ok) return 'highly available';
+  const frozen = frozenNode(s);
+  if (frozen !== null) {
+    const lost = frozen === me(s) ? other(s) : me(s);
+    return `node ${frozen} acknowledges no write: node ${lost} is lost and might have taken over`;
+  }
   const server = NODES.find((node) => nodes[node].serving);
   const down = running(s.rollout) ? downWanted(s.rollout) : null;
   if (server === undefined) {
@@ -283,7 +238,17 @@ function alarms(s: NodeState, nodes: Readonly<Record<NodeId, NodeStatus>>): read
     const message = `node ${peer} does not answer`;
     found.push({ code: 'pair.peer_unreachable', node: peer, message });
   }
+  const frozen = frozenNode(s);
+  if (frozen !== null) {
+    const message = `node ${frozen} acknowledges no write; ${remedyOf(s) ?? ''}`;
+    found.push({ code: 'pair.frozen', node: frozen, message });
+  }
   const reports = [reportOf(s, 0), peerReport(s)].filter((one) => one !== null);
+  for (const { node, record } of reports) {
+    if (record.standDown?.rollout !== OPERATOR) continue;
+    const message = `node ${node} has stood down by an operator's word and does not take over`;
+    found.push({ code: 'pair.stood_down', node, message });
+  }
   for (const report of reports) {
     for (const [effect, reason] of Object.entries(report.troubles)) {
       found.push({ code: reason.code, node: report.node, message: `${effect}: ${reason.message}` });

@@ -3,9 +3,21 @@
  * asked is kept. Always holds: it decides nothing by itself. Imports core and the interface that it
  * implements.
  */
-import type { Caller, ControlBackend, JobRequest } from '../../src/control/backend.ts';
+import type {
+  ActRequest,
+  BundleSource,
+  Caller,
+  ControlBackend,
+  JobRequest,
+} from '../../src/control/backend.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES, parseSha256, type NodeId, type Release } from '../../src/core/model.ts';
+import type {
+  ActAnswer,
+  AuditEntry,
+  PrecheckReport,
+  TakeoverView,
+} from '../../src/core/operator.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type {
   JobStatus,
@@ -177,6 +189,48 @@ export function validateReport(changes: Partial<ValidateReport> = {}): ValidateR
   };
 }
 
+/** Node A may take over from node B, which was heard 12 s ago. */
+export function takeoverView(changes: Partial<TakeoverView> = {}): TakeoverView {
+  return {
+    node: 'A',
+    peer: 'B',
+    refusal: null,
+    needless: false,
+    lastHeardAt: AT,
+    lastHeardS: 12,
+    does: 'node A serves without node B',
+    costs: [`Writes that only node B has acknowledged since ${AT} are lost.`],
+    word: 'B is off',
+    ...changes,
+  };
+}
+
+/** A bundle and a pair that pass every check. */
+export function precheckReport(changes: Partial<PrecheckReport> = {}): PrecheckReport {
+  return {
+    ok: true,
+    bundle: 'a'.repeat(64),
+    version: '2.0.0',
+    checks: [
+      { name: 'idle', result: 'ok', code: null, detail: 'no update is running', fix: null },
+      { name: 'link', result: 'ok', code: null, detail: 'node B answers', fix: null },
+    ],
+    code: null,
+    message: 'every check passed; nothing was changed',
+    next: null,
+    estimate: {
+      totalS: 240,
+      phases: [
+        { phase: 'STAGE', seconds: 40 },
+        { phase: 'INSTALL1', seconds: 200 },
+      ],
+      basis: 'history',
+      text: 'the last update of this pair (newest r1)',
+    },
+    ...changes,
+  };
+}
+
 /** The daemon in memory. */
 export class FakeBackend implements ControlBackend {
   pair: PairStatus = pairStatus();
@@ -186,12 +240,24 @@ export class FakeBackend implements ControlBackend {
   kept: TandemEvent[] = [];
   /** Thrown by the next change. */
   refusal: Error | null = null;
+  view: TakeoverView = takeoverView();
+  checks: PrecheckReport = precheckReport();
+  acts: AuditEntry[] = [];
+  /** How the next word of an operator is answered. */
+  answer: Partial<ActAnswer> = {};
+  /** Called after a word of an operator was taken. */
+  onAct: (request: ActRequest) => void = () => {};
   /** Waited for before a validation answers. */
   gate: Promise<void> = Promise.resolve();
   /** Waited for before a change is answered. */
   beforeStart: () => Promise<void> = async () => {};
   aborted = 0;
-  readonly asked: { readonly what: string; readonly value: unknown; readonly by?: string }[] = [];
+  readonly asked: {
+    readonly what: string;
+    readonly value: unknown;
+    readonly by?: string;
+    readonly reason?: string;
+  }[] = [];
   readonly #listeners = new Set<(event: TandemEvent) => void>();
   #seq = 0;
 
@@ -264,9 +330,32 @@ export class FakeBackend implements ControlBackend {
     return job;
   }
 
-  async cancel(id: string, caller: Caller): Promise<JobStatus> {
-    this.asked.push({ what: 'cancel', value: id, by: caller.name });
+  async cancel(id: string, caller: Caller, reason?: string): Promise<JobStatus> {
+    const why = reason === undefined ? {} : { reason };
+    this.asked.push({ what: 'cancel', value: id, by: caller.name, ...why });
     return this.job(id);
+  }
+
+  async act(request: ActRequest, caller: Caller): Promise<ActAnswer> {
+    this.asked.push({ what: 'act', value: request, by: caller.name });
+    if (this.refusal) throw this.refusal;
+    const serving = this.pair.nodes.A.serving ? 'A' : 'B';
+    const message = `${request.act} is done`;
+    this.onAct(request);
+    return { act: request.act, changed: true, message, serving, ...this.answer };
+  }
+
+  takeover(): TakeoverView {
+    return this.view;
+  }
+
+  async precheck(source: BundleSource): Promise<PrecheckReport> {
+    this.asked.push({ what: 'precheck', value: source });
+    return this.checks;
+  }
+
+  async audit(limit: number): Promise<readonly AuditEntry[]> {
+    return this.acts.slice(0, limit);
   }
 
   eventsSince(since: number): readonly TandemEvent[] {
