@@ -13,7 +13,7 @@ export interface MemorySwitch {
   readonly on: () => Promise<void> | void;
 }
 
-/** What is wrong with a fencer: `mute` = cut without an answer, `gone` = neither, `fails` = says no. */
+/** What is wrong: `mute` = it cuts and does not answer, `gone` = neither, `fails` = it says no. */
 export type FencerFault = 'mute' | 'gone' | 'fails';
 
 /** A fencer of kind `power`. */

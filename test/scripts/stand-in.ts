@@ -1,7 +1,7 @@
 /**
- * An appliance on this machine with a real supervisor, real slots and boot files, and a tiny program
- * in place of the daemon: it takes the lock on its state, notes its boot and stays. Always holds:
- * folder and supervisor go with the test. May import tap, the scripts and the drivers.
+ * An appliance on this machine with a real supervisor, real slots and boot files, and a tiny
+ * program in place of the daemon: it takes the lock on its state, notes its boot and stays. Always
+ * holds: folder and supervisor go with the test. May import tap, the scripts and the drivers.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
