@@ -119,12 +119,21 @@ export class Executor {
     }
   }
 
-  /** The depot keeps the bundle of the newest rollout and the one that comes. */
+  /**
+   * The depot keeps the bundle of the newest rollout and the one that comes. Throws `space.depot`
+   * with the name of this node, because the one who asked may sit at the other.
+   */
   async makeRoom(bundle: Sha256, bytes: number): Promise<void> {
     const { depot } = this.#ports;
     const current = this.#state().rollout?.to.bundle;
-    await depot.retain(current === undefined ? [bundle] : [current, bundle]);
-    await depot.reserve(bundle, bytes);
+    try {
+      await depot.retain(current === undefined ? [bundle] : [current, bundle]);
+      await depot.reserve(bundle, bytes);
+    } catch (cause) {
+      const { code, message, detail } = asUpdateError(cause);
+      const words = `node ${this.#node()}: ${message}`;
+      throw new UpdateError(code, words, { ...(detail && { detail }), cause });
+    }
   }
 
   /** Tells the machine which bundles the depot holds now. */
