@@ -12,7 +12,7 @@ import { connected, me, onTrial, other, type NodeState } from './state.ts';
 export function isolatedHolder(s: NodeState): boolean {
   const { record, world } = s;
   const holder = record.role.holder === me(s) && world.serving !== null;
-  return holder && record.role.peerMayTakeOver && !connected(s);
+  return holder && record.role.peerMayTakeOver && !world.linkUp;
 }
 
 /**
@@ -21,7 +21,7 @@ export function isolatedHolder(s: NodeState): boolean {
  */
 export function mayTakeOver(s: NodeState): boolean {
   const { record, world } = s;
-  const able = record.role.holder === other(s) && !connected(s) && world.admitted;
+  const able = record.role.holder === other(s) && !world.linkUp && world.admitted;
   const sound = record.standDown === null && !record.knownStale && !onTrial(s);
   return able && sound && storageInPlace(s) && world.store.local === 'current';
 }
@@ -43,8 +43,10 @@ export function wantsFence(s: NodeState): boolean {
 
 /** The peer was switched off, provably or by an operator's word: what becomes durable of it. */
 export function onPeerOff(s: NodeState, word: 'fence' | 'operator'): NodeRecord | undefined {
-  const { record } = s;
-  if (connected(s)) return undefined;
+  const { record, world } = s;
+  // Reports leave only while the link is up, so a peer that came back meanwhile and heard this node
+  // is not overtaken: with the link up a proof that is older counts no more.
+  if (word === 'fence' ? world.linkUp : connected(s)) return undefined;
   const { role } = record;
   if (role.holder === me(s)) {
     // A holder that never met its peer since its boot may be behind it: only a person can know.

@@ -151,7 +151,8 @@ export class Runner implements AsyncDisposable {
   #send(beat: boolean): void {
     const { link } = this.#ports;
     const { world, rollout } = this.#state;
-    if (!world.linkUp && !link.channels().some((channel) => channel.up)) return;
+    // The state must know that the link is up before the peer can hear of it (core/takeover.ts).
+    if (!world.linkUp) return;
     const report = reportOf(this.#state, this.#seq + 1);
     if (!beat) {
       const text = JSON.stringify({ ...report, seq: 0 });
