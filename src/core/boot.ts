@@ -62,7 +62,7 @@ export function committedTrial(
   return committed ? { id: state.trialId, slot: state.default } : null;
 }
 
-/** What the seals of the system slots say of commits (`SlotSeal.committed`); null also = no seal. */
+/** Commits of the system slots by their seals (`SlotSeal.committed`); null: never, or no seal. */
 export type CommitMarks = Readonly<Record<Slot, number | null>>;
 
 /**

@@ -5,12 +5,12 @@
  * is passed over, and so are directories. A file that counts and cannot be executed is a veto: a
  * check that somebody thinks is made must not be left out silently.
  *
- * A hook gets JSON on its standard input, a small environment (its point, the node, the root and the
- * boot as the boot loader told them) and a time limit; exit status 0 = good, 75 = not now, try
- * later (EX_TEMPFAIL of sysexits), anything else = veto. The first one that is not good ends the
- * run, except at the points that only tell (on-fail, notify), where each one runs. Always holds:
- * when `run` returns, nothing that a hook started in its process group is alive, and of its output
- * no more than a few KiB were kept. Imports core, ports and node.
+ * A hook gets JSON on its standard input, a small environment (its point, and node, root and boot
+ * as the boot loader told them) and a time limit; exit status 0 = good, 75 = not now, try later
+ * (EX_TEMPFAIL of sysexits), anything else = veto. The first one that is not good ends the run,
+ * except at the points that only tell (on-fail, notify), where each one runs. Always holds: when
+ * `run` returns, nothing that a hook started in its process group is alive, and of its output no
+ * more than a few KiB were kept. Imports core, ports and node.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:fs';
