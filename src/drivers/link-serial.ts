@@ -102,7 +102,6 @@ class LineLink implements SerialLink {
   #up = false;
   #beatDue = false;
   #introductionDue = false;
-  #sentInTick = false;
   #answeredInTick = false;
   /** Noise before the peer was last heard, and whose key was shown since then. */
   #noiseThen = 0;
@@ -136,7 +135,8 @@ class LineLink implements SerialLink {
         },
         onData: (chunk) => this.#receive(chunk),
         onLost: () => {
-          this.#quietTicks = Infinity;
+          // Both runs go on, so the session does: the next beat that comes through is enough.
+          this.#quietTicks = Math.max(this.#quietTicks, this.#timers.silentTicks + 1);
           this.#settle();
         },
         onFree: () => this.#pump(),
@@ -198,8 +198,7 @@ class LineLink implements SerialLink {
   #tick(): void {
     this.#ticks += 1;
     this.#quietTicks += 1;
-    this.#beatDue = !this.#sentInTick;
-    this.#sentInTick = false;
+    this.#beatDue = true;
     this.#answeredInTick = false;
     if (this.#ticks % INTRODUCTION_TICKS === 0) this.#introductionDue = true;
     this.#wire.tick();
@@ -209,6 +208,11 @@ class LineLink implements SerialLink {
 
   get #hears(): boolean {
     return this.#session.open && this.#quietTicks <= this.#timers.silentTicks;
+  }
+
+  /** A peer that starts again says so; without its word the session outlives a silence. */
+  get #needsSession(): boolean {
+    return !this.#session.open || this.#quietTicks > 2 * this.#timers.silentTicks;
   }
 
   /** Up or down after what just happened, and the word of it to who listens. */
@@ -227,14 +231,12 @@ class LineLink implements SerialLink {
     if (this.#closed || !this.#wire.free) return;
     const content = this.#nextFrame();
     if (content === null) return;
-    this.#sentInTick = true;
     this.#wire.write(encodeLineFrame(content));
   }
 
   #nextFrame(): Buffer | null {
     const session = this.#session;
-    // Who hears the peer has a session with it, and a new one would only interrupt.
-    const introduces = this.#introductionDue && !this.#hears;
+    const introduces = this.#introductionDue && this.#needsSession;
     this.#introductionDue = false;
     if (introduces || (session.owesAnswer && !this.#answeredInTick)) {
       this.#answeredInTick = true;
