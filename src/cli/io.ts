@@ -34,17 +34,21 @@ export function processIo(): CliIo {
     },
     env: process.env,
     signal: ended.signal,
-    ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm } : {}),
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm, ask } : {}),
   };
 }
 
 /** The answer to a question on the terminal; Ctrl-C and end of input mean No. */
 async function confirm(question: string): Promise<boolean> {
+  return /^y(es)?$/i.test((await ask(`${question} [y/N] `)).trim());
+}
+
+/** A line from the terminal; empty after Ctrl-C and at the end of input. */
+async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
   try {
-    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed]);
-    return /^y(es)?$/i.test(answer.trim());
+    return await Promise.race([terminal.question(question), closed]);
   } finally {
     terminal.close();
   }

@@ -1,11 +1,12 @@
 /**
- * The verbs of jobs: list, wait, cancel, log. Always holds: `job wait` attaches to a job from
+ * The verbs of jobs: list, wait, cancel, pause, resume, log. Always holds: `job wait` attaches to a job from
  * anywhere and any time, also after a reboot. Imports core, the control client and its own folder.
  */
 import type { ControlClient } from '../control/client.ts';
 import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { JobStatus } from '../core/status.ts';
+import { REASON_OPTION, reasonOf, why } from './confirm.ts';
 import { jsonFollower, lineFollower } from './follow.ts';
 import { renderJob, renderJobs } from './render-records.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
@@ -45,8 +46,9 @@ async function wait(args: readonly string[], values: VerbValues, io: CliIo): Pro
 
 async function cancel(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const waits = wantsWait(values);
+  const reason = reasonOf(values);
   const client = await connect(values, io);
-  const job = await client.cancel(args[0]!, io.signal);
+  const job = await client.cancel(args[0]!, io.signal, reason);
   if (waits) {
     // The end that was asked for is this command's success.
     const exit = await waitForJob(client, job, values, io);
@@ -54,6 +56,29 @@ async function cancel(args: readonly string[], values: VerbValues, io: CliIo): P
   }
   if (flag(values, 'json')) printJson(io, job);
   else printLines(io, renderJob(job, renderOptions(io)));
+  return EXIT.done;
+}
+
+async function pause(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  return say('pause', args, values, io);
+}
+
+async function resume(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  return say('resume', args, values, io);
+}
+
+/** Without an id it is meant for the update that runs. */
+async function say(
+  act: 'pause' | 'resume',
+  [job]: readonly string[],
+  values: VerbValues,
+  io: CliIo,
+): Promise<number> {
+  const request = { act, ...(job === undefined ? {} : { job }), ...why(values) };
+  const client = await connect(values, io);
+  const answer = await client.act(request, io.signal);
+  if (flag(values, 'json')) printJson(io, answer);
+  else printLines(io, [answer.message]);
   return EXIT.done;
 }
 
@@ -106,9 +131,30 @@ export const jobVerbs: readonly Verb[] = [
     options: {
       ...CLIENT_OPTIONS,
       wait: { type: 'boolean', help: 'Wait until it is cancelled; exit status 0 then.' },
+      ...REASON_OPTION,
       ...FOLLOW_OPTIONS,
     },
     run: cancel,
+  },
+  {
+    name: 'job pause',
+    args: '[ID]',
+    minArgs: 0,
+    maxArgs: 1,
+    summary: 'Let an update rest at its next safe point, where high availability is up.',
+    example: 'tandem job pause --reason backup',
+    options: { ...CLIENT_OPTIONS, ...REASON_OPTION },
+    run: pause,
+  },
+  {
+    name: 'job resume',
+    args: '[ID]',
+    minArgs: 0,
+    maxArgs: 1,
+    summary: 'Let an update that was paused go on.',
+    example: 'tandem job resume',
+    options: { ...CLIENT_OPTIONS, ...REASON_OPTION },
+    run: resume,
   },
   {
     name: 'job log',

@@ -3,10 +3,11 @@
  * is not known or is older than three seconds is shown as UNKNOWN with its age, never as its last
  * good value; text from outside is made harmless. Pure; imports core and the pieces in render.ts.
  */
-import { NODES, type NodeId, type Release } from '../core/model.ts';
+import { NODES, type NodeId, type Progress, type Release } from '../core/model.ts';
 import type { NodeStatus, PairStatus, ReformItem, SlotStatus } from '../core/status.ts';
 import { rolloutHeadline } from './render-rollout.ts';
-import { clip, mark, plain, progressWords, stamp, table, wrap } from './render.ts';
+import { bytes, clip, duration, mark, plain, progressWords, stamp } from './render.ts';
+import { table, wrap } from './render.ts';
 import type { Mark, RenderOptions } from './render.ts';
 
 const UNKNOWN = 'UNKNOWN';
@@ -19,11 +20,18 @@ export function renderStatus(status: PairStatus, options: RenderOptions): string
   return [
     clip(`${status.state}: ${ha}  (${pair}, ${stamp(status.at)})`, columns),
     ...wrap(plain(status.ha.text, options), columns, '  '),
+    ...remedyLines(status, options),
     '',
     ...nodeTable(status, options),
     ...updateLines(status, options),
     ...alarmLines(status, options),
   ];
+}
+
+/** What a person can do, where nothing happens by itself. */
+function remedyLines({ ha }: PairStatus, options: RenderOptions): string[] {
+  const remedy = ha.remedy ?? null;
+  return remedy === null ? [] : wrap(`To do: ${plain(remedy, options)}`, options.columns, '  ');
 }
 
 function nodeTable(status: PairStatus, options: RenderOptions): string[] {
@@ -80,6 +88,7 @@ function bootWords(node: NodeStatus): string {
 
 function takeOver(node: NodeStatus): string {
   if (node.role === 'active') return '-';
+  if (node.standDownFor === 'operator') return 'no, stood down by an operator';
   if (node.standDown) return 'no, stood down';
   return node.admitted ? 'yes' : 'no, not admitted yet';
 }
@@ -88,6 +97,12 @@ function updateLines(status: PairStatus, options: RenderOptions): string[] {
   const { rollout } = status;
   if (rollout === null) return [];
   const lines = ['', clip(rolloutHeadline(rollout, options), options.columns)];
+  if (rollout.paused != null) {
+    const { by, restsAfter } = rollout.paused;
+    const where = restsAfter === null ? 'goes on to its end' : `rests at the end of ${restsAfter}`;
+    const text = `PAUSED by ${plain(by, options)}: ${where}; \`tandem job resume\` lets it go on.`;
+    lines.push(...wrap(text, options.columns, '  '));
+  }
   const { result } = rollout;
   if (result !== null) {
     lines.push(
@@ -135,7 +150,8 @@ export function isReady(status: PairStatus): boolean {
 export function renderCluster(status: PairStatus, options: RenderOptions): string[] {
   const items = status.reform.map((item) => {
     const word = item.state === 'ok' ? '' : `${item.state}: `;
-    const text = plain(item.text, options);
+    const sync = item.progress == null ? '' : syncWords(item.progress);
+    const text = plain(item.text, options) + sync;
     return clip(
       `${mark(REFORM_MARKS[item.state], options)} ${item.name.padEnd(9)} ${word}${text}`,
       options.columns,
@@ -152,7 +168,16 @@ export function renderCluster(status: PairStatus, options: RenderOptions): strin
     ...alarmLines(status, options),
     ...(status.alarms.length > 0 ? [''] : []),
     ...wrap(verdict, options.columns),
+    ...remedyLines(status, options),
   ];
+}
+
+/** Rate, bytes and time of a sync; its share stands before them. */
+function syncWords({ doneBytes, totalBytes, rateBps, etaS }: Progress): string {
+  const parts = [`${bytes(doneBytes)} of ${bytes(totalBytes)}`];
+  if (rateBps !== undefined) parts.push(`${bytes(rateBps)}/s`);
+  if (etaS !== undefined) parts.push(`ETA ${duration(etaS)}`);
+  return `, ${parts.join(', ')}`;
 }
 
 /** `tandem slots`: every slot of both nodes. */

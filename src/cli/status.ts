@@ -8,6 +8,7 @@ import { EXIT } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { ControlClient } from '../control/client.ts';
+import { renderAudit, renderReforming } from './render-checks.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
 import { renderRollout } from './render-rollout.ts';
 import { isReady, renderCluster, renderSlots, renderStatus, waitsFor } from './render-status.ts';
@@ -36,8 +37,12 @@ async function cluster(_args: readonly string[], values: VerbValues, io: CliIo):
   const found = wait ? await waitReady(client, values, io) : await client.status(io.signal);
   if (flag(values, 'json')) {
     const { state, ha, reform, alarms, at } = found;
-    printJson(io, { ready: isReady(found), state, ha, reform, alarms, at });
-  } else printLines(io, renderCluster(found, renderOptions(io)));
+    const reforming = found.reforming ?? null;
+    printJson(io, { ready: isReady(found), state, ha, reform, reforming, alarms, at });
+  } else {
+    const options = renderOptions(io);
+    printLines(io, [...renderCluster(found, options), ...renderReforming(found, options)]);
+  }
   return EXIT.done;
 }
 
@@ -83,6 +88,13 @@ async function history(args: readonly string[], values: VerbValues, io: CliIo): 
   const client = await connect(values, io);
   const options = renderOptions(io);
   const [id] = args;
+  if (flag(values, 'audit')) {
+    if (id !== undefined) throw new UpdateError('usage.invalid', '--audit takes no ID');
+    const entries = await client.audit(limit, io.signal);
+    if (flag(values, 'json')) printJson(io, { entries });
+    else printLines(io, renderAudit(entries, options));
+    return EXIT.done;
+  }
   if (id === undefined) {
     const rollouts = await client.history(limit, io.signal);
     if (flag(values, 'json')) printJson(io, { rollouts });
@@ -143,6 +155,7 @@ export const statusVerbs: readonly Verb[] = [
     options: {
       ...CLIENT_OPTIONS,
       limit: { type: 'string', value: 'N', help: 'At most this many; default 20.' },
+      audit: { type: 'boolean', help: 'List who asked this node for what, when and why.' },
     },
     run: history,
   },

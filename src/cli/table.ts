@@ -21,6 +21,10 @@ export const TABLE: readonly VerbGroup[] = [
     words: ['validate', 'stage', 'update', 'rollback', 'commit'],
     load: async () => (await import('./update.ts')).updateVerbs,
   },
+  {
+    words: ['switchover', 'takeover', 'stand-down'],
+    load: async () => (await import('./operator.ts')).operatorVerbs,
+  },
   { words: ['job'], load: async () => (await import('./job.ts')).jobVerbs },
   { words: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },
   { words: ['pair'], load: async () => (await import('./pair.ts')).pairVerbs },

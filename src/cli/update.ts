@@ -5,9 +5,11 @@
  * folder.
  */
 import { stat } from 'node:fs/promises';
-import type { JobRequest } from '../control/backend.ts';
+import type { BundleSource, JobRequest } from '../control/backend.ts';
 import { CODES, EXIT } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { REASON_OPTION, why } from './confirm.ts';
+import { renderEstimate, renderPrecheck } from './render-checks.ts';
 import { renderJob, renderValidate } from './render-records.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, printJson } from './values.ts';
 import { printLines, renderOptions } from './values.ts';
@@ -20,6 +22,7 @@ const CHANGE_OPTIONS = {
   ...FOLLOW_OPTIONS,
   detach: { type: 'boolean', help: 'Print only the id of the job and return.' },
   yes: { type: 'boolean', help: 'Do not ask; without a terminal nothing is ever asked.' },
+  ...REASON_OPTION,
 } as const satisfies Record<string, VerbOption>;
 
 async function validate(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -39,13 +42,15 @@ async function change(
   io: CliIo,
 ): Promise<number> {
   const waits = wantsWait(values);
+  why(values);
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   if (confirm !== undefined && !(await confirm(question))) {
     throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
   }
   const client = await connect(values, io);
   if (io.errIsTerminal) io.err('Checking the request ...\n');
-  const job = await client.start(request, io.signal).catch((error: unknown) => {
+  const asked: JobRequest = { ...request, ...why(values) };
+  const job = await client.start(asked, io.signal).catch((error: unknown) => {
     throw io.signal.aborted ? startError(asUpdateError(error)) : error;
   });
   if (waits) return waitForJob(client, job, values, io);
@@ -76,14 +81,39 @@ async function update(args: readonly string[], values: VerbValues, io: CliIo): P
   const order = oneOf(values, 'order', ['active-first', 'standby-first']);
   const onSecondFailure = oneOf(values, 'on-second-failure', ['hold', 'rollback']);
   const isId = /^[0-9a-f]{64}$/.test(word) && !(await exists(word));
-  const request: JobRequest = {
+  const request: JobRequest & { kind: 'update' } = {
     kind: 'update',
     source: isId ? { bundle: word } : { path: absolute(word) },
     ...(order === undefined ? {} : { order }),
     ...(onSecondFailure === undefined ? {} : { onSecondFailure }),
   };
+  if (flag(values, 'dry-run') || flag(values, 'estimate')) {
+    return dryRun(request.source, values, io);
+  }
   const what = isId ? `the staged bundle ${word.slice(0, 12)}` : absolute(word);
   return change(request, `Update both nodes with ${what}? Each one restarts.`, values, io);
+}
+
+/** Checks and estimate alone; nothing is started, whatever else was asked for. */
+async function dryRun(source: BundleSource, values: VerbValues, io: CliIo): Promise<number> {
+  for (const name of ['wait', 'follow', 'detach']) {
+    if (!flag(values, name)) continue;
+    const message = `--${name} does not go with --dry-run or --estimate: nothing is started`;
+    throw new UpdateError('usage.invalid', message);
+  }
+  wantsWait(values);
+  const client = await connect(values, io);
+  if (io.errIsTerminal) io.err('Checking the request ...\n');
+  const report = await client.precheck(source, io.signal);
+  const exit = report.code === null ? EXIT.done : CODES[report.code].exit;
+  const options = renderOptions(io);
+  if (flag(values, 'json')) printJson(io, { ...report, exit });
+  else {
+    const checks = flag(values, 'dry-run') || !report.ok ? renderPrecheck(report, options) : [];
+    const estimate = flag(values, 'estimate') ? renderEstimate(report.estimate, options) : [];
+    printLines(io, [...checks, ...estimate]);
+  }
+  return exit;
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -139,6 +169,11 @@ export const updateVerbs: readonly Verb[] = [
         value: 'ORDER',
         help: 'active-first or standby-first; default as configured.',
       },
+      'dry-run': {
+        type: 'boolean',
+        help: 'Make every check, print each with its fix, and change nothing.',
+      },
+      estimate: { type: 'boolean', help: 'Print how long it will take, and start nothing.' },
       'on-second-failure': {
         type: 'string',
         value: 'WHAT',

@@ -20,6 +20,8 @@ export interface CliIo {
   readonly signal: AbortSignal;
   /** Asks a person, default No; absent where nobody can answer, and then nothing is asked. */
   readonly confirm?: (question: string) => Promise<boolean>;
+  /** Asks a person for a line of text; absent where nobody can answer. */
+  readonly ask?: (question: string) => Promise<string>;
 }
 
 /** One option of a verb; its name is the key in the row. */

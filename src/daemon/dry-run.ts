@@ -24,7 +24,7 @@ import type { DriverRequests } from './requests.ts';
 
 /** A check hook or a self-test that takes longer is given up. */
 const HOOKS_MS = 600_000;
-const SELF_TEST_MS = 30_000;
+const SELF_TEST_MS = 20_000;
 
 /** What the checks are made with. */
 export interface CheckParts extends BundleParts {

@@ -18,6 +18,8 @@ import { isPaused, pauseRefusal, switchoverRefusal } from './operator-rules.ts';
 
 /** How long the peer may take to answer. */
 const ANSWER_MS = 5000;
+/** How long it may look for facts: its fencer tests itself meanwhile. */
+const FACTS_MS = 25_000;
 /** How often it is looked for a node that serves. */
 const LOOK_MS = 100;
 const NEVER = new AbortController().signal;
@@ -83,7 +85,7 @@ export class DriverRequests {
   async askFacts(bundle: Sha256 | null): Promise<NodeFacts | null> {
     if (peerReport(this.#runner.state) === null) return null;
     try {
-      const answer = await this.#send({ do: 'facts', bundle }, () => false);
+      const answer = await this.#send({ do: 'facts', bundle }, gone, FACTS_MS);
       return readFacts(answer.facts);
     } catch {
       // An older program, or a link that broke: not known is an answer.
@@ -95,30 +97,37 @@ export class DriverRequests {
     await this.#send(request, (s) => isMade(request, s));
   }
 
-  /** The peer's answer; without one in time only what is made already is no error. */
+  /** The peer's answer; without one in time only what is over already is no error. */
   async #send(
     request: DriverRequest | FactsRequest,
-    made: (s: NodeState) => boolean,
+    over: (s: NodeState) => boolean,
+    limitMs = ANSWER_MS,
   ): Promise<Answer> {
     const id = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.#pending.set(id, { resolve, reject });
-    const over = new AbortController();
+    const done = new AbortController();
     this.#link.send({ type: 'request', id, request });
     try {
-      return await Promise.race([promise, this.#silence(made, over.signal)]);
+      return await Promise.race([promise, this.#silence(over, limitMs, done.signal)]);
     } finally {
-      over.abort();
+      done.abort();
       this.#pending.delete(id);
     }
   }
 
   /** No answer in time: it may have been lost on its way while the change itself was made. */
-  async #silence(made: (s: NodeState) => boolean, signal: AbortSignal): Promise<Answer> {
-    await this.#pause(ANSWER_MS, signal);
-    const s = this.#runner.state;
-    if (signal.aborted || made(s)) return {};
-    throw new UpdateError('pair.peer_unreachable', `node ${other(s)} did not answer`);
+  async #silence(
+    over: (s: NodeState) => boolean,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    for (let waitedMs = 0; waitedMs < limitMs; waitedMs += ANSWER_MS) {
+      await this.#pause(ANSWER_MS, signal);
+      if (signal.aborted || over(this.#runner.state)) return {};
+    }
+    const message = `node ${other(this.#runner.state)} did not answer`;
+    throw new UpdateError('pair.peer_unreachable', message);
   }
 
   /** Messages of the peer that are not for the machine. */
@@ -187,6 +196,8 @@ export class DriverRequests {
     }
   }
 }
+
+const gone = (s: NodeState): boolean => peerReport(s) === null;
 
 /** Why an operator's word does not count now; what is part of a rollout the machine judges. */
 function refusalOf(request: DriverRequest, s: NodeState): UpdateError | null {

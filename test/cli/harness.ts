@@ -22,6 +22,7 @@ export interface Outside {
   readonly rows?: number;
   readonly signal?: AbortSignal;
   readonly confirm?: (question: string) => Promise<boolean>;
+  readonly ask?: (question: string) => Promise<string>;
   /** Called with every piece of standard error. */
   readonly onErr?: (text: string) => void;
 }
@@ -42,6 +43,7 @@ export async function run(words: readonly string[], outside: Outside = {}): Prom
     env: outside.env ?? {},
     signal: outside.signal ?? new AbortController().signal,
     ...(outside.confirm ? { confirm: outside.confirm } : {}),
+    ...(outside.ask ? { ask: outside.ask } : {}),
   };
   const exit = await runCommand(words, io);
   const text = out.join('');
