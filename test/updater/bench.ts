@@ -25,7 +25,7 @@ export interface BenchOptions {
 /** Virtual time after which a run that is not at rest counts as stuck. */
 const REST_MS = 1_200_000;
 /** Rest means: so many looks in a row found nothing to do. */
-const CALM = 12;
+const CALM = 8;
 
 export class Bench {
   readonly world: BenchWorld;

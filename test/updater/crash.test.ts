@@ -3,7 +3,8 @@
  * the daemon killed, before every durable operation of the node from the start of the update to its
  * rest (writes and syncs of journal and boot chooser, the boot loader's counter, each change of
  * slots), and again in the recovery: a seeded sample of second cuts here, all of them with
- * CRASH_ALL=1. A power cut loses what was not synced, all of it, or torn as a seed decides. Every
+ * CRASH_ALL=1; and stories that fail begin here where the trial is armed, since until then they are
+ * the good one. A power cut loses what was not synced, all of it, or torn as a seed decides. Every
  * run must come to rest on a whole committed version; the write order is checked while it runs.
  */
 import t, { type Test } from 'tap';
@@ -56,6 +57,8 @@ interface Run {
   readonly ops: number;
   /** Operations from the last cut to the rest. */
   readonly opsAfter: number;
+  /** The operation that armed the trial; up to it all stories are alike. */
+  readonly armOp: number;
 }
 
 async function play(t: Test, faults: Faults, cuts: readonly Cut[]): Promise<Run> {
@@ -70,9 +73,11 @@ async function play(t: Test, faults: Faults, cuts: readonly Cut[]): Promise<Run>
   await bench.start({ to, nodes: { A: nodes.A, B: { ...nodes.B, skip: true } } });
   await bench.rest().catch((error: unknown) => t.fail(`${name}: ${String(error)}`));
   const [ops, opsAfter] = [A.disk.ops - before, A.disk.ops - bench.cutAtOps];
+  const written = A.disk.trace.slice(before);
+  const armOp = 1 + written.findIndex((label) => label.startsWith('write boot.state'));
   const problems = await bench.problems();
   if (problems.length > 0) t.fail(`${name}: ${problems.join('; ')}`);
-  return { end: bench.end(), cuts: bench.cuts, ops, opsAfter };
+  return { end: bench.end(), cuts: bench.cuts, ops, opsAfter, armOp };
 }
 
 /** The ways to end a life before operation `op`: all of them, or one after the other in turn. */
@@ -85,9 +90,13 @@ function cutsAt(op: number): readonly Cut[] {
   return ALL ? ways : ways.slice(op % 3, (op % 3) + 1);
 }
 
+// The machine may be busy, and every second cut takes its time.
+t.setTimeout(ALL ? 0 : 600_000);
+
 for (const [name, story] of Object.entries(stories)) {
   t.test(`${name}: a cut before every durable operation, and again`, async (t) => {
-    const { ops, end } = await play(t, story.faults, []);
+    t.setTimeout(0);
+    const { ops, end, armOp } = await play(t, story.faults, []);
     t.equal(end, story.ends[0], 'without a cut');
     const ends = new Map<string, number>();
     // Before the record of the update is durable there is no update.
@@ -97,7 +106,8 @@ for (const [name, story] of Object.entries(stories)) {
       ends.set(run.end, (ends.get(run.end) ?? 0) + 1);
       if (!allowed.has(run.end)) t.fail(`${run.end} after ${JSON.stringify(cuts)} SEED=${SEED}`);
     };
-    for (let op = 1; op <= ops; op++) {
+    const from = ALL || Object.keys(story.faults).length === 0 ? 1 : armOp;
+    for (let op = from; op <= ops; op++) {
       for (const cut of cutsAt(op)) {
         const run = await play(t, story.faults, [cut]);
         check(run, [cut]);
@@ -105,8 +115,10 @@ for (const [name, story] of Object.entries(stories)) {
         firsts.push({ cut, opsAfter: run.opsAfter });
       }
     }
-    t.comment(`${ops} crash points, ${firsts.length} runs, ends ${JSON.stringify([...ends])}`);
-    t.ok(ops > 40, 'every durable operation was met');
+    t.comment(
+      `SEED=${SEED}: ${ops} crash points, ${firsts.length} runs, ends ${JSON.stringify([...ends])}`,
+    );
+    t.ok(ops > 40 && armOp > 20 && armOp < ops, 'every durable operation was met');
     for (const other of story.endsOfTwo) allowed.add(other);
     ends.clear();
     let points = 0;
