@@ -1,15 +1,17 @@
 /**
- * Makes the programs that an appliance runs: each is one minified ES module without any other file
- * beside it, so that an image needs no `node_modules`. Always holds: a program that this returns
- * was started once with `--version` and answered. `node scripts/build.ts [DIR]` builds into
- * `build/`. Imports esbuild and Node only.
+ * Makes the programs that an appliance runs: each is one minified ES module, so that an image needs
+ * no `node_modules`. One file can lie beside it: `serialport.node`, the native part of the serial
+ * port, which a program loads only for a serial line. Always holds: a program that this returns was
+ * started once with `--version` and answered. `node scripts/build.ts [DIR]` builds into `build/`.
+ * Imports esbuild and Node only.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const run = promisify(execFile);
 
@@ -43,6 +45,31 @@ const BANNER =
   "import { createRequire as tandemRequire } from 'node:module';" +
   'const require = tandemRequire(import.meta.url);';
 
+/** Name of the native part of the serial port, beside the program that uses it. */
+export const SERIALPORT_FILE = 'serialport.node';
+
+/** Path of the native part of the serial port for this machine, as its package brings it. */
+export function serialPortFile(): string {
+  const fromHere = createRequire(import.meta.url);
+  const main = createRequire(fromHere.resolve('serialport')).resolve('@serialport/bindings-cpp');
+  const find = createRequire(main)('node-gyp-build') as { path(dir: string): string };
+  return find.path(dirname(dirname(main)));
+}
+
+/** The package looks for its native part in its own folder, which an image does not have. */
+const NATIVE: Plugin = {
+  name: 'native',
+  setup(builder) {
+    const namespace = 'native';
+    const path = `./${SERIALPORT_FILE}`;
+    builder.onResolve({ filter: /^node-gyp-build$/ }, () => ({ path, namespace }));
+    builder.onResolve({ filter: /./, namespace }, () => ({ path, external: true }));
+    builder.onLoad({ filter: /./, namespace }, () => ({
+      contents: `module.exports = () => require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
 /**
  * Bundles one entry into one ES module for Node 24. Start-up is fast with Node's compile cache: the
  * file has a stable path and content, and whoever starts it sets `NODE_COMPILE_CACHE` (the cache
@@ -64,6 +91,9 @@ export async function bundleEntry(entry: string, outFile: string): Promise<void>
     keepNames: true,
     legalComments: 'eof',
     banner: { js: BANNER },
+    // The package wants to know where it lies before it asks for its native part.
+    define: { __dirname: '"/"' },
+    plugins: [NATIVE],
     logLevel: 'silent',
   });
   await replaceIfOther(outFile, made.outputFiles[0]!.contents);
@@ -86,7 +116,10 @@ export async function programVersion(file: string): Promise<string> {
   return version;
 }
 
-/** Builds the three programs into `outDir` and starts each once with `--version`. */
+/**
+ * Builds the three programs and what lies beside them into `outDir` and starts each program once
+ * with `--version`.
+ */
 export async function buildProgram(outDir: string = BUILD_DIR): Promise<Programs> {
   await mkdir(outDir, { recursive: true });
   const programs: Programs = {
@@ -94,6 +127,7 @@ export async function buildProgram(outDir: string = BUILD_DIR): Promise<Programs
     storage: join(outDir, 'storage.mjs'),
     workload: join(outDir, 'workload.mjs'),
   };
+  await replaceIfOther(join(outDir, SERIALPORT_FILE), await readFile(serialPortFile()));
   for (const name of ['tandem', 'storage', 'workload'] as const) {
     await bundleEntry(join(PROJECT_DIR, ENTRIES[name]), programs[name]);
     await programVersion(programs[name]);

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { asUpdateError, UpdateError } from '../src/core/errors.ts';
 import { RELEASE_FILE, type Release } from '../src/core/model.ts';
 import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from './build.ts';
+import { SERIALPORT_FILE, serialPortFile } from './build.ts';
 import { makeExt4, type ImageFile } from './image/ext4.ts';
 import { librariesOf, runtimeBinary } from './image/runtime.ts';
 
@@ -75,6 +76,7 @@ export async function makeSystemImage(
     releaseFile({ product, class: 'system', version, counter }),
     { path: '/usr/bin/node', mode: 0o755, from: node },
     { path: '/opt/tandem/tandem.mjs', mode: 0o755, from: program },
+    { path: `/opt/tandem/${SERIALPORT_FILE}`, mode: 0o644, from: serialPortFile() },
     { path: '/opt/workload/records.mjs', mode: 0o644, from: programs.workload },
     ...(await healthHooks(variant)),
     ...(await librariesOf(node)),

@@ -1,13 +1,20 @@
 /**
- * The bundled program does what the program from source does, without any file beside it: packages
- * that hide their parts from a bundler would fail only when a verb needs them.
+ * The bundled program does what the program from source does, without any file beside it but the
+ * native part of the serial port: packages that hide their parts from a bundler would fail only when
+ * a verb needs them.
  */
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { bundleEntry, PROJECT_DIR, programVersion } from '../../scripts/build.ts';
+import {
+  bundleEntry,
+  PROJECT_DIR,
+  programVersion,
+  SERIALPORT_FILE,
+  serialPortFile,
+} from '../../scripts/build.ts';
 
 const run = promisify(execFile);
 
@@ -30,6 +37,19 @@ t.test('one file is the whole program', async (t) => {
   await t.resolves(tandem('bundle', 'verify', 'update.bin', '--root', 'root.json'));
 
   await t.rejects(tandem('daemon', '--config', 'none.jsonc'), { code: 2 });
+});
+
+t.test('the serial port needs its native part, and only when it is opened', async (t) => {
+  const dir = t.testdir({
+    'open.mjs':
+      "import { openSerialPort } from './port.mjs';\n" +
+      "await openSerialPort('/dev/null', 9600).catch(({ message }) => console.log(message));\n",
+  });
+  await bundleEntry(join(PROJECT_DIR, 'src/drivers/serial-port.ts'), join(dir, 'port.mjs'));
+  const open = async () => (await run(process.execPath, [join(dir, 'open.mjs')])).stdout;
+  t.match(await open(), "Cannot find module './serialport.node'");
+  await copyFile(serialPortFile(), join(dir, SERIALPORT_FILE));
+  t.match(await open(), '/dev/null: Error: Inappropriate ioctl');
 });
 
 t.test('a program that says no version is refused', async (t) => {
