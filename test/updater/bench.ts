@@ -124,6 +124,21 @@ export class Bench {
     }
   }
 
+  /** Lets this much virtual time pass. */
+  async pass(ms: number): Promise<void> {
+    const untilMs = this.world.clock.nowMs + ms;
+    while (this.world.clock.nowMs < untilMs) await this.step();
+  }
+
+  /** Runs until it is so; throws when it never is. */
+  async until(what: () => boolean): Promise<void> {
+    const untilMs = this.world.clock.nowMs + REST_MS;
+    while (!what()) {
+      if (this.world.clock.nowMs > untilMs) throw new Error(`it never was so:\n${this.describe()}`);
+      await this.step();
+    }
+  }
+
   /** Runs until nothing moves any more; throws with the state when that never happens. */
   async rest(): Promise<void> {
     const untilMs = this.world.clock.nowMs + REST_MS;
