@@ -216,7 +216,9 @@ export function nextWorld(s: NodeState): NodeState | undefined {
 export function roleEffect(s: NodeState): Effect | undefined {
   const { record, world } = s;
   if (canServe(s)) {
-    if (world.serving !== record.role.epoch) return { do: 'serve', epoch: record.role.epoch };
+    // A store that gave up being primary by itself (full disk) is asked again until it can.
+    const primary = world.serving === record.role.epoch && world.store.role !== 'secondary';
+    if (!primary) return { do: 'serve', epoch: record.role.epoch };
     const alone = world.store.frozen && !record.role.peerMayTakeOver;
     return alone ? { do: 'go-alone', epoch: record.role.epoch } : undefined;
   }

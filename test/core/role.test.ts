@@ -241,6 +241,7 @@ t.test('the effect of a role', async (t) => {
     ['serving', 'A', {}, undefined],
     ['not yet', 'A', silent, 'serve'],
     ['an older epoch', 'A', { world: { serving: 0 } }, 'serve'],
+    ['its store gave up', 'A', { world: { store: storeStatus('secondary') } }, 'serve'],
     [
       'alone and frozen',
       'A',
