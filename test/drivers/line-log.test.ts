@@ -1,6 +1,6 @@
 /**
- * The bounded log of lines: order, turn-over, torn lines, a slow and a full disk, of which lines may
- * be lost and nothing else. May import tap, node: and the driver under test.
+ * The bounded log of lines: order, turn-over, torn lines, a slow and a full disk, on which lines
+ * may be lost and nothing else. May import tap, node: and the driver under test.
  */
 import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
