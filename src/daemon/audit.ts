@@ -43,13 +43,17 @@ export class AuditLog {
     work: () => Promise<{ readonly value: T; readonly noted: Noted }>,
     told?: (entry: AuditEntry) => void,
   ): Promise<T> {
+    const tell = (noted: Noted): void => {
+      const entry = this.note(asked, noted);
+      told?.(entry);
+    };
     try {
       const { value, noted } = await work();
-      told?.(this.note(asked, noted));
+      tell(noted);
       return value;
     } catch (cause) {
       const { code, message } = asUpdateError(cause);
-      told?.(this.note(asked, { result: 'refused', code, message }));
+      tell({ result: 'refused', code, message });
       throw cause;
     }
   }

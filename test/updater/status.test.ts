@@ -55,7 +55,8 @@ const words: readonly [string, 'A' | 'B', StateChange, PairStatus['state'], stri
     'A',
     { rollout: rolloutRecord({ phase: 'TRIAL1', first: 'B' }), peer: null, record: { role: ROLE } },
     'UPDATING',
-    'no high availability now: node B is being updated; if node A fails, service stops until it restarts',
+    'no high availability now: node B is being updated; ' +
+      'if node A fails, service stops until it restarts',
   ],
   [
     'the copies are being synced',
@@ -294,4 +295,65 @@ t.test('the rollout: elapsed to its end, and not to a commit long after', async 
   const skip = { ...nodes, B: { ...plain.nodes.B, skip: true } };
   t.strictSame(show({ nodes: skip })?.skipped, ['B']);
   t.equal(statusOf(nodeState('A')).rollout, null);
+});
+
+t.test(
+  'frozen: the word, the remedy, the alarm, seen from the node itself and from its peer',
+  async (t) => {
+    const frozen = storeStatus('primary', { frozen: true, connected: false, peer: 'unknown' });
+    const isolated = statusOf(nodeState('A', { world: { store: frozen }, peer: null }));
+    const remedy = 'bring node B back; or switch it off and run `tandem takeover` on node A';
+    t.match(isolated, { state: 'FROZEN', ha: { ok: false, remedy } });
+    t.match(isolated.ha.text, /^node A acknowledges no write: node B is lost/);
+    t.match(isolated.alarms, [
+      { code: 'pair.peer_unreachable' },
+      { code: 'pair.frozen', node: 'A', message: /run `tandem takeover` on node A/ },
+    ]);
+    const peer = { serving: true, store: frozen };
+    t.match(statusOf(nodeState('B', { peer })), { state: 'FROZEN', ha: { remedy } });
+    const updating = { world: { store: frozen }, rollout: rollout('HAND1'), peer: null };
+    t.equal(statusOf(nodeState('A', updating)).state, 'FROZEN', 'it matters more than the update');
+    const alone = { world: { store: frozen }, record: { role: ROLE }, peer: null };
+    t.match(statusOf(nodeState('A', alone)), { state: 'ALONE', ha: { remedy: null } });
+  },
+);
+
+t.test('what an operator can do, where nothing happens by itself', async (t) => {
+  const remedy = (node: 'A' | 'B', change: StateChange): string | null | undefined =>
+    statusOf(nodeState(node, change)).ha.remedy;
+  t.equal(remedy('A', {}), null);
+  const left = 'bring node A back; or, if it is off for sure, run `tandem takeover` on node B';
+  t.equal(remedy('B', { peer: null }), left);
+  const lags = { peer: null, record: { knownStale: true } };
+  t.equal(remedy('B', lags), 'bring node A back; node B may not serve without it');
+  t.match(remedy('A', { peer: null, world: { serving: null } }), /run `tandem takeover` on node A/);
+  const standDown = { rollout: 'operator', epoch: 1 };
+  const change = { peerRecord: { standDown }, peer: { admitted: false } };
+  t.match(statusOf(nodeState('A', change)), {
+    ha: { remedy: 'run `tandem stand-down --end` on node B' },
+    nodes: { B: { standDown: true, standDownFor: 'operator' } },
+  });
+});
+
+t.test('channels, how long it reforms, and a paused rollout', async (t) => {
+  const error = { code: 'link.serial_failed', message: 'no device' } as const;
+  const channels = [
+    { name: 'network', up: true, ageMs: 210, error: null },
+    { name: 'serial', up: false, ageMs: null, error },
+  ];
+  const sync = { ...syncing, etaS: 20 };
+  const store = storeStatus('primary', { peer: 'syncing', sync });
+  const change = { world: { store }, peer: { admitted: false } };
+  const extras = { channels, reformingSinceMs: NOW_MS - 10_000 };
+  const status = pairStatus(nodeState('A', change), null, NOW_MS, AT, extras);
+  const text = 'the peer answers; network up, heard 0.2 s ago; serial down, never heard, no device';
+  t.match(status.reform[0], { name: 'link', state: 'ok', text, channels });
+  t.match(status.reform[3], { name: 'storage', progress: sync });
+  const since = '2026-01-01T00:00:50.000Z';
+  t.strictSame(status.reforming, { since, elapsedS: 10, estimateS: 30 });
+  t.equal(statusOf(nodeState('A')).reforming, null);
+  const paused = { by: 'anna', at: AT };
+  const record = rolloutRecord({ phase: 'TRIAL1', paused });
+  const shown = statusOf(nodeState('A', { rollout: record })).rollout?.paused;
+  t.strictSame(shown, { ...paused, restsAfter: 'HAND1' });
 });
