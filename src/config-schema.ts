@@ -185,7 +185,7 @@ export const CONFIG_SCHEMA = {
           derived: 'no serial line',
           example: '/dev/ttyS1',
           description:
-            'Serial line to the peer, a second channel with a heartbeat of its own. No console may use it.',
+            'Serial line to the peer: a second channel of the link. No console may use the line.',
         },
         serialBaud: {
           type: 'integer',

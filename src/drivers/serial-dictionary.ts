@@ -13,7 +13,8 @@ const ROLLOUT =
   '"bytes":,"product":"appliance","version":"","counter":,"images":[{"name":"system",' +
   '"class":"system","release":{"product":"appliance","class":"system","version":"1.0.0",' +
   '"counter":1},"runsWith":">=1.0.0 <3.0.0"},{"name":"storage","class":"storage","release":' +
-  '{"product":"appliance","class":"storage","version":"1.0.0","counter":1},"runsWith":">=1.0.0"}]},' +
+  '{"product":"appliance","class":"storage","version":"1.0.0","counter":1},' +
+  '"runsWith":">=1.0.0"}]},' +
   '"first":"B","policy":{"order":"standby-first","order":"active-first","onSecondFailure":' +
   '"rollback","onSecondFailure":"hold","retries":1,"soakS":60,"tries":2,"deadmanS":2700,' +
   '"graceS":20},"writer":{"epoch":1,"seq":1},"phase":"VALIDATE PRECHECK STAGE INSTALL1 DRAIN1 ' +
@@ -56,13 +57,16 @@ const SEALS =
 const REPORT =
   '{"type":"report","report":{"schema":1,"protocol":[1,1],"pair":"","node":"B","node":"A",' +
   '"bootId":"","run":"","seq":1,"program":"0.1.0","boot":{"bootId":"","slot":"A","reason":' +
-  '"default","attempt":0},"record":{"schema":1,"node":"A","pair":"","bootId":"","role":{"epoch":1,' +
+  '"default","attempt":0},"record":{"schema":1,"node":"A","pair":"","bootId":"",' +
+  '"role":{"epoch":1,' +
   '"holder":"A","peerMayTakeOver":true,"peerMayTakeOver":false},"standDown":null,"knownStale":' +
-  'false,"generation":{"current":"","base":null,"history":[]},"slots":{"booted":"A","default":"A",' +
+  'false,"generation":{"current":"","base":null,"history":[]},"slots":{"booted":"A",' +
+  '"default":"A",' +
   '"trial":null,"outcome":"none","reason":null},"storage":{"current":"A","previous":null,"trial":' +
   'null,"outcome":"none","reason":null},"update":{"state":"idle"},"lastTrialId":0,"canRollBack":' +
   'false,"featureLevel":1,"releaseFloor":0},"serving":true,"admitted":true,"admits":null,' +
-  '"rollout":null,"system":{"product":"appliance","class":"system","version":"1.0.0","counter":1},' +
+  '"rollout":null,"system":{"product":"appliance","class":"system","version":"1.0.0",' +
+  '"counter":1},' +
   '"storage":{"product":"appliance","class":"storage","version":"1.0.0","counter":1},' +
   SEALS +
   '"store":{"role":"primary","epoch":1,"connected":true,"local":"current","peer":"current",' +

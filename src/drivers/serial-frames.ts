@@ -2,7 +2,7 @@
  * Frames on a serial line: a zero byte, the content and its CRC-32C in COBS, a zero byte. COBS
  * takes every zero out of a frame, so a zero always is a boundary: whatever noise did, the receiver
  * is in step again with the next frame. Always holds: what the parser gives arrived as it was sent,
- * as far as a checksum can tell (it authenticates nothing), and nothing above the limit is buffered.
+ * as far as a checksum can tell (it authenticates nothing), and nothing above the limit is kept.
  * Source of the coding: Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1999. Imports
  * core.
  */

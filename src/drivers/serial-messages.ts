@@ -17,7 +17,7 @@ const HEAD_BYTES = 6;
 const PART_BYTES = 186;
 /** Longest payload of a fragment. */
 export const FRAGMENT_BYTES_MAX = HEAD_BYTES + PART_BYTES;
-/** Deflate adds five bytes for each 16 KiB that it cannot pack, and little more (RFC 1951, 3.2.4). */
+/** Deflate adds five bytes to each block that it cannot pack, and little more (RFC 1951, 3.2.4). */
 const PACKED_BYTES_MAX = FRAME_BYTES_MAX + 1024;
 const PARTS_MAX = Math.ceil(PACKED_BYTES_MAX / PART_BYTES);
 const NUMBERS = 2 ** 16;

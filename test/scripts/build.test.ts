@@ -1,7 +1,7 @@
 /**
  * The bundled program does what the program from source does, without any file beside it but the
- * native part of the serial port: packages that hide their parts from a bundler would fail only when
- * a verb needs them.
+ * native part of the serial port: packages that hide their parts from a bundler would fail only
+ * when a verb needs them.
  */
 import { execFile } from 'node:child_process';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
