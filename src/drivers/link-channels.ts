@@ -14,8 +14,7 @@ export function joinChannels(network: PeerLink, serial: PeerLink): PeerLink {
   const both = [network, serial] as const;
   return {
     send(message: object): void {
-      if (isUp(network) || !isUp(serial)) network.send(message);
-      else serial.send(message);
+      (isUp(network) ? network : serial).send(message);
     },
     onMessage(listener: (message: unknown) => void): void {
       for (const link of both) link.onMessage(listener);
