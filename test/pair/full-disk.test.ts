@@ -97,7 +97,18 @@ t.test(
       t.match(await wait('commit'), { exit: 0 });
       t.match(await wait('rollback'), { exit: 12 });
       await empty();
+    });
+
+    await t.test('writes wait while no byte is free, and go on when there is room', async (t) => {
       bench.startClient();
+      await fill(stateDir, 0);
+      for (const node of NODES) {
+        const { status } = await bench.watch.until(`the alarm on node ${node}`, (look) => {
+          return look.node === node && look.status.alarms.some(({ code }) => code === 'store.full');
+        });
+        t.equal(status.ha.ok, false);
+      }
+      await empty();
       await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
     });
   },

@@ -1,0 +1,72 @@
+/**
+ * A real pair under an operator: a dry run, a switchover there and back, a stand-down and its end, a
+ * takeover after the power of the active was cut. Each act is in the audit log; a client that writes
+ * all the time loses nothing that was acknowledged.
+ */
+import t from 'tap';
+import { Bench, READY_MS, RELEASES } from './harness.ts';
+
+t.setTimeout(220_000);
+
+t.test('an operator and a real pair', async (t) => {
+  const bench = await Bench.open(t);
+  await bench.running.waitAvailable(READY_MS, bench.signal);
+  bench.startClient();
+
+  await t.test('a dry run finds every check good and changes nothing', async (t) => {
+    const file = await bench.bundle(RELEASES.second);
+    const report = await bench.cli('B', 'update', file, '--dry-run', '--json');
+    t.match(report, { exit: 0, json: [{ ok: true, estimate: { basis: 'sizes' } }] });
+    const { checks } = report.json[0] as { checks: { name: string; result: string }[] };
+    t.strictSame(
+      checks.filter((check) => check.result !== 'ok'),
+      [],
+    );
+    t.strictSame(await bench.history('A'), []);
+  });
+
+  await t.test('switchover, asked for on either node', async (t) => {
+    const why = ['--reason', 'fan', '--json'];
+    t.match(await bench.cli('A', 'switchover', ...why), { exit: 0, json: [{ serving: 'B' }] });
+    await bench.running.waitAvailable(READY_MS, bench.signal);
+    t.match(await bench.cli('A', 'switchover', ...why), { exit: 0, json: [{ serving: 'A' }] });
+    await bench.running.waitAvailable(READY_MS, bench.signal);
+    const { json } = await bench.cli('A', 'history', '--audit', '--json');
+    const entry = { act: 'switchover', result: 'done', reason: 'fan', node: 'A' };
+    t.match(json, [{ entries: [entry, entry] }]);
+  });
+
+  await t.test('stand-down and its end', async (t) => {
+    t.match(await bench.cli('A', 'stand-down', '--json'), {
+      exit: 24,
+      json: [{ error: { code: 'standdown.active' } }],
+    });
+    t.equal((await bench.cli('B', 'stand-down')).exit, 0);
+    const refused = await bench.cli('A', 'switchover', '--json');
+    t.match(refused, { exit: 24, json: [{ error: { code: 'switchover.refused' } }] });
+    t.equal((await bench.cli('B', 'stand-down', '--end')).exit, 0);
+    const ready = await bench.cli('A', 'cluster', 'status', '--wait-ready', '--timeout', '60');
+    t.equal(ready.exit, 0);
+  });
+
+  await t.test('takeover: not while the peer answers, then by the word', async (t) => {
+    const words = ['takeover', '--yes', '--reason', 'power was cut', '--json'];
+    t.match(await bench.cli('B', 'takeover', '--json'), {
+      exit: 2,
+      json: [{ error: { code: 'confirm.needed' } }],
+    });
+    t.match(await bench.cli('B', ...words), { json: [{ error: { code: 'takeover.connected' } }] });
+    await bench.power('A', 'off');
+    await bench.watch.until('node B is alone', (look) => look.status.state === 'ALONE');
+    t.match(await bench.cli('B', ...words), { exit: 0, json: [{ changed: true }] });
+    await bench.watch.until('node B serves', (look) => {
+      return look.node === 'B' && look.status.nodes.B.serving;
+    });
+    await bench.power('A', 'on');
+    await bench.running.waitAvailable(READY_MS, bench.signal);
+  });
+
+  const client = await bench.checkClient();
+  t.same(client.lost, [], 'no acknowledged write is lost');
+  await bench.close();
+});
