@@ -178,10 +178,12 @@ t.test('an IPv6 listener gives an IPv6 bulk address', async (t) => {
   }
 });
 
+/** The good file with more settings of the link. */
+const line = (more: string): string => changed('[::1]:7002"', `[::1]:7002", ${more}`);
+
 t.test('a serial line is optional; its path is absolute, its speed within limits', async (t) => {
   const none = await parseConfig(GOOD, '/etc/tandem/tandem.jsonc');
   t.match(none.link, { serial: null, serialBaud: 115_200 });
-  const line = (more: string): string => changed('[::1]:7002"', `[::1]:7002", ${more}`);
   const some = await parseConfig(line('"serial": "/dev/ttyS1", "serialBaud": 9600'), '/x/t.jsonc');
   t.match(some.link, { serial: '/dev/ttyS1', serialBaud: 9600 });
   const slow = await failure(line('"serialBaud": 2400'));
