@@ -10,13 +10,7 @@ const ENTRIES = Object.entries(CODES) as [Code, (typeof CODES)[Code]][];
 /**
  * Reserved by the interface: decisions of later settings, and the answer to --detailed-exitcode.
  */
-const WITHOUT_CODE = [
-  'done',
-  'nothingToDo',
-  'window',
-  'deferred',
-  'notAuthorised',
-];
+const WITHOUT_CODE = ['done', 'nothingToDo', 'window', 'deferred', 'notAuthorised'];
 
 t.test('every code has a word, a title and a next action', async (t) => {
   t.ok(ENTRIES.length > 60);
