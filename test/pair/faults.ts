@@ -31,7 +31,7 @@ export interface Fault {
   readonly delayMs: number;
 }
 
-/** How long a stalled daemon stands still: longer than the link waits, shorter than the watchdog. */
+/** How long a stalled daemon stands still: the link gives up, the watchdog does not yet. */
 const STALL_MS = 2500;
 /** Part of the command line by which a child of the daemon is known. */
 const CHILDREN: Partial<Record<FaultKind, string>> = {
