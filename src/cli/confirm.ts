@@ -22,7 +22,8 @@ export function reasonOf(values: VerbValues): string | undefined {
   // eslint-disable-next-line no-control-regex -- control characters are what is refused here
   const good = reason !== '' && reason.length <= REASON_MAX && !/[\u0000-\u001f]/.test(reason);
   if (good) return reason;
-  const message = `--reason has ${reason.length} characters; accepted: one line of 1 to ${REASON_MAX}`;
+  const accepted = `one line of 1 to ${REASON_MAX}`;
+  const message = `--reason has ${reason.length} characters; accepted: ${accepted}`;
   throw new UpdateError('usage.invalid', message);
 }
 

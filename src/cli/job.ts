@@ -1,6 +1,7 @@
 /**
- * The verbs of jobs: list, wait, cancel, pause, resume, log. Always holds: `job wait` attaches to a job from
- * anywhere and any time, also after a reboot. Imports core, the control client and its own folder.
+ * The verbs of jobs: list, wait, cancel, pause, resume, log. Always holds: `job wait` attaches to a
+ * job from anywhere and any time, also after a reboot. Imports core, the control client and its own
+ * folder.
  */
 import type { ControlClient } from '../control/client.ts';
 import { EXIT } from '../core/codes.ts';

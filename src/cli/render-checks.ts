@@ -1,7 +1,7 @@
 /**
  * Views of a dry run, an estimate, the audit log, and how long the pair reforms. Always holds: each
- * check that is not ok stands with its fix; an estimate says what it is based on. Pure; imports core
- * and the pieces in render.ts.
+ * check that is not ok stands with its fix; an estimate says what it is based on. Pure; imports
+ * core and the pieces in render.ts.
  */
 import { CODES } from '../core/codes.ts';
 import type { AuditEntry, Estimate, PrecheckReport, PrecheckRow } from '../core/operator.ts';

@@ -1,7 +1,7 @@
 /**
  * The routes of the control server, one row each. Always holds: a change is answered with 202 and a
- * job, a word of an operator with what it did, and everything that comes from a client is checked before the daemon sees it. Imports core
- * and its own folder.
+ * job, a word of an operator with what it did, and everything that comes from a client is checked
+ * before the daemon sees it. Imports core and its own folder.
  */
 import type { ServerResponse } from 'node:http';
 import { UpdateError } from '../core/errors.ts';

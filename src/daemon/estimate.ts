@@ -1,7 +1,7 @@
 /**
- * How long an update will take, in seconds for each phase: from what earlier ones of this pair took,
- * else from sizes and the rate at which the bundle was just read. Always holds: it says what it is
- * based on, and an assumption is called one. Pure; imports core.
+ * How long an update will take, in seconds for each phase: from what earlier ones of this pair
+ * took, else from sizes and the rate at which the bundle was just read. Always holds: it says what
+ * it is based on, and an assumption is called one. Pure; imports core.
  */
 import type { Estimate } from '../core/operator.ts';
 import { endedAt } from '../core/phases.ts';

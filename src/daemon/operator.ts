@@ -1,5 +1,5 @@
 /**
- * Does what an operator asks for at once: exchange of roles, takeover, stand-down, pause and resume.
+ * Does what an operator asks for at once: exchange of roles, takeover, stand-down, pause, resume.
  * Always holds: what the driver of the pair must do goes to the node that serves; a takeover and a
  * stand-down count on the node that was asked and are never handed on; each act, a refused one too,
  * is in the audit log and is an event. Imports core and the updater.

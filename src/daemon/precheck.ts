@@ -1,7 +1,7 @@
 /**
- * The checks of the pair before an update, as rows with a name, what was found, and a fix. A dry run
- * shows them all; an update, a rollback and a commit refuse with the first one that failed. Always
- * holds: what cannot be found out is `unknown` and never `ok`. Pure; imports core.
+ * The checks of the pair before an update, as rows with a name, what was found, and a fix. A dry
+ * run shows them all; an update, a rollback and a commit refuse with the first one that failed.
+ * Always holds: what cannot be found out is `unknown` and never `ok`. Pure; imports core.
  */
 import { CODES, type Code } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';

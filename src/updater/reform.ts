@@ -131,7 +131,8 @@ export function remedyOf(s: NodeState): string | null {
   const frozen = frozenNode(s);
   if (frozen !== null) {
     const lost = frozen === me(s) ? other(s) : me(s);
-    return `bring node ${lost} back; or switch it off and run \`tandem takeover\` on node ${frozen}`;
+    const word = `run \`tandem takeover\` on node ${frozen}`;
+    return `bring node ${lost} back; or switch it off and ${word}`;
   }
   if (peerReport(s) !== null) {
     const down = [s.record, peerReport(s)?.record].find(
@@ -144,7 +145,8 @@ export function remedyOf(s: NodeState): string | null {
   if (mustWait(s)) {
     return `bring node ${peer} back; node ${node} may not serve without it`;
   }
-  return `bring node ${peer} back; or, if it is off for sure, run \`tandem takeover\` on node ${node}`;
+  const word = `run \`tandem takeover\` on node ${node}`;
+  return `bring node ${peer} back; or, if it is off for sure, ${word}`;
 }
 
 /** Would even an operator's word not let this node serve? */
