@@ -42,8 +42,8 @@ export interface NodeReport {
   /** The holder's word that this boot of the peer may take over (rule R6). */
   readonly admits: { readonly bootId: string; readonly epoch: number } | null;
   /**
-   * The holder wants the peer to stand down outside of a rollout, because its copy of the storage is
-   * lost while the link is up (R4); the promise makes it safe to go on alone.
+   * The holder wants the peer to stand down outside of a rollout, because its copy of the storage
+   * is lost while the link is up (R4); the promise makes it safe to go on alone.
    */
   readonly wantsDown?: boolean;
   /** The sender's own takeover policy, and what it knows of the receiver's; absent = manual. */

@@ -1,7 +1,7 @@
 /**
  * Unplanned takeover and freeze (docs/ARCHITECTURE.md, "Rules", R3 and R4): what a node may do when
- * it does not hear its peer. With policy `fence` a node goes on alone, or takes over, only after the
- * peer was provably switched off; with policy `manual` the active goes on alone at once and the
+ * it does not hear its peer. With policy `fence` a node goes on alone, or takes over, only after
+ * the peer was provably switched off; with policy `manual` the active goes on alone at once and the
  * standby waits for its peer or for an operator's word. Pure; imports only core.
  */
 import type { NodeRecord } from './records.ts';

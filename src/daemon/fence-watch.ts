@@ -1,7 +1,7 @@
 /**
- * Tells the machine whether this node may act alone after fencing its peer: only once the fencer has
- * passed its self-test, which is repeated, so that a broken way to the peer's power is known before
- * it is needed (docs/ARCHITECTURE.md, R3). A test that fails later is an alarm and takes the
+ * Tells the machine whether this node may act alone after fencing its peer: only once the fencer
+ * has passed its self-test, which is repeated, so that a broken way to the peer's power is known
+ * before it is needed (docs/ARCHITECTURE.md, R3). A test that fails later is an alarm and takes the
  * permission back. Imports core and ports.
  */
 import { asUpdateError } from '../core/errors.ts';
@@ -16,6 +16,7 @@ const BAD_MS = 5_000;
 /** Time limit of one self-test. */
 const TEST_MS = 10_000;
 
+/** Tests the fencer of this node as long as it lives. */
 export class FenceWatch implements AsyncDisposable {
   readonly #fencer: Fencer;
   readonly #dispatch: (event: Event) => Promise<boolean>;

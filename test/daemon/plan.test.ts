@@ -94,7 +94,11 @@ t.test('no rollback where it would not return the pair', async (t) => {
   const refused: readonly [string, NodeState, RegExp][] = [
     ['never updated', nodeState('A'), /neither node has a version/],
     ['made permanent', updated([]), /neither node has a version/],
-    ['the other node cannot', updated(['A']), /node B runs 2\.0\.0 and has no 1\.0\.0 to go back to/],
+    [
+      'the other node cannot',
+      updated(['A']),
+      /node B runs 2\.0\.0 and has no 1\.0\.0 to go back to/,
+    ],
     ['this node cannot', updated(['B']), /node A runs 2\.0\.0 and has no 1\.0\.0 to go back to/],
     [
       'no image',

@@ -1,7 +1,7 @@
 /**
- * A boot state that is lost is made again: from every kind of loss, under power cuts, and never over
- * a copy that this program or a newer one can read. May import tap, node: and the drivers under
- * test.
+ * A boot state that is lost is made again: from every kind of loss, under power cuts, and never
+ * over a copy that this program or a newer one can read. May import tap, node: and the drivers
+ * under test.
  */
 import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

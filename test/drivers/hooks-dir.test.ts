@@ -87,7 +87,8 @@ t.test('a hook gets JSON on its input, its point, and nothing of ours', async (t
   const dir = t.testdir();
   process.env['TANDEM_SECRET'] = 'x';
   t.teardown(() => delete process.env['TANDEM_SECRET']);
-  const text = `cat > ${dir}/input; echo "$TANDEM_HOOK_POINT $PWD \${TANDEM_SECRET-unset}" > ${dir}/env`;
+  const words = '"$TANDEM_HOOK_POINT $PWD ${TANDEM_SECRET-unset}"';
+  const text = `cat > ${dir}/input; echo ${words} > ${dir}/env`;
   await script(join(dir, 'pre-switch.d/note'), text);
   const input = { version: '2.0.0', text: 'ünïcödé', big: 'x'.repeat(200_000) };
   const hooks = new DirectoryHooks(dir);

@@ -42,7 +42,7 @@ t.test('one file is the whole program', async (t) => {
 t.test('the serial port needs its native part, and only when it is opened', async (t) => {
   const dir = t.testdir({
     'open.mjs':
-      "import { openSerialPort } from './port.mjs';\n" +
+      "const { openSerialPort } = await import(new URL('port.mjs', import.meta.url));\n" +
       "await openSerialPort('/dev/null', 9600).catch(({ message }) => console.log(message));\n",
   });
   await bundleEntry(join(PROJECT_DIR, 'src/drivers/serial-port.ts'), join(dir, 'port.mjs'));

@@ -1,8 +1,8 @@
 /**
  * Random faults over the simulated pair: nodes that lose power at any durable write, links that are
- * cut and come back, fences, cancels, pauses, bad images, in updates and rollbacks, with both orders
- * and both policies. When the faults stop, the pair must come to rest, highly available, within
- * bounded virtual time. `SEED=n` replays one run; `SEEDS=n` sets how many.
+ * cut and come back, fences, cancels, pauses, bad images, in updates and rollbacks, with both
+ * orders and both policies. When the faults stop, the pair must come to rest, highly available,
+ * within bounded virtual time. `SEED=n` replays one run; `SEEDS=n` sets how many.
  */
 import t from 'tap';
 import { NODES } from '../../src/core/model.ts';

@@ -1,7 +1,7 @@
 /**
  * Running effects: started once, aborted when not wanted, tried again with growing pauses, one
- * after the other within a group, and all ended when the runner is. Time is virtual. May import tap, core
- * and the module under test.
+ * after the other within a group, and all ended when the runner is. Time is virtual. May import
+ * tap, core and the module under test.
  */
 import { getEventListeners } from 'node:events';
 import t from 'tap';
