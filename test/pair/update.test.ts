@@ -1,7 +1,7 @@
 /**
  * One bundle updates a real pair: the good way, with the command line as a person or a script uses
  * it: asked on the standby, interrupted, attached again on the node that reboots; then the same
- * bundle again, the way back, and the way that is closed after a commit.
+ * bundle again, the way back (with PAIR_ALL=1), and the way that is closed after a commit.
  */
 import t from 'tap';
 import type { NodeId } from '../../src/core/model.ts';
@@ -70,17 +70,20 @@ t.test('a pair from its first update to its commit', async (t) => {
     t.match(again, { exit: 11, json: [{ error: { code: 'version.same_or_newer' }, exit: 11 }] });
   });
 
-  await t.test('returns to the old version', async (t) => {
+  const again = { skip: process.env['PAIR_ALL'] === undefined ? 'only with PAIR_ALL=1' : false };
+  await t.test('returns to the old version and updates once more', again, async (t) => {
     bench.startClient();
     const back = await wait('B', 'rollback');
     t.match(back, { exit: 0, json: [{ kind: 'rollback', state: 'done' }] });
     await expectEnd(t, bench, { A: '1.0.0', B: '1.0.0', phase: 'DONE' });
     await expectFromSlot(t, bench, 'B', RELEASES.first);
-  });
-
-  await t.test('updates once more and commits; then there is no way back', async (t) => {
     bench.startClient();
     t.equal((await bench.update('A', file).done).exit, 0);
+    await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
+  });
+
+  await t.test('after a commit there is no way back', async (t) => {
+    bench.startClient();
     t.match(await wait('B', 'commit'), { exit: 0, json: [{ kind: 'commit', state: 'done' }] });
     const late = await wait('A', 'rollback');
     t.match(late, { exit: 12, json: [{ error: { code: 'rollback.unavailable' } }] });
