@@ -215,10 +215,13 @@ function driven(s: NodeState): boolean {
 export function effectsOf(s: NodeState): readonly Effect[] {
   const effects: Effect[] = [];
   const slot = storageSlot(s.record, s.world.boot.slot);
-  if (s.world.storage?.slot !== slot) effects.push({ do: 'run-storage', slot });
+  const node = nodeEffect(s);
+  // I7: after a reverted trial its system runs until the restart; what the record names from then
+  // on may be storage software that this system must not run.
+  const restarts = node?.do === 'reboot';
+  if (!restarts && s.world.storage?.slot !== slot) effects.push({ do: 'run-storage', slot });
   const role = roleEffect(s);
   if (role !== undefined) effects.push(role);
-  const node = nodeEffect(s);
   if (node !== undefined) effects.push(node);
   if (wantsFence(s)) effects.push({ do: 'fence', epoch: s.record.role.epoch });
   if (soaks(s)) effects.push({ do: 'watch-service' });

@@ -9,7 +9,17 @@ import type { NodeId } from '../../src/core/model.ts';
 import { END_PHASES, PHASES, type RolloutRecord } from '../../src/core/records.ts';
 import { effectKey, type Event, type NodeState } from '../../src/core/state.ts';
 import { STORE_UNKNOWN } from '../../src/core/store.ts';
-import { ARMED, BUNDLE, JOB, nodeState, rolloutRecord, SEALS, type StateChange } from './states.ts';
+import {
+  ARMED,
+  BUNDLE,
+  JOB,
+  nodeState,
+  rolloutRecord,
+  SEALS,
+  TRIAL_BOOT,
+  updateOf,
+  type StateChange,
+} from './states.ts';
 
 const CLOCK = { ms: 50_000, at: '2026-01-01T00:00:50.000Z' };
 const on = (s: NodeState, event: Event): NodeState | undefined => step(s, event, CLOCK);
@@ -148,6 +158,19 @@ t.test('everything that has to be done now', async (t) => {
       'B',
       { world: { storage: { slot: 'B', release: JOB.targets[1]!.release } } },
       'run-storage',
+    ],
+    [
+      'a reverted trial keeps its storage software until the restart',
+      'B',
+      {
+        record: { update: updateOf('reverted') },
+        world: {
+          boot: TRIAL_BOOT,
+          bootState: { ...ARMED, trial: null, tries: 0 },
+          storage: { slot: 'B', release: JOB.targets[1]!.release },
+        },
+      },
+      'reboot',
     ],
     ['this node has the bundle', 'A', { rollout: stage, world: depot }, 'offer'],
     ['both have it', 'A', { rollout: stage, world: depot, peer: depot }, ''],
