@@ -4,7 +4,6 @@
  * decides nothing. Imports core, ports and the updater.
  */
 import type { UpdateError } from '../core/errors.ts';
-import type { NodeId } from '../core/model.ts';
 import { END_PHASES, PROTOCOL, type Reason } from '../core/records.ts';
 import type { NodeReport, PairMessage } from '../core/report.ts';
 import { serves } from '../core/role.ts';
@@ -75,24 +74,18 @@ export class Listeners implements RunnerEvents {
       this.log(`the storage software ended: ${reason}`);
       void runner.dispatch({ type: 'storage', running: null });
     });
-    this.#shareEvents(runner.state.record.node);
+    const { node } = runner.state.record;
+    this.#parts.events.onEvent((event) => {
+      if (event.node === node) this.#share(event);
+    });
     this.#burnIn = (state) => {
       if (burnInOver(state, burnInH)) void runner.dispatch({ type: 'finalize' });
     };
   }
 
-  /** Own events go to the peer at once, and the newest ones again when the link comes up. */
-  #shareEvents(node: NodeId): void {
-    const { events, link } = this.#parts;
-    const send = (event: TandemEvent): void => {
-      link.send({ type: 'event', id: String(event.seq), event });
-    };
-    events.onEvent((event) => {
-      if (event.node === node) send(event);
-    });
-    link.onChange(() => {
-      if (link.channels().some((channel) => channel.up)) events.own(EVENTS_AGAIN).forEach(send);
-    });
+  /** Tells the peer of an own event; those of the peer come from there. */
+  #share(event: TandemEvent): void {
+    this.#parts.link.send({ type: 'event', id: String(event.seq), event });
   }
 
   readonly onStep = (before: NodeState, after: NodeState): void => {
@@ -101,6 +94,9 @@ export class Listeners implements RunnerEvents {
     if (peer !== null) {
       this.lastHeard = { report: peer, atMs: peerHeardMs };
       this.refused = null;
+      // Its report shows that it listens; what was said while it did not is said again.
+      const isNew = peer.run !== before.world.peer?.run;
+      if (isNew) for (const event of this.#parts.events.own(EVENTS_AGAIN)) this.#share(event);
     }
     this.reformingSinceMs = isFormed(reformItems(after))
       ? null

@@ -3,7 +3,7 @@
  * It only looks; it decides nothing. Imports core and the updater's event log.
  */
 import type { Progress } from '../core/model.ts';
-import { END_PHASES, type NodeUpdate } from '../core/records.ts';
+import { END_PHASES, type NodeUpdate, type RolloutRecord } from '../core/records.ts';
 import { me, peerReport, running, type NodeState } from '../core/state.ts';
 import type { EventLog } from '../updater/events.ts';
 
@@ -69,7 +69,7 @@ export class Narrator {
       job: rollout.id,
       phase: rollout.phase,
       state: ended ? 'ended' : 'phase',
-      msg: rollout.result?.message ?? newest?.text ?? `phase ${rollout.phase}`,
+      msg: rollout.result?.message ?? newest?.text ?? beginning(rollout),
       code: rollout.result?.code ?? null,
     });
   }
@@ -133,6 +133,12 @@ export class Narrator {
       etaS: progress.etaS ?? null,
     });
   }
+}
+
+/** A rollout begins before its first step is noted. */
+function beginning({ kind, phase }: RolloutRecord): string {
+  if (phase !== 'STAGE') return `phase ${phase}`;
+  return kind === 'update' ? 'the bundle is brought to both nodes' : 'the way back begins';
 }
 
 function percent(progress: Progress): number {

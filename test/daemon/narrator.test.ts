@@ -41,7 +41,10 @@ t.test('phases are told by the driver alone, each once', async (t) => {
     rollout({ phase: 'INSTALL1', nodes: { ...nodes, A: { ...nodes.A, log } } }),
   ];
   const steps = [a(), a({ rollout: stage }), a({ rollout: stage }), a({ rollout: install })];
-  t.strictSame(said(...steps), ['phase STAGE: phase STAGE', 'phase INSTALL1: begins with node A']);
+  t.strictSame(said(...steps), [
+    'phase STAGE: the bundle is brought to both nodes',
+    'phase INSTALL1: begins with node A',
+  ]);
   const again = rollout({ ...install, writer: { epoch: 1, seq: 9 } });
   t.strictSame(said(a({ rollout: install }), a({ rollout: again })), [], 'the same phase again');
   t.strictSame(said(b(null), b(stage), b(install)), [], 'its peer is silent');

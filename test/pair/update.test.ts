@@ -51,6 +51,9 @@ t.test('a pair from its first update to its commit', async (t) => {
       return !line.some((known) => known['phase'] === one.phase && known['state'] === 'phase');
     });
     t.strictSame(missed, [], 'the two commands have shown every phase');
+    const trial = again.json.filter((line) => line['state'] === 'trial');
+    const told = trial.map((line) => String(line['node'])).toSorted();
+    t.strictSame(told, ['A', 'B'], 'what a node said before its link was up came, too');
     await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
   });
 

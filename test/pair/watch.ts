@@ -153,7 +153,8 @@ export class Watch {
   async #follow(node: NodeId): Promise<void> {
     const client = new ControlClient(this.#pair.nodes[node].controlSocket);
     for await (const event of client.follow({ signal: this.#stop.signal })) {
-      const key = `${String(event.seq)} ${String(event.node)}`;
+      // The same event may have another number on the other node.
+      const key = JSON.stringify([event.node, event.ts, event.state, event.msg, event.pct]);
       if (this.#known.has(key)) continue;
       this.#known.add(key);
       this.events.push(event);
