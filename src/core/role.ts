@@ -59,15 +59,19 @@ const withRole = (record: NodeRecord, role: Partial<RoleRecord>): NodeRecord => 
   role: { ...record.role, ...role },
 });
 
-/** The peer holds a higher epoch: its word counts (R7). Being holder is never resumed by itself. */
+/**
+ * The peer holds a higher epoch: its word counts (R7). Being holder is never resumed by itself.
+ * Whoever hands the role over to this node gives its promise back with it: a promise made while the
+ * peer was handing over would else outlast the handover, and both could end stood down (I6).
+ */
 function adoptRole(s: NodeState): NodeRecord | undefined {
   const theirs = peerReport(s)?.record.role;
   if (theirs === undefined || theirs.epoch <= s.record.role.epoch) return undefined;
-  return withRole(s.record, {
-    epoch: theirs.epoch,
-    holder: theirs.holder,
-    peerMayTakeOver: true,
-  });
+  const standDown = theirs.holder === me(s) ? null : s.record.standDown;
+  return withRole(
+    { ...s.record, standDown },
+    { epoch: theirs.epoch, holder: theirs.holder, peerMayTakeOver: true },
+  );
 }
 
 /**

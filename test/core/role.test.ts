@@ -263,3 +263,13 @@ t.test('the effect of a role', async (t) => {
     t.equal(roleEffect(nodeState(node, change))?.do, want, name);
   }
 });
+
+t.test('a promise ends when the role is handed over to the node that gave it', async (t) => {
+  const standDown = { rollout: 'frozen', epoch: 1 };
+  const ours = { epoch: 2, holder: 'B', peerMayTakeOver: true } as const;
+  const given = nodeState('B', { record: { standDown }, peerRecord: { role: ours } });
+  t.match(nextRole(given), { role: ours, standDown: null });
+  const theirs = { ...ours, holder: 'A' } as const;
+  const kept = nodeState('B', { record: { standDown }, peerRecord: { role: theirs } });
+  t.match(nextRole(kept), { role: theirs, standDown });
+});
