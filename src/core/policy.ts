@@ -302,7 +302,10 @@ function checkDepot({ view }: Subject): Finding {
       return { code: 'space.depot', detail: `${missing}: needed ${needed}, free ${free}` };
     }
   }
-  return { detail: `${needed} bytes are free for the bundle` };
+  const blind = NODES.filter((node) => (view.nodes[node].freeBytes ?? null) === null);
+  return blind.length === 0
+    ? { detail: `${needed} bytes are free for the bundle` }
+    : { detail: `the free space of node ${blind.join(' and ')} is not known` };
 }
 
 /** In the order in which they decide; the name is part of the interface (`validate --json`). */

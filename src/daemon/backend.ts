@@ -104,7 +104,7 @@ export class Backend implements ControlBackend {
 
   async validate(path: string, signal: AbortSignal): Promise<ValidateReport> {
     try {
-      const { report } = await this.#bundles.judge(path, signal);
+      const { report } = await this.#checks.judge(path, signal);
       return report;
     } catch (cause) {
       return refusal(cause);

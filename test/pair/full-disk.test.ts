@@ -74,6 +74,8 @@ t.test(
         t.equal(refused.exit, 15, `asked on node ${node}: ${refused.stdout}${refused.stderr}`);
         t.match(refused.stdout, /"code":"space\.depot"/);
         t.match(refused.stdout, /node A/, 'it says which node');
+        const validated = await bench.cli(node, 'validate', good, '--json');
+        t.match(validated, { exit: 15, json: [{ ok: false, code: 'space.depot' }] });
       }
       t.equal((await wait('stage', good)).exit, 15);
       await empty();
