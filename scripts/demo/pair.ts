@@ -126,7 +126,9 @@ export class RunningPair {
   ): Promise<CommandResult> {
     const [program, ...rest] = this.commandLine(node, ...args);
     const child = spawn(program!, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
-    const stop = (): void => void child.kill('SIGINT');
+    const stop = (): void => {
+      if (child.pid !== undefined) child.kill('SIGINT');
+    };
     signal.addEventListener('abort', stop, { once: true });
     let stdout = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -160,7 +162,8 @@ export class RunningPair {
 }
 
 async function endSupervisor(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  // One that never started has no process, and Node would signal an arbitrary one in its place.
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), QUIT_MS);

@@ -76,6 +76,9 @@ export function startChild(options: ChildOptions): ManagedChild {
 }
 
 async function stopChild(child: ChildProcess, exited: Promise<void>, graceMs: number) {
+  // Until the failure of a spawn is told, Node takes the child for a running one and sends the
+  // signal to whatever number its handle happens to hold, be it 0: this whole process group.
+  if (child.pid === undefined) return await exited;
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
   const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
   try {

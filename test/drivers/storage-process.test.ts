@@ -2,6 +2,8 @@
  * The driver of the storage software against the contract of its port, with real processes, and
  * its log. Imports tap, the driver and the harness of the storage tests.
  */
+import type { ChildProcess } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -107,12 +109,21 @@ t.test('a child that does not heed SIGTERM is killed, one that cannot run says s
   await up.promise;
   await deaf.stop(50);
   t.same(reasons, ['was ended by SIGKILL']);
+  // A signal sent before Node has told that it could not start would reach any process at all.
+  let signals = 0;
+  const spy = (message: unknown): void => {
+    const { process: made } = message as { process: ChildProcess };
+    made.kill = () => (signals += 1) > 0;
+  };
+  subscribe('child_process', spy);
   const none = startChild({
     ...options,
     execPath: join(dir, 'nothing'),
     program,
     onOutput: () => undefined,
   });
+  unsubscribe('child_process', spy);
   await none.stop(50);
+  t.equal(signals, 0);
   t.match(reasons[1], /^could not be started: spawn .* ENOENT$/);
 });
