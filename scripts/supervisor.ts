@@ -1,8 +1,9 @@
 /**
  * The supervisor of one appliance, outside all slots: firmware, boot loader, power supply, watchdog
- * and power controller in one process. `node scripts/supervisor.ts DIR [--tied] [--off]` runs the
- * appliance whose `supervisor.json` is in DIR: `--tied` ends it together with whoever holds the
- * other end of its standard input, `--off` leaves the power off. Always holds: its own end takes
+ * and power controller in one process. `node scripts/supervisor.ts DIR [--tied] [--off]
+ * [--failpoints]` runs the appliance whose `supervisor.json` is in DIR: `--tied` ends it together
+ * with whoever holds the other end of its standard input, `--off` leaves the power off,
+ * `--failpoints` lets tests arm failpoints of the daemon in the file `failpoint` in DIR. Always holds: its own end takes
  * the node down, and a node that a killed supervisor left behind is taken down at the next start.
  * Imports core, the boot and unpack drivers, and its own parts.
  */
@@ -20,7 +21,7 @@ import { boundedLog } from './supervisor/log.ts';
 import { Machine } from './supervisor/machine.ts';
 import { servePower, type PowerHandler } from './supervisor/power-server.ts';
 import { killFamily } from './supervisor/processes.ts';
-import { loadSettings, SETTINGS_FILE } from './supervisor/settings.ts';
+import { FAILPOINT_FILE, loadSettings, SETTINGS_FILE } from './supervisor/settings.ts';
 import { PowerSwitch } from './supervisor/switch.ts';
 
 const BOOT_LOG_BYTES = 256 * 1024;
@@ -37,8 +38,13 @@ export interface Supervisor {
 }
 
 /** Starts the supervisor of the appliance in `dir`; throws `state.locked` when one runs already. */
-export async function startSupervisor(dir: string, powerOn: boolean): Promise<Supervisor> {
-  const settings = await loadSettings(join(dir, SETTINGS_FILE));
+export async function startSupervisor(
+  dir: string,
+  powerOn: boolean,
+  failpoints = false,
+): Promise<Supervisor> {
+  const loaded = await loadSettings(join(dir, SETTINGS_FILE));
+  const settings = failpoints ? { ...loaded, failpoints: join(dir, FAILPOINT_FILE) } : loaded;
   const token = createHash('sha256')
     .update(await realpath(dir))
     .digest('hex');
@@ -98,13 +104,20 @@ async function commitMarks(slotsDir: string): Promise<CommitMarks> {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { tied: { type: 'boolean' }, off: { type: 'boolean' } },
+    options: {
+      tied: { type: 'boolean' },
+      off: { type: 'boolean' },
+      failpoints: { type: 'boolean' },
+    },
   });
   const [dir] = positionals;
   if (dir === undefined || positionals.length > 1) {
-    throw new UpdateError('usage.invalid', 'expected: supervisor.ts DIR [--tied] [--off]');
+    throw new UpdateError(
+      'usage.invalid',
+      'expected: supervisor.ts DIR [--tied] [--off] [--failpoints]',
+    );
   }
-  const supervisor = await startSupervisor(resolve(dir), values.off !== true);
+  const supervisor = await startSupervisor(resolve(dir), values.off !== true, values.failpoints);
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => supervisor.end(name));
   }

@@ -23,6 +23,7 @@ import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
 import { openBoot, recreateBoot } from './drivers/boot-file.ts';
 import { openDepot } from './drivers/depot-dir.ts';
+import { withFailpoints } from './drivers/failpoints.ts';
 import { commandFencer } from './drivers/fence-command.ts';
 import { noFencer } from './drivers/fence-none.ts';
 import { powerFencer } from './drivers/fence-power.ts';
@@ -160,18 +161,26 @@ async function openNode(
 ) {
   await using stack = new AsyncDisposableStack();
   const drivers = await openDrivers(config, keys, host, content, stack);
-  const { events, history, link } = drivers;
+  const { events, history } = drivers;
   const found = { config, pair: keys.pair, program: VERSION, content };
   const initial = await initialState({ ...found, ...drivers });
   const depotDir = join(config.stateDir, 'depot');
   const executor = new Executor(drivers, executeOptions(config, depotDir), () => runner.state);
-  const listeners = new Listeners({ events, history, link, host, log, onFatal });
-  const runner: Runner = new Runner(
-    initial,
-    { journal, link, host },
-    (effect, dispatch, signal) => executor.run(effect, dispatch, signal),
-    listeners,
+  const { link, execute, ...ports } = withFailpoints(
+    {
+      env: process.env,
+      bootId: host.boot().bootId,
+      phase: () => runner.state.rollout?.phase ?? null,
+      log,
+    },
+    {
+      journal,
+      link: drivers.link,
+      execute: (...words: Parameters<Executor['run']>) => executor.run(...words),
+    },
   );
+  const listeners = new Listeners({ events, history, link, host, log, onFatal });
+  const runner: Runner = new Runner(initial, { ...ports, link, host }, execute, listeners);
   stack.use(runner);
   const requests = new DriverRequests(runner, link);
   const { burnInH } = config.policy;

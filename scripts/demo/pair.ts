@@ -21,9 +21,12 @@ const POLL_MS = 250;
 /** Time for a supervisor to cut the power and to end. */
 const QUIT_MS = 15_000;
 
-async function startSupervisor(appliance: Appliance): Promise<ChildProcess> {
+async function startSupervisor(
+  appliance: Appliance,
+  more: readonly string[],
+): Promise<ChildProcess> {
   const script = join(PROJECT_DIR, 'scripts/supervisor.ts');
-  const child = spawn(process.execPath, [script, appliance.dir, '--tied'], {
+  const child = spawn(process.execPath, [script, appliance.dir, '--tied', ...more], {
     // Ctrl-C is for the demo, which then ends the supervisor in good order.
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -58,10 +61,10 @@ export class RunningPair {
     this.#program = program;
   }
 
-  /** Switches both appliances on. */
-  async start(): Promise<void> {
+  /** Switches both appliances on; `more` goes to their supervisors. */
+  async start(...more: readonly string[]): Promise<void> {
     for (const node of NODES) {
-      this.#supervisors.set(node, await startSupervisor(this.pair.nodes[node]));
+      this.#supervisors.set(node, await startSupervisor(this.pair.nodes[node], more));
     }
   }
 

@@ -7,6 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { realpath, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BootInfo } from '../../src/core/boot.ts';
+import { FAILPOINT_BOOT_VARIABLE, FAILPOINT_VARIABLE } from '../../src/drivers/failpoints.ts';
 import type { BoundedLog } from './log.ts';
 import { watchdogStep, type ProgramEnd, type WatchdogState } from './policy.ts';
 import { killFamily, TOKEN_VARIABLE } from './processes.ts';
@@ -92,6 +93,13 @@ function environmentOf(
     TANDEM_ROOT: root,
     TANDEM_NODE: settings.node,
     ...(settings.watchdogMs > 0 ? { TANDEM_WATCHDOG: watchdogFile(settings) } : {}),
+    // Both or none: the daemon counts the file only beside the id of this very boot.
+    ...(settings.failpoints === undefined
+      ? {}
+      : {
+          [FAILPOINT_VARIABLE]: settings.failpoints,
+          [FAILPOINT_BOOT_VARIABLE]: boot.bootId,
+        }),
     [TOKEN_VARIABLE]: token,
   };
 }

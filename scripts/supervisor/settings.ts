@@ -35,6 +35,8 @@ export interface SupervisorSettings {
   readonly watchdogMs: number;
   /** More variables for the program's environment, for tests. */
   readonly env: Readonly<Record<string, string>>;
+  /** File that arms failpoints of the daemon; there only in a supervisor started for tests. */
+  readonly failpoints?: string;
 }
 
 /** Name of the settings file in an appliance's folder. */
@@ -52,7 +54,10 @@ const PATHS = [
 ];
 const TIMES = ['postMs', 'restartMs', 'watchdogMs'];
 
-/** Reads the settings; relative paths start at the file's folder. Throws `config.invalid`. */
+/** File in the appliance's folder that arms a failpoint (src/drivers/failpoints.ts). */
+export const FAILPOINT_FILE = 'failpoint';
+
+/** Reads the settings; failpoints are never part of the file. Relative paths start at the file's folder. Throws `config.invalid`. */
 export async function loadSettings(file: string): Promise<SupervisorSettings> {
   const refuse = (what: string): never => {
     throw new UpdateError('config.invalid', `${file}: ${what}`);
@@ -81,6 +86,7 @@ export async function loadSettings(file: string): Promise<SupervisorSettings> {
     refuse('"env" must be an object of texts');
   }
   result['env'] = env;
+  delete result['failpoints'];
   if (value['node'] !== 'A' && value['node'] !== 'B') refuse('"node" must be "A" or "B"');
   return result as unknown as SupervisorSettings;
 }
