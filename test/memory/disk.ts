@@ -32,6 +32,16 @@ export interface PendingSector {
   readonly versions: readonly Uint8Array[];
 }
 
+/**
+ * A file of the disk for callers that cannot wait (the simulator): the same operations, counted and
+ * cut in the same way, done before the call returns.
+ */
+export interface DirectFile extends DiskFile {
+  readNow(offset: number, lengthBytes: number): Uint8Array;
+  writeNow(offset: number, bytes: Uint8Array): void;
+  syncNow(): void;
+}
+
 /** Chooses the version that a pending sector has after a power cut. */
 export type Choose = (sector: PendingSector, position: number) => number;
 
@@ -78,9 +88,12 @@ export class FakeDisk {
   #off = false;
   #cutAt = Infinity;
   #failAt = Infinity;
+  readonly #traced: boolean;
 
-  constructor(options: { readonly seed?: number } = {}) {
+  /** `traced` false keeps no trace: for runs with very many operations. */
+  constructor(options: { readonly seed?: number; readonly traced?: boolean } = {}) {
     this.#random = randomOf(options.seed ?? 0);
+    this.#traced = options.traced ?? true;
   }
 
   /** True from a power cut to `powerOn`. */
@@ -89,7 +102,7 @@ export class FakeDisk {
   }
 
   /** A handle of the file for this boot; a new file holds zeros, durably. */
-  file(name: string, sizeBytes: number): DiskFile {
+  file(name: string, sizeBytes: number): DirectFile {
     const stored = this.#files.get(name) ?? {
       durable: new Uint8Array(sizeBytes),
       cache: new Map<number, Cached>(),
@@ -162,11 +175,7 @@ export class FakeDisk {
   /** What a program reads now: durable bytes and what was written over them. */
   bytes(name: string): Uint8Array {
     const stored = this.#files.get(name)!;
-    const bytes = stored.durable.slice();
-    for (const [index, { versions }] of stored.cache) {
-      bytes.set(versions.at(-1)!, index * SECTOR_BYTES);
-    }
-    return bytes;
+    return areaOf(stored, 0, stored.durable.length);
   }
 
   /** The same disk once more, to try another continuation from here. */
@@ -183,7 +192,7 @@ export class FakeDisk {
   step(label: string, boot: number, effect: (fate: Fate) => void): void {
     this.checkPower(label, boot);
     this.ops += 1;
-    this.trace.push(label);
+    if (this.#traced) this.trace.push(label);
     if (this.ops >= this.#cutAt) {
       effect('cut');
       this.#off = true;
@@ -214,7 +223,17 @@ function randomChoice(seed: number): Choose {
   return (sector) => Math.floor(random() * sector.versions.length);
 }
 
-class FakeFile implements DiskFile {
+/** Bytes from `start` to `end` as a program reads them now; both at the edges of sectors. */
+function areaOf({ durable, cache }: StoredFile, start: number, end: number): Uint8Array {
+  const bytes = durable.slice(start, end);
+  for (const [index, { versions }] of cache) {
+    const at = index * SECTOR_BYTES;
+    if (at >= start && at < end) bytes.set(versions.at(-1)!, at - start);
+  }
+  return bytes;
+}
+
+class FakeFile implements DirectFile {
   readonly name: string;
   readonly sizeBytes: number;
   readonly #disk: FakeDisk;
@@ -231,15 +250,30 @@ class FakeFile implements DiskFile {
 
   async read(offset: number, lengthBytes: number): Promise<Uint8Array> {
     await Promise.resolve();
-    this.#disk.checkPower(`read ${this.name}`, this.#boot);
-    if (offset + lengthBytes > this.sizeBytes) {
-      throw new UpdateError('state.io', `${this.name} ends at byte ${this.sizeBytes}`);
-    }
-    return this.#disk.bytes(this.name).slice(offset, offset + lengthBytes);
+    return this.readNow(offset, lengthBytes);
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     await Promise.resolve();
+    this.writeNow(offset, bytes);
+  }
+
+  async sync(): Promise<void> {
+    await Promise.resolve();
+    this.syncNow();
+  }
+
+  readNow(offset: number, lengthBytes: number): Uint8Array {
+    this.#disk.checkPower(`read ${this.name}`, this.#boot);
+    if (offset + lengthBytes > this.sizeBytes) {
+      throw new UpdateError('state.io', `${this.name} ends at byte ${this.sizeBytes}`);
+    }
+    const start = offset - (offset % SECTOR_BYTES);
+    const end = Math.ceil((offset + lengthBytes) / SECTOR_BYTES) * SECTOR_BYTES;
+    return areaOf(this.#stored, start, end).subarray(offset - start, offset - start + lengthBytes);
+  }
+
+  writeNow(offset: number, bytes: Uint8Array): void {
     checkInside(this, offset, bytes.length);
     const sectors = this.#sectors(offset, bytes);
     const label = `write ${this.name} ${offset}+${bytes.length}`;
@@ -253,8 +287,7 @@ class FakeFile implements DiskFile {
     });
   }
 
-  async sync(): Promise<void> {
-    await Promise.resolve();
+  syncNow(): void {
     const { cache, durable } = this.#stored;
     this.#disk.step(`sync ${this.name}`, this.#boot, (fate) => {
       for (const [index, { versions, dirty }] of cache) {
@@ -274,7 +307,7 @@ class FakeFile implements DiskFile {
   #sectors(offset: number, bytes: Uint8Array): readonly (readonly [number, Uint8Array])[] {
     const first = Math.floor(offset / SECTOR_BYTES);
     const end = Math.ceil((offset + bytes.length) / SECTOR_BYTES);
-    const area = this.#disk.bytes(this.name).slice(first * SECTOR_BYTES, end * SECTOR_BYTES);
+    const area = areaOf(this.#stored, first * SECTOR_BYTES, end * SECTOR_BYTES);
     area.set(bytes, offset - first * SECTOR_BYTES);
     return Array.from({ length: end - first }, (_, i) => {
       return [first + i, area.slice(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES)] as const;
