@@ -17,6 +17,8 @@ export interface PairOptions {
   /** How a fence ends; `off` when not given. */
   readonly fence?: 'off' | 'failed';
   readonly newStorage?: number;
+  /** Ticks that a resync of the storage takes; one when not given. */
+  readonly syncTicks?: number;
   /** Which systems the new storage software runs under. */
   readonly storageRunsWith?: string;
 }
@@ -27,6 +29,8 @@ export interface Replica {
   /** Acknowledged writes that this copy holds. */
   writes: number;
   stale: boolean;
+  /** Ticks that a resync of this copy has taken. */
+  synced: number;
   alone: boolean;
 }
 
@@ -35,6 +39,7 @@ export const fresh = (): Replica => ({
   epoch: 1,
   writes: 0,
   stale: false,
+  synced: 0,
   alone: false,
 });
 

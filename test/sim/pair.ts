@@ -158,8 +158,14 @@ export class Pair {
       case 'raise-format':
         return this.send(node, { type: 'format-raised', rollout: effect.rollout });
       case 'offer':
-      case 'watch-service':
         return;
+      case 'watch-service': {
+        const bad = appliance.health();
+        const reason = bad?.storage ?? bad?.system ?? null;
+        const told = appliance.state?.world.troubles[effect.do]?.message;
+        if (reason?.message === told) return;
+        return this.send(node, { type: 'trouble', effect: effect.do, reason });
+      }
       case 'install': {
         const reason = appliance.install(effect.job);
         this.send(node, { type: 'seals', seals: appliance.seals() });
@@ -195,7 +201,10 @@ export class Pair {
         if (verdict === undefined || ++appliance.checks < HEALTH_TICKS) return;
         appliance.checks = 0;
         const trialId = effect.trial.id;
-        if (verdict.storage === null) this.send(node, { type: 'storage-proven', trialId });
+        const proven = appliance.state?.record.storage.trial?.proven ?? true;
+        if (verdict.storage === null && !proven) {
+          this.send(node, { type: 'storage-proven', trialId });
+        }
         const reason = verdict.storage ?? verdict.system;
         return this.send(node, { type: 'health', trialId, reason });
       }
@@ -234,7 +243,7 @@ export class Pair {
     };
   }
 
-  /** A client writes once per tick; resync takes one tick. */
+  /** A client writes once per tick; a resync takes as many ticks as the options say. */
   private replicate(): void {
     for (const node of NODES) {
       const mine = this.replicas[node];
@@ -242,15 +251,17 @@ export class Pair {
       if (mine.role !== 'primary' || this.nodes[node].state === null) continue;
       if (this.storeConnected()) {
         mine.alone = false;
-        if (theirs.stale) Object.assign(theirs, { stale: false, writes: mine.writes });
+        if (theirs.stale && ++theirs.synced >= (this.options.syncTicks ?? 1)) {
+          Object.assign(theirs, { stale: false, writes: mine.writes });
+        }
         mine.writes++;
-        theirs.writes++;
+        if (!theirs.stale) theirs.writes++;
         this.acknowledged++;
       } else if (mine.alone) {
         mine.writes++;
         this.acknowledged++;
-        theirs.stale = true;
-      }
+        Object.assign(theirs, { stale: true, synced: 0 });
+      } else theirs.synced = 0;
     }
     for (const node of NODES) this.storeEvent(node);
   }
