@@ -217,13 +217,34 @@ export function onNodeEvent(s: NodeState, event: Event): NodeRecord | undefined 
       return { ...record, storage: { ...record.storage, trial: { ...trial, proven: true } } };
     }
     case 'health':
-      if (update.state !== 'trial' || update.trial.id !== event.trialId) return undefined;
-      return event.reason === null
-        ? set(record, { ...update, state: 'healthy' })
-        : toReverting(record, update, event.reason);
+      return onHealth(record, event.trialId, event.reason);
     default:
       return undefined;
   }
+}
+
+/**
+ * The verdict of the health checks. A healthy trial is checked on until it is committed: what fails
+ * during the sync must not become the default. Storage software that failed after it had been
+ * proven is not kept under the old system.
+ */
+function onHealth(
+  record: NodeRecord,
+  trialId: number,
+  reason: Reason | null,
+): NodeRecord | undefined {
+  const { update } = record;
+  if (update.state !== 'trial' && update.state !== 'healthy') return undefined;
+  if (update.trial.id !== trialId) return undefined;
+  if (reason === null) {
+    return update.state === 'healthy' ? record : set(record, { ...update, state: 'healthy' });
+  }
+  const { trial } = record.storage;
+  const failed = reason.code === 'health.storage' && trial !== null && trial.proven;
+  const storage = failed
+    ? { ...record.storage, trial: { ...trial, proven: false } }
+    : record.storage;
+  return toReverting({ ...record, storage }, update, reason);
 }
 
 function sameWork(update: Job, job: Job): boolean {
@@ -259,9 +280,8 @@ export function nodeEffect(s: NodeState): Effect | undefined {
     case 'rebooting':
       return { do: 'reboot', reason: `trial ${update.trial.id} of slot ${update.trial.slot}` };
     case 'trial':
-      return { do: 'check-health', trial: update.trial, bootId: update.bootId };
     case 'healthy':
-      return undefined;
+      return { do: 'check-health', trial: update.trial, bootId: update.bootId };
     case 'committing':
       return { do: 'commit', trial: update.trial };
     case 'reverting':

@@ -14,7 +14,8 @@ import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/p
 import type { BootChooser, Depot, Fencer, Installer, Slots, Store } from '../ports.ts';
 import { MESSAGE_CHARS_MAX } from './effects.ts';
 import { DEMOTION_MS, fence, release } from './let-go.ts';
-import { checkHealth, watchService, type HealthPorts, type HealthTimes } from './health.ts';
+import { checkHealth, checkStillHealthy, watchService } from './health.ts';
+import type { HealthPorts, HealthTimes } from './health.ts';
 
 /** The world that effects change. */
 export interface ExecutePorts extends HealthPorts {
@@ -112,7 +113,10 @@ export class Executor {
       case 'check-health': {
         const { trial } = effect;
         const times = this.#options.health;
-        const reason = await checkHealth(trial, this.#state, this.#ports, times, dispatch, signal);
+        const again = this.#state().record.update.state === 'healthy';
+        const reason = again
+          ? await checkStillHealthy(trial, this.#state, this.#ports, times, signal)
+          : await checkHealth(trial, this.#state, this.#ports, times, dispatch, signal);
         if (!signal.aborted) await dispatch({ type: 'health', trialId: trial.id, reason });
         return;
       }

@@ -42,7 +42,10 @@ interface Check {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Runs all checks until they are good for the stable time; returns why they are not, or null. */
+/**
+ * Runs all checks until they are good for the stable time, then the appliance's own; returns why
+ * they are not, or null.
+ */
 export async function checkHealth(
   trial: Trial,
   state: () => NodeState,
@@ -51,9 +54,36 @@ export async function checkHealth(
   dispatch: (event: Event) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<Reason | null> {
-  const { host } = ports;
-  const beganMs = host.monotonicMs();
   const checks = checksOf(trial, state, ports, dispatch);
+  const bad = await rounds(checks, ports, times, signal);
+  return bad !== null || signal.aborted ? bad : hooksVerdict(trial, state, ports, signal);
+}
+
+/**
+ * Checks a trial that was found healthy once more, without the appliance's own checks: one good
+ * round is enough, and a check is bad only if it stays so for the whole time of grace, since a sync
+ * may slow everything down. A silent peer is the dead-man timer's. Returns why it is bad, or null.
+ */
+export async function checkStillHealthy(
+  trial: Trial,
+  state: () => NodeState,
+  ports: HealthPorts,
+  times: HealthTimes,
+  signal: AbortSignal,
+): Promise<Reason | null> {
+  const all = checksOf(trial, state, ports, () => Promise.resolve(false));
+  const checks = all.filter(({ failure }) => failure !== 'wait');
+  return rounds(checks, ports, { ...times, stableMs: 0 }, signal);
+}
+
+/** Rounds of all checks until they were good for the stable time, or until one is bad for good. */
+async function rounds(
+  checks: readonly Check[],
+  { host, pause: wait = pause }: HealthPorts,
+  times: HealthTimes,
+  signal: AbortSignal,
+): Promise<Reason | null> {
+  const beganMs = host.monotonicMs();
   let goodSinceMs: number | null = null;
   while (!signal.aborted) {
     const bad = await firstBad(checks, times.checkMs, signal);
@@ -61,14 +91,14 @@ export async function checkHealth(
     const nowMs = host.monotonicMs();
     if (bad === null) {
       goodSinceMs ??= nowMs;
-      if (nowMs - goodSinceMs >= times.stableMs) return hooksVerdict(trial, state, ports, signal);
+      if (nowMs - goodSinceMs >= times.stableMs) return null;
     } else {
       const early = nowMs - beganMs < times.graceMs && goodSinceMs === null;
       const waits = bad.failure === 'wait' || (bad.failure === 'grace' && early);
       if (!waits) return bad.reason;
       if (bad.failure === 'wait') goodSinceMs = null;
     }
-    await (ports.pause ?? pause)(times.roundMs, signal);
+    await wait(times.roundMs, signal);
   }
   return null;
 }

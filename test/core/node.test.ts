@@ -108,6 +108,7 @@ t.test('events of the update itself', async (t) => {
   const rows: Partial<Record<State, Partial<Record<string, string>>>> = {
     installing: { installed: 'installed 1', failed: 'failed 1' },
     trial: { good: 'healthy 1', bad: 'reverting 1' },
+    healthy: { good: 'healthy 1', bad: 'reverting 1' },
   };
   for (const state of STATES) {
     const s = inState(state);
@@ -143,6 +144,20 @@ t.test('storage that was proven is noted once, by its trial', async (t) => {
   t.equal(onNodeEvent(inState('trial', { record: { storage: proven } }), PROVEN), undefined);
 });
 
+t.test('storage that failed after it was proven is not kept', async (t) => {
+  const trial = { trialId: 1, systemSlot: 'B', old: 'A', new: 'B', newRunsUnderOld: true } as const;
+  const storage = { ...nodeState('A').record.storage, trial: { ...trial, proven: true } };
+  for (const state of ['trial', 'healthy'] as const) {
+    const s = inState(state, { record: { storage } });
+    const failed = { ...HEALTH, reason: { code: 'health.storage', message: 'no' } } as const;
+    t.match(onNodeEvent(s, failed), { update: { state: 'reverting' } });
+    t.equal(onNodeEvent(s, failed)?.storage.trial?.proven, false, `${state}: storage`);
+    t.equal(onNodeEvent(s, BAD)?.storage.trial?.proven, true, `${state}: the system`);
+  }
+  const calm = inState('healthy');
+  t.equal(onNodeEvent(calm, HEALTH), calm.record, 'no change');
+});
+
 const effects: Readonly<Record<State, string | undefined>> = {
   idle: undefined,
   installing: 'install',
@@ -150,7 +165,7 @@ const effects: Readonly<Record<State, string | undefined>> = {
   arming: 'arm',
   rebooting: 'reboot',
   trial: 'check-health',
-  healthy: undefined,
+  healthy: 'check-health',
   committing: 'commit',
   committed: undefined,
   reverting: 'revert',
@@ -168,7 +183,7 @@ t.test('the effect that is due in each state', async (t) => {
 });
 
 t.test('a trial that only the boot chooser knows is taken back', async (t) => {
-  const resting = STATES.filter((state) => effects[state] === undefined && state !== 'healthy');
+  const resting = STATES.filter((state) => effects[state] === undefined);
   for (const state of [...resting, 'installing' as const]) {
     const armed = nodeEffect(inState(state, { world: { bootState: { ...ARMED, trialId: 7 } } }));
     t.match(armed, { do: 'revert', trial: { id: 7, slot: 'B' } }, state);

@@ -7,7 +7,7 @@ import t from 'tap';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { Reason } from '../../src/core/records.ts';
 import type { Event, NodeState } from '../../src/core/state.ts';
-import { checkHealth, watchService } from '../../src/updater/health.ts';
+import { checkHealth, checkStillHealthy, watchService } from '../../src/updater/health.ts';
 import { ARMED, nodeState, release, SEALS, sealOf, TRIAL, TRIAL_BOOT } from '../core/states.ts';
 import { updateOf, type StateChange } from '../core/states.ts';
 import { MemoryHooks, type MemoryHook } from '../memory/hooks.ts';
@@ -53,6 +53,8 @@ interface Script {
   readonly storage?: (ms: number) => boolean;
   readonly selfTest?: (ms: number) => boolean;
   readonly watchdog?: () => void;
+  /** The checks of a trial that was found healthy before. */
+  readonly again?: boolean;
   readonly hooks?: readonly MemoryHook[];
   readonly hang?: boolean;
 }
@@ -112,7 +114,9 @@ async function run(script: Script, abortAtMs?: number) {
   };
   const times = script.hang === true ? { ...TIMES, checkMs: 5 } : TIMES;
   if (abortAtMs !== undefined) clock.schedule(abortAtMs, () => abort.abort());
-  const done = checkHealth(TRIAL, state, ports, times, dispatch, abort.signal);
+  const done = script.again
+    ? checkStillHealthy(TRIAL, state, ports, times, abort.signal)
+    : checkHealth(TRIAL, state, ports, times, dispatch, abort.signal);
   const reason: Reason | null = await clock.until(done);
   return { reason, tookMs: clock.nowMs, events, fed, hooks: ports.hooks.calls };
 }
@@ -226,6 +230,19 @@ t.test('a hook is told what runs', async (t) => {
   });
   t.match(told, { node: 'A', rollout: 'update-1', slot: 'B', system: { version: '2.0.0' } });
   t.match(told, { storage: { version: '2.0.0' } });
+});
+
+t.test('a healthy trial is checked again: one good round, and bad only for good', async (t) => {
+  const again = true;
+  const good = await run({ again, hooks: hook(() => ({ veto: 'not asked' })) });
+  t.strictSame([good.reason, good.tookMs, good.hooks], [null, 0, []]);
+  const slow = await run({ again, storage: until(2500) });
+  t.strictSame([slow.reason, slow.tookMs], [null, 2500], 'slow for a while');
+  const bad = await run({ again, storage: always });
+  t.equal(bad.reason?.code, 'health.storage');
+  t.equal(bad.tookMs, TIMES.graceMs);
+  const silent = await run({ again, state: onTrial({ linkUp: false, peer: null }) });
+  t.equal(silent.reason, null, 'a silent peer is judged by the dead-man timer');
 });
 
 t.test('an abort ends the checks without a verdict', async (t) => {
