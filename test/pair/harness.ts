@@ -74,6 +74,12 @@ export interface Command {
 /** What a bench may be told beside the defaults. */
 export interface BenchOptions {
   readonly policy?: PairSpec['policy'];
+  /** Where programs, images and bundles come from; default: this tree, with its demo's cache. */
+  readonly workshop?: Workshop;
+  /** What the factory installs; default: release 1.0.0 of the demo. */
+  readonly first?: DemoRelease;
+  /** What decides whether a standby takes over by itself; default `manual`. */
+  readonly fencePolicy?: PairSpec['fencePolicy'];
   /** Called when the pair is laid out and before it is switched on. */
   readonly prepare?: (pair: AppliancePair) => Promise<void>;
 }
@@ -109,14 +115,16 @@ export class Bench {
       await bench?.close(t.passing());
       await endCleaner(cleaner);
     });
-    const workshop = await openWorkshop();
+    const workshop = options.workshop ?? (await openWorkshop());
+    const first = options.first ?? FIRST;
     const trustRoot = join(dir, 'root.json');
     await workshop.trustRoot(trustRoot);
-    const systemImage = await workshop.systemImage(FIRST);
-    const storageImage = await workshop.storageImage(FIRST);
+    const systemImage = await workshop.systemImage(first);
+    const storageImage = await workshop.storageImage(first);
     const policy = { ...SHORT_POLICY, ...options.policy };
     const words = { product: PRODUCT, hardware: HARDWARE, policy, trustRoot };
-    const spec = { dir, ...words, systemImage, storageImage };
+    const fence = options.fencePolicy === undefined ? {} : { fencePolicy: options.fencePolicy };
+    const spec = { dir, ...words, ...fence, systemImage, storageImage };
     const pair = await createPair(spec, AbortSignal.timeout(READY_MS));
     bench = new Bench(dir, cleaner, workshop, pair);
     await options.prepare?.(pair);
