@@ -1,7 +1,7 @@
 /**
- * `npm run docs`: writes the parts of README.md and docs/ARCHITECTURE.md that the code knows best:
- * verbs, exit statuses, settings, and a line per source file. Always holds: only what stands
- * between `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs and
+ * `npm run docs`: writes the parts of README.md and of the pages in docs that the code knows best:
+ * verbs, exit statuses, settings, what to do when, a line per source file. Always holds: only what
+ * stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs and
  * code cannot drift apart. Imports core, configuration and the table of verbs.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -11,25 +11,15 @@ import { allVerbs } from '../src/cli/table.ts';
 import { CONFIG_SCHEMA } from '../src/config-schema.ts';
 import { CODES, EXIT } from '../src/core/codes.ts';
 import { EXIT_WORDS } from '../src/core/exit.ts';
+import { RECOVERY_PARTS, wrapped } from './docs-recovery.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const COLUMNS = 100;
 /** Pages with generated parts, relative to the root. */
-export const PAGES: readonly string[] = ['README.md', 'docs/ARCHITECTURE.md'];
+export const PAGES: readonly string[] = ['README.md', 'docs/ARCHITECTURE.md', 'docs/recovery.md'];
 
 /** One entry of a list, wrapped. */
-function item(text: string): string {
-  const lines: string[] = [];
-  let line = '-';
-  for (const word of text.split(/\s+/)) {
-    if (`${line} ${word}`.length > COLUMNS) {
-      lines.push(line);
-      line = ` `;
-    }
-    line += ` ${word}`;
-  }
-  return [...lines, line].join('\n');
-}
+const item = (text: string): string => wrapped('-', text, '  ');
 
 function exitStatuses(withCodes: boolean): string {
   const names = Object.keys(EXIT) as (keyof typeof EXIT)[];
@@ -112,6 +102,7 @@ const PARTS: Readonly<Record<string, () => Promise<string> | string>> = {
   statuses: () => exitStatuses(false),
   'exit-statuses': () => exitStatuses(true),
   settings: () => settingsBelow('', CONFIG_SCHEMA.properties).join('\n'),
+  ...RECOVERY_PARTS,
 };
 
 /** The page with its generated parts made anew. Throws for a part that nobody makes. */

@@ -198,6 +198,7 @@ async function openNode(
     depotDir,
     lastHeard: () => listeners.lastHeard,
     reformingSinceMs: () => listeners.reformingSinceMs,
+    syncMovedMs: () => listeners.syncMovedMs,
     linkTroubles: () => [
       ...listeners.linkTroubles(),
       ...(fence.trouble === null ? [] : [fence.trouble]),

@@ -1,90 +1,171 @@
 /**
- * The verb `explain`: what an error code or an exit status means and what to do next, from the one
- * table in core. Works without a daemon. Imports core.
+ * The verb `explain`: what a code, a state of the pair, an end of an update or an exit status is,
+ * what still works, what to do and what it costs, from the one table in core. Works without a
+ * daemon. Imports core and the pieces in render.ts.
  */
 import { CODES, EXIT, isCode, type Code } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import { EXIT_WORDS } from '../core/exit.ts';
 import { nearestName } from '../core/nearest.ts';
-import { flag, printJson, printLines } from './values.ts';
+import { END_PHASES } from '../core/records.ts';
+import { isAlarm, isStateWord, recoveryOf, recoveryOfStatus } from '../core/recovery.ts';
+import { STATE_WORDS, type Recovery, type StateWord } from '../core/recovery.ts';
+import { wrap } from './render.ts';
+import { flag, printJson, printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
-interface Explained {
+interface ExplainedCode extends Recovery {
   readonly code: Code;
   readonly exit: number;
   readonly class: string;
   readonly title: string;
   readonly next: string;
+  readonly alarm: boolean;
+}
+
+interface ExplainedState extends Recovery {
+  readonly state: StateWord;
+  readonly kind: 'pair' | 'end';
+}
+
+interface ExplainedStatus extends Recovery {
+  readonly exit: number;
+  readonly class: string;
+}
+
+/** What `tandem explain WORD --json` prints; without a word all there is. */
+export interface Explained {
+  readonly codes: readonly ExplainedCode[];
+  readonly states: readonly ExplainedState[];
+  readonly statuses: readonly ExplainedStatus[];
 }
 
 const CLASSES = Object.entries(EXIT) as [keyof typeof EXIT, number][];
+const NONE: Explained = { codes: [], states: [], statuses: [] };
 
-function explained(code: Code): Explained {
+function ofCode(code: Code): ExplainedCode {
   const { exit, title, next } = CODES[code];
   const [name] = CLASSES.find(([, status]) => status === exit)!;
-  return { code, exit, class: EXIT_WORDS[name], title, next };
+  const base = { code, exit, class: EXIT_WORDS[name], title, next, alarm: isAlarm(code) };
+  return { ...base, ...recoveryOf(code) };
 }
 
-/** Every code, ordered by exit status; the order within a class is that of the table. */
-export function explainAll(): readonly Explained[] {
-  const codes = (Object.keys(CODES) as Code[]).map(explained);
-  return codes.toSorted((a, b) => a.exit - b.exit);
+function ofState(state: StateWord): ExplainedState {
+  const kind = END_PHASES.has(state as never) ? 'end' : 'pair';
+  return { state, kind, ...STATE_WORDS[state] };
 }
 
-/** The codes that a word means: a code, or an exit status. Throws `usage.invalid`. */
-export function explainWord(word: string): readonly Explained[] {
-  if (isCode(word)) return [explained(word)];
+function ofStatus([name, exit]: [keyof typeof EXIT, number]): ExplainedStatus {
+  return { exit, class: EXIT_WORDS[name], ...recoveryOfStatus(exit)! };
+}
+
+/** All there is: codes by exit status, in a class as in the table. */
+export function explainAll(): Explained {
+  const codes = (Object.keys(CODES) as Code[]).map(ofCode).toSorted((a, b) => a.exit - b.exit);
+  const states = (Object.keys(STATE_WORDS) as StateWord[]).map(ofState);
+  return { codes, states, statuses: CLASSES.map(ofStatus) };
+}
+
+/**
+ * What a word means: a code, a state of the pair or an end in letters of either case, or an exit
+ * status with its codes. Throws `usage.invalid` with the nearest word.
+ */
+export function explainWord(word: string): Explained {
+  const code = word.toLowerCase();
+  if (isCode(code)) return { ...NONE, codes: [ofCode(code)] };
+  const state = word.toUpperCase().replaceAll('-', '_');
+  if (isStateWord(state)) return { ...NONE, states: [ofState(state)] };
   if (/^\d{1,3}$/.test(word)) {
-    const status = Number(word);
-    if (CLASSES.some(([, exit]) => exit === status)) {
-      return explainAll().filter((entry) => entry.exit === status);
+    const found = CLASSES.find(([, exit]) => exit === Number(word));
+    if (found !== undefined) {
+      const codes = explainAll().codes.filter(({ exit }) => exit === found[1]);
+      return { ...NONE, codes, statuses: [ofStatus(found)] };
     }
     const known = CLASSES.map(([, exit]) => exit).join(', ');
     throw new UpdateError('usage.invalid', `${word} is not an exit status; there are: ${known}`);
   }
-  const near = nearestName(word, Object.keys(CODES));
+  const near = nearestName(word, [...Object.keys(CODES), ...Object.keys(STATE_WORDS)]);
   const hint = near === null ? '`tandem explain` lists them' : `did you mean ${near}?`;
-  throw new UpdateError('usage.invalid', `${word} is not an error code; ${hint}`);
+  throw new UpdateError('usage.invalid', `${word} is not an error code or a state; ${hint}`);
 }
 
-function textOf(status: number, entries: readonly Explained[]): string[] {
-  const [name] = CLASSES.find(([, exit]) => exit === status)!;
-  const lines = [`exit ${status}: ${EXIT_WORDS[name]}`];
-  for (const { code, title, next } of entries)
-    lines.push(`  ${code}`, `    ${title}`, `    ${next}`);
-  return lines;
+/** Words wrapped below the answers; a command in backquotes is never broken. */
+function unbroken(text: string, columns: number): string[] {
+  const whole = text.replaceAll(/`[^`]+`/g, (command) => command.replaceAll(' ', '\u00a0'));
+  const lines = wrap(whole, columns, ' '.repeat(9));
+  return lines.map((line) => line.replaceAll('\u00a0', ' '));
+}
+
+/** The four answers below a headline; `todo` is never empty. */
+function answers(recovery: Recovery, columns: number): string[] {
+  const { means, works, todo, costs } = recovery;
+  const row = (name: string, text: string): string[] => {
+    const [first = '', ...more] = unbroken(text, columns);
+    return [`  ${name.padEnd(7)}${first.trimStart()}`, ...more];
+  };
+  const steps = todo.flatMap((step, index) => {
+    // A command stands on a line of its own, as it is typed: never broken, nothing around it.
+    const [, words = step, command] = /^(.*): `([^`]+)`\.$/.exec(step) ?? [];
+    const number = todo.length === 1 ? '' : `${index + 1}. `;
+    const text = row('', `${number}${words}${command === undefined ? '' : ':'}`);
+    return command === undefined ? text : [...text, `${' '.repeat(12)}${command}`];
+  });
+  steps[0] = `  To do  ${(steps[0] ?? '').slice(9)}`;
+  return [...row('Means', means), ...row('Works', works), ...steps, ...row('Costs', costs)];
+}
+
+function codeLines(code: ExplainedCode, columns: number): string[] {
+  const head = `${code.code}: ${code.alarm ? 'alarm, ' : ''}exit ${code.exit}`;
+  const whole = `${head} (${code.class})`;
+  return [whole.length <= columns ? whole : head, ...answers(code, columns)];
+}
+
+function stateLines(state: ExplainedState, columns: number): string[] {
+  const what = state.kind === 'end' ? 'how an update ended' : 'state of the pair';
+  return [`${state.state}: ${what}`, ...answers(state, columns)];
+}
+
+/** Codes of one exit status, short: title and next action. */
+function listing(codes: readonly ExplainedCode[]): string[] {
+  return codes.flatMap(({ code, title, next }) => [`  ${code}`, `    ${title}`, `    ${next}`]);
+}
+
+function overview({ codes, states, statuses }: Explained): string[] {
+  const lines = statuses.flatMap(({ exit, class: words }) => {
+    return [`exit ${exit}: ${words}`, ...listing(codes.filter((one) => one.exit === exit))];
+  });
+  const words = states.map(({ state, means }) => `  ${state}\n    ${means}`);
+  const hint = '`tandem explain WORD` says what still works, what to do and what it costs.';
+  return [...lines, 'States of the pair, and how an update ends', ...words, hint];
 }
 
 async function run(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const [word] = args;
-  const entries = word === undefined ? explainAll() : explainWord(word);
-  if (flag(values, 'json')) {
-    printJson(io, { codes: entries });
-    return EXIT.done;
+  const found = word === undefined ? explainAll() : explainWord(word);
+  const { columns } = renderOptions(io);
+  const [status] = found.statuses;
+  if (flag(values, 'json')) printJson(io, found);
+  else if (word === undefined) printLines(io, overview(found));
+  else if (status !== undefined) {
+    const head = `exit ${status.exit}: ${status.class}`;
+    const codes = found.codes.length === 0 ? [] : ['', 'Codes:', ...listing(found.codes)];
+    printLines(io, [head, ...answers(status, columns), ...codes]);
+  } else {
+    const codes = found.codes.flatMap((one) => codeLines(one, columns));
+    printLines(io, [...codes, ...found.states.flatMap((one) => stateLines(one, columns))]);
   }
-  const asked = word !== undefined && !isCode(word) ? [Number(word)] : undefined;
-  const statuses =
-    asked ??
-    CLASSES.map(([, exit]) => exit).filter((s) => !isCode(word ?? '') || s === entries[0]!.exit);
-  const lines = statuses.flatMap((status) =>
-    textOf(
-      status,
-      entries.filter((entry) => entry.exit === status),
-    ),
-  );
-  printLines(io, lines);
   return EXIT.done;
 }
 
-/** The verb that explains codes and exit statuses. */
+/** The verb that explains codes, states and exit statuses. */
 export const explainVerbs: readonly Verb[] = [
   {
     name: 'explain',
-    args: '[CODE|STATUS]',
+    args: '[WORD]',
     minArgs: 0,
     maxArgs: 1,
-    summary: 'Explain an error code or an exit status: what it means, what to do next.',
-    example: 'tandem explain version.no_path',
+    summary: 'Explain a code, a state or an exit status: meaning, what works, what to do, cost.',
+    example: 'tandem explain FROZEN',
     options: {},
     run,
   },

@@ -71,6 +71,11 @@ export const OPERATOR_CODES = {
     title: 'A trial is armed or runs outside of an update.',
     next: 'Look at the node that is named; it commits or reverts the trial by itself.',
   },
+  'sync.stalled': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The sync of the storage makes no progress.',
+    next: 'See `tandem cluster status` for its bytes, then look at the standby and its link.',
+  },
   'pair.clock_skew': {
     exit: EXIT.pairNotHealthy,
     title: 'The clocks of the two nodes differ.',

@@ -9,7 +9,7 @@ export const PAIR_CODES = {
   'pair.not_paired': {
     exit: EXIT.pairNotHealthy,
     title: 'This node is not paired.',
-    next: 'Run `tandem pair init` on one node and `tandem pair join` on the other.',
+    next: 'Run `tandem pair init` on one node and `tandem pair join ADDRESS CODE` on the other.',
   },
   'pair.already_paired': {
     exit: EXIT.pairNotHealthy,
@@ -54,7 +54,7 @@ export const PAIR_CODES = {
   'pair.unconfirmed': {
     exit: EXIT.pairNotHealthy,
     title: 'This node is paired, but the other node did not confirm that it is.',
-    next: 'Run `tandem pair init` and `tandem pair join` again: the same two nodes stay a pair.',
+    next: 'Repeat `tandem pair init` and `tandem pair join ADDRESS CODE`: they stay the same pair.',
   },
   'link.listen_failed': {
     exit: EXIT.pairNotHealthy,

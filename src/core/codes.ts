@@ -135,7 +135,7 @@ export const CODES = {
   'store.split_brain': {
     exit: EXIT.pairNotHealthy,
     title: 'Both copies of the store were written alone; they are never joined by guessing.',
-    next: 'Decide which copy is kept, empty the data directory of the other one, let it sync.',
+    next: 'Decide which copy is kept; nothing else resolves it.',
   },
   'store.read_only': {
     exit: EXIT.pairNotHealthy,
@@ -191,7 +191,7 @@ export const CODES = {
   'wait.detached': {
     exit: EXIT.waitTimedOut,
     title: 'The command was interrupted and no longer waits; the job goes on.',
-    next: 'Attach again with `tandem job wait --follow`; stop the job with `tandem job cancel`.',
+    next: 'Attach again with `tandem job wait --follow`; stop the job with `tandem job cancel ID`.',
   },
   'daemon.busy': {
     exit: EXIT.daemonUnreachable,

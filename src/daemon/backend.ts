@@ -37,6 +37,8 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly linkTroubles: () => readonly Reason[];
   /** Since when the pair is not highly available, in monotonic milliseconds; null while it is. */
   readonly reformingSinceMs?: () => number | null;
+  /** When the sync that runs brought something last, monotonic; null without one. */
+  readonly syncMovedMs?: () => number | null;
 }
 
 /** The node behind the control socket, made of the parts of this daemon. */
@@ -75,6 +77,7 @@ export class Backend implements ControlBackend {
     const status = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
       channels: this.#channels(),
       reformingSinceMs: this.#parts.reformingSinceMs?.() ?? null,
+      syncMovedMs: this.#parts.syncMovedMs?.() ?? null,
     });
     // The reason that the link knows says more than that the peer does not answer.
     const troubles = linkTroubles().map((one) => ({ ...one, node: me(this.#state) }));

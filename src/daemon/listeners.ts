@@ -40,6 +40,9 @@ export class Listeners implements RunnerEvents {
   lastHeard: LastHeard | null = null;
   /** Since when the pair is not highly available, in monotonic milliseconds; null while it is. */
   reformingSinceMs: number | null = null;
+  /** When the sync that runs brought something last, monotonic; null without one. */
+  syncMovedMs: number | null = null;
+  #syncedBytes = -1;
   /** Why the peer's reports are not taken, while they are not. */
   refused: Reason | null = null;
   readonly log: (line: string) => void;
@@ -101,12 +104,22 @@ export class Listeners implements RunnerEvents {
     this.reformingSinceMs = isFormed(reformItems(after))
       ? null
       : (this.reformingSinceMs ?? after.world.clock.ms);
+    this.#watchSync(after);
     this.#narrator.onStep(before, after);
     const { rollout } = after;
     const ended = rollout !== null && END_PHASES.has(rollout.phase);
     if (ended && rollout !== before.rollout) this.#parts.history.add(rollout);
     this.#burnIn?.(after);
   };
+
+  #watchSync({ world }: NodeState): void {
+    const sync = world.store.sync ?? world.peer?.store.sync ?? null;
+    const bytes = sync?.doneBytes ?? -1;
+    const moved = bytes !== this.#syncedBytes || this.syncMovedMs === null;
+    this.#syncedBytes = bytes;
+    if (sync === null) this.syncMovedMs = null;
+    else if (moved) this.syncMovedMs = world.clock.ms;
+  }
 
   readonly onRefused = (report: NodeReport): void => {
     const [min, max] = report.protocol;

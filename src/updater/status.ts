@@ -8,10 +8,11 @@ import { canCancel, downWanted, endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
 import { restPoint } from '../core/pause.ts';
-import { FROZEN, OPERATOR, peerCurrent } from '../core/role.ts';
+import { FROZEN, OPERATOR } from '../core/role.ts';
 import { me, other, peerReport, running, storageSlot, type NodeState } from '../core/state.ts';
-import { STALE_AFTER_MS, type Alarm, type NodeStatus, type PairStatus } from '../core/status.ts';
+import { STALE_AFTER_MS, type NodeStatus, type PairStatus } from '../core/status.ts';
 import type { ChannelStatus, NodeRole, RolloutStatus, SlotStatus } from '../core/status.ts';
+import { alarms } from './alarms.ts';
 import { frozenNode, reforming, reformItems, remedyOf } from './reform.ts';
 import { reportOf } from './report.ts';
 
@@ -28,6 +29,8 @@ export interface StatusExtras {
   readonly channels?: readonly ChannelStatus[];
   /** Since when the pair is not highly available, in the time of `nowMs`; null while it is. */
   readonly reformingSinceMs?: number | null;
+  /** When the sync that runs brought something last, in the time of `nowMs`; null without one. */
+  readonly syncMovedMs?: number | null;
 }
 
 /** Everything a client wants to know of both nodes, as node `s` knows it at this moment. */
@@ -36,7 +39,7 @@ export function pairStatus(
   last: LastHeard | null,
   nowMs: number,
   at: string,
-  { channels = [], reformingSinceMs = null }: StatusExtras = {},
+  { channels = [], reformingSinceMs = null, syncMovedMs = null }: StatusExtras = {},
 ): PairStatus {
   const self = nodeStatus(reportOf(s, 0), 0);
   const peer = peerStatus(s, last, nowMs);
@@ -58,7 +61,7 @@ export function pairStatus(
     rollout,
     reform,
     reforming: ok ? null : reforming(s, reformingSinceMs, nowMs, at),
-    alarms: alarms(s, nodes),
+    alarms: alarms(s, nodes, syncMovedMs === null ? null : nowMs - syncMovedMs),
   };
 }
 
@@ -229,39 +232,4 @@ function haText(s: NodeState, ok: boolean, nodes: Readonly<Record<NodeId, NodeSt
   }
   const why = down === null ? '' : `node ${down} is being updated; `;
   return `no high availability now: ${why}if node ${server} fails, service stops until it restarts`;
-}
-
-function alarms(s: NodeState, nodes: Readonly<Record<NodeId, NodeStatus>>): readonly Alarm[] {
-  const found: Alarm[] = [];
-  const peer = other(s);
-  if (!nodes[peer].known) {
-    const message = `node ${peer} does not answer`;
-    found.push({ code: 'pair.peer_unreachable', node: peer, message });
-  }
-  const frozen = frozenNode(s);
-  if (frozen !== null) {
-    const message = `node ${frozen} acknowledges no write; ${remedyOf(s) ?? ''}`;
-    found.push({ code: 'pair.frozen', node: frozen, message });
-  }
-  const reports = [reportOf(s, 0), peerReport(s)].filter((one) => one !== null);
-  for (const { node, record } of reports) {
-    if (record.standDown?.rollout !== OPERATOR) continue;
-    const message = `node ${node} has stood down by an operator's word and does not take over`;
-    found.push({ code: 'pair.stood_down', node, message });
-  }
-  for (const report of reports) {
-    for (const [effect, reason] of Object.entries(report.troubles)) {
-      found.push({ code: reason.code, node: report.node, message: `${effect}: ${reason.message}` });
-    }
-  }
-  if (s.rollout?.phase === 'HOLD_MIXED' && !peerCurrentOrEqual(s)) {
-    const message = 'the two nodes run different versions; update again or roll back';
-    found.push({ code: 'standby.failed_held', node: null, message });
-  }
-  return found;
-}
-
-function peerCurrentOrEqual(s: NodeState): boolean {
-  const peer = peerReport(s);
-  return peerCurrent(s) && peer?.system?.version === s.world.system?.version;
 }

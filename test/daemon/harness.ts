@@ -177,6 +177,7 @@ export class Daemon {
       link,
       freeBytes: () => Promise.resolve(this.freeBytes),
       reformingSinceMs: () => listeners.reformingSinceMs,
+      syncMovedMs: () => listeners.syncMovedMs,
       lastHeard: () => listeners.lastHeard,
       linkTroubles: () => listeners.linkTroubles(),
     });

@@ -1,0 +1,70 @@
+/**
+ * What still works, what further steps there are and what it costs, for codes of the replicated
+ * store. Title and first step are in the tables of codes. Part of the tables in recovery.ts. Pure;
+ * imports only types of core.
+ */
+import type { Code } from './codes.ts';
+import type { CodeRecovery } from './recovery.ts';
+
+const READY = 'Then: `tandem cluster status --wait-ready`.';
+const WRITER: CodeRecovery = {
+  works: 'Reads, and writes on the node that serves.',
+  costs: 'This one write.',
+  steps: ['See which node serves: `tandem status`.'],
+};
+
+/** Part of the table in recovery.ts; read it there. */
+export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, CodeRecovery>> = {
+  'store.unreachable': {
+    works: 'On the standby: the service goes on. On the serving node: no reads and no writes.',
+    costs: 'No high availability until it answers; it is started again and again.',
+    steps: ['Watch it: `tandem cluster status`.'],
+    alarm: true,
+  },
+  'store.fenced': { ...WRITER, alarm: true },
+  'store.stale': {
+    works: 'The service, on the node with the newest copy.',
+    costs: 'If the node with the newest copy is away, service waits for it.',
+    steps: [READY],
+    alarm: true,
+  },
+  'store.split_brain': {
+    works: 'Neither node serves: each copy has writes that the other one lacks.',
+    costs:
+      'The service until a person decides, and then every write that only the copy that is ' +
+      'given up has.',
+    steps: [
+      'See who was asked for what, and when, on both nodes: `tandem history --audit`.',
+      'To keep the copy of node A: stop the daemon of node B, rename its directory ' +
+        '`storage.dataDir` (keep it: it is the only copy of its writes), start the daemon.',
+      'To keep the copy of node B: the same with A and B exchanged.',
+      READY,
+    ],
+    alarm: true,
+  },
+  'store.read_only': WRITER,
+  'store.unacknowledged': WRITER,
+  'store.busy': { ...WRITER, costs: 'Time; nothing that was acknowledged.' },
+  'store.full': {
+    works: 'Reads. Writes are refused until there is room; nothing acknowledged is lost.',
+    costs: 'Writes stand still.',
+    steps: ['See which node it is: `tandem status`.', READY],
+    alarm: true,
+  },
+  'store.io': {
+    works: 'The service, on the other node, if it may take over.',
+    costs: 'No high availability until the disk is well.',
+    steps: ['If this node serves and the other one may take over: `tandem switchover`.'],
+    alarm: true,
+  },
+  'store.corrupt': {
+    works: 'The service, on the node whose copy is whole.',
+    costs: 'A full sync; no high availability until its end.',
+    steps: [
+      'Look first that the other node has a current copy: `tandem status`.',
+      'Stop the daemon of this node, rename its directory `storage.dataDir`, start the daemon.',
+      READY,
+    ],
+    alarm: true,
+  },
+};
