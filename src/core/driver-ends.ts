@@ -27,14 +27,19 @@ export function hand(s: NodeState, rollout: RolloutRecord, first: NodeId): Move 
     const result = { code: 'health.unexpected_reboot' as const, message };
     return { phase: 'RB_HAND', result, say: message, node: first };
   }
-  const bad = s.world.troubles['watch-service'];
-  if (bad !== undefined) {
-    const message = `node ${first} does not serve well in its new version: ${bad.message}`;
-    const result = { code: 'health.check' as const, message };
-    return { phase: 'RB_HAND', result, say: message, node: first };
-  }
+  const bad = servesBadly(s, first);
+  if (bad !== undefined) return bad;
   const servedMs = s.world.clock.ms - s.world.phaseSinceMs;
   return servedMs >= rollout.policy.soakS * 1000 ? afterFirst(rollout) : undefined;
+}
+
+/** The way back of the pair when the first node does not serve well; undefined while it does. */
+export function servesBadly(s: NodeState, first: NodeId): Move | undefined {
+  const bad = s.world.troubles['watch-service'];
+  if (bad === undefined) return undefined;
+  const message = `node ${first} does not serve well in its new version: ${bad.message}`;
+  const result = { code: 'health.check' as const, message };
+  return { phase: 'RB_HAND', result, say: message, node: first };
 }
 
 /** DONE means reformed: roles, epochs, storage and admission are as before the update. */

@@ -229,11 +229,11 @@ export function effectsOf(s: NodeState): readonly Effect[] {
   return effects;
 }
 
-/** The first node serves its new version and is watched before the second one is touched. */
+/** The first node serves its new version and is watched until the second one restarts into it. */
 function soaks(s: NodeState): boolean {
   const { rollout } = s;
-  const watched = running(rollout) && rollout.phase === 'HAND1' && rollout.soak !== null;
-  return watched && rollout.first === me(s) && serves(s);
+  if (!running(rollout) || rollout.soak === null || rollout.first !== me(s)) return false;
+  return (rollout.phase === 'HAND1' || rollout.phase === 'INSTALL2') && serves(s);
 }
 
 function rolloutEffects(s: NodeState): readonly Effect[] {

@@ -64,6 +64,7 @@ const ASKS: Partial<Record<Phase, readonly [Turn | 'both', Ask['do']]>> = {
   ACT2: ['second', 'activate'],
   COMMIT2: ['second', 'commit'],
   BACK2: ['second', 'revert'],
+  RB_HAND: ['second', 'revert'],
   RB_ACT: ['first', 'activate'],
   RB_COMMIT: ['first', 'commit'],
   FINALIZE: ['both', 'finalize'],

@@ -5,7 +5,8 @@
  * before the first is committed; every end is reached with both nodes admitted. Pure; imports only
  * core.
  */
-import { back1, back2, finalize, hand, reform, rolledBack } from './driver-ends.ts';
+import { back1, back2, finalize, hand, reform } from './driver-ends.ts';
+import { rolledBack, servesBadly } from './driver-ends.ts';
 import {
   activate,
   admit,
@@ -110,7 +111,9 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   ADMIT1: ({ s, first }) => admitTo(s, first, 'HAND1'),
   HAND1: ({ s, rollout, first }) => hand(s, rollout, first),
   INSTALL2: ({ s, rollout, first, second }) =>
-    me(s) === first ? install(s, rollout, second, 'DOWN2', 'BACK2') : undefined,
+    me(s) === first
+      ? (servesBadly(s, first) ?? install(s, rollout, second, 'DOWN2', 'BACK2'))
+      : undefined,
   DOWN2: ({ s, rollout, second }) => down(s, rollout, second, 'ACT2', 'BACK2'),
   ACT2: ({ s, rollout, second }) => activate(s, rollout, second, 'TRIAL2', 'BACK2'),
   TRIAL2: ({ s, rollout, second }) => trial(s, rollout, second, 'SYNC2', 'BACK2'),

@@ -149,6 +149,7 @@ t.test('everything that has to be done now', async (t) => {
   const open = { bootState: { ...ARMED, trial: null, tries: 0, otherOk: true } };
   const soak = { bootId: 'A1', run: 'run-A' };
   const hand = rolloutRecord({ phase: 'HAND1', soak });
+  const later = (phase: 'INSTALL2' | 'DOWN2') => rolloutRecord({ phase, soak });
   const staging = { bundle: BUNDLE, bytes: 5 };
   const rows: readonly [string, NodeId, StateChange, string][] = [
     ['a healthy pair', 'A', {}, ''],
@@ -194,6 +195,8 @@ t.test('everything that has to be done now', async (t) => {
     ],
     ['finalize, closed', 'A', { rollout: finalize }, ''],
     ['the soak', 'A', { rollout: hand }, 'watch-service'],
+    ['the second node is installed', 'A', { rollout: later('INSTALL2') }, 'watch-service'],
+    ['the second node goes down', 'A', { rollout: later('DOWN2') }, ''],
     ['the soak has not begun', 'A', { rollout: { ...hand, soak: null } }, ''],
     ['the soak on the other node', 'B', { rollout: hand }, ''],
   ];

@@ -39,7 +39,7 @@ const rows: Readonly<Record<Phase, string>> = {
   REFORM: '- - - - -',
   BACK1: '- - revert - -',
   BACK2: '- - - revert -',
-  RB_HAND: 'B - - - -',
+  RB_HAND: 'B - - revert -',
   RB_DOWN: 'B A - - -',
   RB_ACT: '- A activate/return - -',
   RB_TRIAL: '- A - - -',

@@ -200,6 +200,12 @@ const second: readonly Row[] = [
   ['the service is bad', 'HAND1', { plan: { soak }, world: { troubles } }, 'RB_HAND health.check'],
   ['cancelled', 'HAND1', { plan: { soak, abort: ABORT } }, 'RB_HAND job.cancelled'],
   ['installed', 'INSTALL2', there('installed'), 'DOWN2'],
+  [
+    'the service turns bad',
+    'INSTALL2',
+    there('installed', { world: { troubles } }),
+    'RB_HAND health.check',
+  ],
   ['the other node drives', 'INSTALL2', { ...there('installed'), plan: firstB }, '-'],
   ['failed', 'INSTALL2', there('failed'), 'BACK2 health.check'],
   [
