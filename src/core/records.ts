@@ -162,6 +162,8 @@ export interface NodeRecord {
   readonly role: RoleRecord;
   /** Durable promise not to take over (rule R5). */
   readonly standDown: { readonly rollout: string; readonly epoch: number } | null;
+  /** How many such promises this node has made; absent = none, or a program that did not count. */
+  readonly promises?: number;
   readonly knownStale: boolean;
   readonly generation: Generation;
   readonly slots: {

@@ -39,8 +39,15 @@ export interface NodeReport {
   readonly record: NodeRecord;
   readonly serving: boolean;
   readonly admitted: boolean;
-  /** The holder's word that this boot of the peer may take over (rule R6). */
-  readonly admits: { readonly bootId: string; readonly epoch: number } | null;
+  /**
+   * The holder's word that this boot of the peer may take over (rule R6). It counts only until the
+   * peer promises once more to stand down: `promises` is how many the holder has heard of.
+   */
+  readonly admits: {
+    readonly bootId: string;
+    readonly epoch: number;
+    readonly promises?: number;
+  } | null;
   /**
    * The holder wants the peer to stand down outside of a rollout, because its copy of the storage
    * is lost while the link is up (R4); the promise makes it safe to go on alone.

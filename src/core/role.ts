@@ -9,6 +9,7 @@ import type { NodeId } from './model.ts';
 import { storageInPlace } from './node.ts';
 import type { NodeRecord, RoleRecord } from './records.ts';
 import { downWanted, holderWanted } from './phases.ts';
+import type { NodeReport } from './report.ts';
 import { acknowledged, connected, me, onTrial, other, peerReport, running } from './state.ts';
 import type { Effect, NodeState } from './state.ts';
 
@@ -32,14 +33,29 @@ export function serves(s: NodeState): boolean {
 }
 
 /** R6: the holder's word that this boot of the peer may take over. */
-export function admits(s: NodeState): { bootId: string; epoch: number } | null {
+export function admits(s: NodeState): NodeReport['admits'] {
   const { record, world } = s;
   const peer = peerReport(s);
   if (peer === null || record.role.holder !== me(s) || !record.role.peerMayTakeOver) return null;
   if (peer.record.standDown !== null || peer.record.role.epoch !== record.role.epoch) return null;
   const vouch = world.draining || (serves(s) && peerCurrent(s));
-  return vouch ? { bootId: peer.bootId, epoch: record.role.epoch } : null;
+  if (!vouch) return null;
+  return { bootId: peer.bootId, epoch: record.role.epoch, promises: promisesOf(peer.record) };
 }
+
+/** Promises to stand down that a node has made, as far as it counted them. */
+const promisesOf = (record: NodeRecord): number => record.promises ?? 0;
+
+/**
+ * One more promise, counted: an admission that was on its way meanwhile is none any more. Else the
+ * node could take its promise back and be admitted by the older word, while the holder hears of
+ * the promise late, counts on it and goes on alone.
+ */
+const promise = (record: NodeRecord, rollout: string): NodeRecord => ({
+  ...record,
+  standDown: { rollout, epoch: record.role.epoch },
+  promises: promisesOf(record) + 1,
+});
 
 /** The peer's copy of the storage is level with this primary's. */
 export function peerCurrent(s: NodeState): boolean {
@@ -117,7 +133,7 @@ export function onStandDown(s: NodeState, on: boolean): NodeRecord | undefined {
   if (!on)
     return record.standDown?.rollout === OPERATOR ? { ...record, standDown: null } : undefined;
   if (record.standDown !== null) return undefined;
-  return { ...record, standDown: { rollout: OPERATOR, epoch: record.role.epoch } };
+  return promise(record, OPERATOR);
 }
 
 /** R5 and R6 on the standby: promise, and taking the promise back when the holder counts on it. */
@@ -128,11 +144,11 @@ function standDown(s: NodeState): NodeRecord | undefined {
   if (wantedDown(s) === me(s) && rollout !== null) {
     const already = record.standDown?.rollout === rollout.id;
     if (already || !instructed(s)) return undefined;
-    return { ...record, standDown: { rollout: rollout.id, epoch: record.role.epoch } };
+    return promise(record, rollout.id);
   }
   if (peer.wantsDown === true && peer.record.role.holder === other(s)) {
     if (record.standDown !== null) return undefined;
-    return { ...record, standDown: { rollout: FROZEN, epoch: record.role.epoch } };
+    return promise(record, FROZEN);
   }
   if (record.standDown?.rollout === OPERATOR) return undefined;
   const counted = peer.record.role.peerMayTakeOver && peer.record.role.holder === other(s);
@@ -204,7 +220,9 @@ export function nextWorld(s: NodeState): NodeState | undefined {
       !record.knownStale &&
       !onTrial(s) &&
       word?.bootId === world.boot.bootId &&
-      word.epoch === record.role.epoch;
+      word.epoch === record.role.epoch &&
+      // A program that does not count promises admits without their number.
+      (word.promises ?? promisesOf(record)) === promisesOf(record);
     if (admitted !== world.admitted) return { ...s, world: { ...world, admitted } };
   }
   if (!world.draining && handoverReady(s)) return { ...s, world: { ...world, draining: true } };

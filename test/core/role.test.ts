@@ -9,6 +9,7 @@ import {
   handoverReady,
   nextRole,
   nextWorld,
+  onStandDown,
   roleEffect,
   serves,
 } from '../../src/core/role.ts';
@@ -87,8 +88,9 @@ t.test("the holder's word on its peer (R6)", async (t) => {
   ];
   for (const [name, node, change, want] of rows) {
     const word = admits(nodeState(node, change));
-    t.strictSame(word, want ? { bootId: 'B1', epoch: 1 } : null, name);
+    t.strictSame(word, want ? { bootId: 'B1', epoch: 1, promises: 0 } : null, name);
   }
+  t.match(admits(nodeState('A', { peerRecord: { promises: 3 } })), { promises: 3 });
 });
 
 const rollout = (phase: RolloutRecord['phase'], first: NodeId = 'A'): RolloutRecord =>
@@ -100,6 +102,16 @@ const shown = (record: NodeRecord | undefined): string => {
   const may = role.peerMayTakeOver ? 'may' : 'may not';
   return `${role.epoch}${role.holder} ${may}${down}${knownStale ? ' stale' : ''}`;
 };
+
+t.test('promises are counted', async (t) => {
+  const peer = { serving: true };
+  const update = nodeState('B', { rollout: rollout('DOWN1', 'B'), peer });
+  t.match(nextRole(update), { standDown: PROMISE, promises: 1 });
+  const asked = nodeState('B', { peer: { ...peer, wantsDown: true }, record: { promises: 1 } });
+  t.match(nextRole(asked), { standDown: { rollout: 'frozen' }, promises: 2 });
+  const told = onStandDown(nodeState('B', { record: { promises: 2 } }), true);
+  t.match(told, { standDown: { rollout: 'operator' }, promises: 3 });
+});
 
 t.test('what becomes durable of roles, one change at a time', async (t) => {
   const down = { rollout: rollout('DOWN1') };
@@ -217,6 +229,11 @@ t.test('admission and the begin and end of a handover', async (t) => {
   t.equal(world('B', { peer: { ...lost, admits: { bootId: 'B1', epoch: 2 } } }), 'false false');
   t.equal(world('B', { peer: admitsB1, record: { standDown: PROMISE } }), 'false false');
   t.equal(world('B', { peer: admitsB1, record: { knownStale: true } }), 'false false');
+  const of = (promises: number) => ({ ...lost, admits: { bootId: 'B1', epoch: 1, promises } });
+  const twice = { promises: 2 };
+  t.equal(world('B', { peer: of(2), record: twice }), '-');
+  t.equal(world('B', { peer: of(1), record: twice }), 'false false', 'before it promised again');
+  t.equal(world('B', { peer: admitsB1, record: twice }), '-', 'a holder that does not count');
   t.equal(world('B', { peer: admitsB1, world: TRIAL }), 'false false');
   t.equal(world('B', { peer: null }), '-', 'a lost link takes no word back');
   const drain = { rollout: rollout('DRAIN1') };
