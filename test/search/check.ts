@@ -1,0 +1,94 @@
+/**
+ * What is checked in every state of the pair (I1 to I8 of docs/ARCHITECTURE.md, as far as they are
+ * about states), and what a quiet end is. Only tests import it.
+ */
+import type { NodeId } from '../../src/core/model.ts';
+import type { Core } from './core.ts';
+import { LINKED, JOINED, type PairState } from './pair.ts';
+import type { Site } from './site.ts';
+
+/** What a search is about. */
+export interface Bundle {
+  /** Which systems the new storage software runs under; null = no storage in the bundle. */
+  readonly storageRunsWith: string | null;
+}
+
+const served = (x: Site): boolean => x.serves;
+const newSystem = (x: Site): boolean => x.seals.system[x.boot.default]?.release.counter === 2;
+
+/** What must never be, in words; null when the state is sound. */
+export function broken(a: Site, b: Site, bundle: Bundle): string | null {
+  if (a.serves && b.serves) return 'I1 two nodes serve';
+  if (a.copy.ahead && b.copy.ahead) return 'I2 both copies were written alone';
+  return one(a, b, bundle) ?? one(b, a, bundle) ?? records(a, b);
+}
+
+function one(x: Site, y: Site, bundle: Bundle): string | null {
+  const { node, world } = x;
+  if (served(x)) {
+    if (y.copy.ahead || x.copy.stale) return `I2 node ${node} serves without all that was written`;
+    const theirs = y.record.role;
+    if (theirs.epoch > x.record.role.epoch && theirs.holder !== node) {
+      return `I5 node ${node} serves and the holder of a higher epoch is its peer`;
+    }
+    if (world !== null && world.boot.slot !== x.boot.default)
+      return `I8 node ${node} serves on trial`;
+  }
+  if (world !== null && x.storage !== null && bundle.storageRunsWith === '>=2.0.0') {
+    const storage = x.seals.storage[x.storage]?.release.counter ?? 0;
+    if (storage >= 2 && (world.system?.counter ?? 0) < 2) {
+      return `I7 node ${node} runs the new storage software under the old system`;
+    }
+  }
+  if (x.boot.trial !== null && x.boot.trial === x.boot.default) return 'I4 default slot on trial';
+  return null;
+}
+
+function records(a: Site, b: Site): string | null {
+  const [mine, theirs] = [a.record.role, b.record.role];
+  if (mine.epoch === theirs.epoch && mine.holder !== theirs.holder) {
+    return 'I5 one epoch, two holders';
+  }
+  if (a.record.standDown !== null && b.record.standDown !== null) return 'I6 both stood down';
+  if (a.boot.trial !== null && b.boot.trial !== null) return 'I3 two trials at once';
+  return untouched(a, b) ?? untouched(b, a);
+}
+
+/** I3: the second node is untouched until the first is committed, unless the pair rolls back. */
+function untouched(x: Site, first: Site): string | null {
+  const { rollout } = x;
+  if (rollout === null || rollout.kind !== 'update' || rollout.first === x.node) return null;
+  const { update } = x.record;
+  if (update.state === 'idle' || update.rollout !== rollout.id || newSystem(first)) return null;
+  const back = [rollout, first.rollout].some(
+    (one) => one !== null && (one.phase.startsWith('RB_') || BACK.has(one.phase)),
+  );
+  return back ? null : `I3 node ${x.node} was touched before node ${first.node} was committed`;
+}
+
+const BACK: ReadonlySet<string> = new Set(['ROLLED_BACK', 'HOLD_MIXED']);
+
+/** Nothing moves any more: an end, both know it, one serves, the other may take over. */
+export function quiet(a: Site, b: Site, p: PairState, core: Core): boolean {
+  const linked = (p.flags & LINKED) !== 0 && (p.flags & JOINED) !== 0;
+  if (!linked || a.busy || b.busy || p.toA !== 0 || p.toB !== 0) return false;
+  if (a.rollout !== b.rollout || core.state.running(a.rollout)) return false;
+  if (a.serves === b.serves) return false;
+  return a.serves ? formed(a, b) : formed(b, a);
+}
+
+function formed(active: Site, standby: Site): boolean {
+  const { world } = standby;
+  if (world === null || active.world === null || !active.world.linkUp) return false;
+  const may = active.record.role.peerMayTakeOver && world.admitted && world.linkUp;
+  const rests = [active, standby].every((site) => {
+    return site.boot.trial === null && site.world?.boot.slot === site.boot.default;
+  });
+  const whole = !active.copy.stale && !standby.copy.stale && !active.copy.ahead;
+  const same = active.record.role.epoch === standby.record.role.epoch;
+  return may && rests && whole && same && standby.record.standDown === null;
+}
+
+/** Node that serves, for readers. */
+export const serverOf = (a: Site, b: Site): NodeId | null =>
+  a.serves ? 'A' : b.serves ? 'B' : null;

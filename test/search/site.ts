@@ -1,0 +1,340 @@
+/**
+ * One node of the searched pair, as one value: what is durable, what runs, what the machine knows,
+ * and which effects are under way. Always holds: equal nodes are one object with one number; a
+ * number of a boot, a time and a sequence number of a report are reduced to what the machine can
+ * compare (this boot or an earlier one, over or not, newer), so that states are finite
+ * (`reduce.ts`). Only tests import it.
+ */
+import type { BootCounter, BootState } from '../../src/core/boot.ts';
+import type { NodeId, Sha256, Slot } from '../../src/core/model.ts';
+import type { NodeRecord, RolloutRecord } from '../../src/core/records.ts';
+import type { NodeReport, Seals } from '../../src/core/report.ts';
+import type { Effect, Event, NodeState, World } from '../../src/core/state.ts';
+import type { StoreStatus } from '../../src/core/store.ts';
+import { STORE_UNKNOWN } from '../../src/core/store.ts';
+import type { Core } from './core.ts';
+import { Interner } from './intern.ts';
+import { atRest, NOW, plain, readPart } from './reduce.ts';
+import { ended, statusOf, type Replica } from './replica.ts';
+
+/** An effect under way, and how far its work has come. */
+export interface Op {
+  readonly effect: Effect;
+  /** Number of the next piece of work; `rests` = ended well, `failed` = to be tried again. */
+  readonly stage: number | 'rests' | 'failed';
+  /** The machine does not want it any more; what has begun goes on. */
+  readonly aborted: boolean;
+}
+
+/** Effects of one group never overlap (src/updater/effects.ts). */
+export type Group = 'service' | 'slots' | 'storage' | 'fetch' | 'fence';
+export type Ops = Readonly<Record<Group, Op | null>>;
+
+const GROUP: Partial<Readonly<Record<Effect['do'], Group>>> = {
+  'run-storage': 'storage',
+  serve: 'service',
+  release: 'service',
+  'go-alone': 'service',
+  fetch: 'fetch',
+  install: 'slots',
+  arm: 'slots',
+  commit: 'slots',
+  revert: 'slots',
+  'close-other-slot': 'slots',
+  reboot: 'slots',
+  fence: 'fence',
+};
+const GROUPS: readonly Group[] = ['service', 'slots', 'storage', 'fetch', 'fence'];
+const NO_OPS: Ops = { service: null, slots: null, storage: null, fetch: null, fence: null };
+
+/** The parts of a node. */
+export interface Parts {
+  readonly node: NodeId;
+  /** The machine has decisions to take before the next event. */
+  readonly busy: boolean;
+  readonly record: NodeRecord;
+  readonly rollout: RolloutRecord | null;
+  /** What the daemon observed; null while the node is off. */
+  readonly world: World | null;
+  readonly boot: BootState;
+  readonly counter: BootCounter;
+  readonly seals: Seals;
+  readonly depot: readonly Sha256[];
+  /** The storage slot whose software runs. */
+  readonly storage: Slot | null;
+  /** Clients are served here. */
+  readonly serves: boolean;
+  readonly copy: Replica;
+  readonly ops: Ops;
+  /** Trial that was found healthy, remembered by the search alone. */
+  readonly healthy: number;
+}
+
+export interface Site extends Parts {
+  readonly id: number;
+}
+
+/** What time does: everything short is over, or the dead-man time is over too. */
+export const LONG_MS = 30_000;
+export const DEADMAN_MS = 1e12;
+
+/** Names of this boot and of earlier ones. */
+export const bootName = (node: NodeId): string => `${node} this boot`;
+const oldBoot = (node: NodeId): string => `${node} earlier boot`;
+
+/** Makes nodes, each only once. */
+export class Sites {
+  readonly core: Core;
+  readonly values = new Interner();
+  readonly list: Site[] = [];
+  readonly #byKey = new Map<string, Site>();
+  readonly #aged = new Map<number, object>();
+  readonly #agedSites: Record<NodeId, (Site | undefined)[]> = { A: [], B: [] };
+  readonly #off: (Site | undefined)[] = [];
+  readonly #status = new WeakMap<Replica, StoreStatus>();
+  readonly #withCopy = new Map<number, Site>();
+  readonly #copyIds = new Map<Replica, number>();
+  readonly #changes = new Map<string, Map<number, readonly [Replica, Replica] | null>>();
+
+  constructor(core: Core) {
+    this.core = core;
+  }
+
+  /** The one object for these parts. */
+  make(full: Parts): Site {
+    const { values } = this;
+    const parts = plain(full);
+    const world = parts.world === null ? null : this.#world(parts.world);
+    const record = values.of(parts.record);
+    const rollout = values.of(parts.rollout);
+    const { boot, counter, seals, depot, copy, ops } = parts;
+    const ids = [record, rollout, boot, counter, seals, depot, copy, ops].map((one) =>
+      values.id(one),
+    );
+    const { node, busy, storage, serves, healthy } = parts;
+    const key = `${node}${busy ? 1 : 0}${serves ? 1 : 0}${storage ?? '-'}${healthy},${ids.join()},${
+      world === null ? '-' : this.#worldKey(world)
+    }`;
+    let site = this.#byKey.get(key);
+    if (site === undefined) {
+      site = {
+        node,
+        busy,
+        record,
+        rollout,
+        world,
+        boot: values.of(boot),
+        counter: values.of(counter),
+        seals: values.of(seals),
+        depot: values.of(depot),
+        storage,
+        serves,
+        copy: values.of(copy),
+        ops: values.of(ops),
+        healthy,
+        id: this.list.length,
+      };
+      this.list.push(site);
+      this.#byKey.set(key, site);
+    }
+    return site;
+  }
+
+  #world(world: World): World {
+    const next: Record<string, unknown> = {};
+    for (const [field, value] of Object.entries(world)) {
+      next[field] =
+        typeof value === 'object' && value !== null && field !== 'clock'
+          ? this.values.of(value as object)
+          : value;
+    }
+    return next as unknown as World;
+  }
+
+  #worldKey(world: World): string {
+    let key = '';
+    for (const value of Object.values(world)) {
+      key += typeof value === 'object' ? this.values.id(value as object | null) : String(value);
+      key += ' ';
+    }
+    return key;
+  }
+
+  /** What the machine works on. */
+  state(site: Site): NodeState {
+    const { record, rollout, world } = site;
+    if (world === null) throw new Error(`node ${site.node} is off`);
+    return { record, rollout, world };
+  }
+
+  /** The node after the machine has a new state: it decides on, or it rests and acts. */
+  settled(site: Parts, s: NodeState): Site {
+    const busy = this.core.machine.settle(s) !== undefined;
+    const next = { ...site, ...s, busy };
+    if (busy) return this.make(next);
+    const ops = this.#reconcile(site.ops, s);
+    return this.make({ ...next, ops, world: atRest(s.world) });
+  }
+
+  /** The node after an event; the same node when the event has no meaning. */
+  event(site: Parts, event: Event, ms = 0): Site {
+    const { record, rollout, world } = site;
+    if (world === null) throw new Error(`node ${site.node} is off`);
+    const s = { record, rollout, world };
+    const next = this.core.machine.step(s, event, { ...NOW, ms });
+    return this.settled(site, next ?? s);
+  }
+
+  /** The node after a piece of an effect's work was done. */
+  worked(site: Parts): Site {
+    if (site.busy || site.world === null) return this.make(site);
+    const { record, rollout, world } = site;
+    const ops = this.#reconcile(site.ops, { record, rollout, world });
+    return this.make({ ...site, ops });
+  }
+
+  /** Effects are begun, given up and forgotten as in src/updater/effects.ts. */
+  #reconcile(ops: Ops, s: NodeState): Ops {
+    const key = (effect: Effect): number => this.values.id(effect);
+    const wanted = this.core.machine.effectsOf(s).filter((one) => GROUP[one.do] !== undefined);
+    const next: Record<Group, Op | null> = { ...ops };
+    for (const group of GROUPS) {
+      const mine = wanted.filter((one) => GROUP[one.do] === group);
+      const op = next[group];
+      const kept = op !== null && mine.some((one) => key(one) === key(op.effect));
+      if (op !== null && (kept || typeof op.stage === 'number')) {
+        if (!kept && !op.aborted) next[group] = { ...op, aborted: true };
+        continue;
+      }
+      const [first] = mine;
+      next[group] = first === undefined ? null : { effect: first, stage: 0, aborted: false };
+    }
+    return next;
+  }
+
+  /** The node with its copy of the store in another state. */
+  withCopy(site: Site, copy: Replica): Site {
+    const canon = this.values.of(copy);
+    if (canon === site.copy) return site;
+    const key = site.id * 4096 + this.#copyId(canon);
+    let next = this.#withCopy.get(key);
+    if (next === undefined) {
+      next = this.make({ ...site, copy: canon });
+      this.#withCopy.set(key, next);
+    }
+    return next;
+  }
+
+  /** A change of one or both copies, made once for equal ones. */
+  copies(
+    name: string,
+    x: Replica,
+    y: Replica,
+    change: (x: Replica, y: Replica) => readonly [Replica, Replica] | null,
+  ): readonly [Replica, Replica] | null {
+    let known = this.#changes.get(name);
+    if (known === undefined) this.#changes.set(name, (known = new Map()));
+    const key = this.#copyId(x) * 4096 + this.#copyId(y);
+    let next = known.get(key);
+    if (next === undefined) {
+      const changed = change(x, y);
+      next = changed === null ? null : [this.values.of(changed[0]), this.values.of(changed[1])];
+      known.set(key, next);
+    }
+    return next;
+  }
+
+  #copyId(copy: Replica): number {
+    let id = this.#copyIds.get(copy);
+    if (id === undefined) {
+      id = this.#copyIds.size;
+      this.#copyIds.set(copy, id);
+    }
+    return id;
+  }
+
+  /** What the storage software says now. */
+  status(site: Site): StoreStatus {
+    if (site.storage === null) return this.values.of(STORE_UNKNOWN);
+    let status = this.#status.get(site.copy);
+    if (status === undefined) {
+      status = this.values.of(statusOf(site.copy));
+      this.#status.set(site.copy, status);
+    }
+    return status;
+  }
+
+  /** Power is gone: what is durable stays, and this boot is an earlier one from now on. */
+  off(site: Site): Site {
+    const known = this.#off[site.id];
+    if (known !== undefined) return known;
+    const dead = this.make({
+      ...site,
+      busy: false,
+      world: null,
+      storage: null,
+      serves: false,
+      copy: ended(site.copy),
+      ops: NO_OPS,
+    });
+    const next = this.aged(dead, site.node);
+    this.#off[site.id] = next;
+    return next;
+  }
+
+  /** The same value after the boot of `node` is over. */
+  age<T extends object | null>(value: T, node: NodeId): T {
+    if (value === null) return value;
+    const id = this.values.id(value) * 2 + (node === 'A' ? 0 : 1);
+    let old = this.#aged.get(id) as T | undefined;
+    if (old === undefined) {
+      const text = JSON.stringify(this.values.of(value));
+      const aged = text.replaceAll(`"${bootName(node)}"`, `"${oldBoot(node)}"`);
+      old = this.values.of(JSON.parse(aged) as T);
+      this.#aged.set(id, old as object);
+    }
+    return old;
+  }
+
+  /** A node after the boot of `node`, itself or its peer, is over. */
+  aged(site: Site, node: NodeId): Site {
+    const known = this.#agedSites[node][site.id];
+    if (known !== undefined) return known;
+    const { world } = site;
+    const next = this.make({
+      ...site,
+      record: this.age(site.record, node),
+      rollout: this.age(site.rollout, node),
+      world: world === null ? null : { ...world, peer: this.age(world.peer, node) },
+    });
+    this.#agedSites[node][site.id] = next;
+    return next;
+  }
+
+  /** The report of a node at rest; newer than any that was sent before. */
+  report(site: Site): NodeReport {
+    return this.values.of(readPart(this.core.report.reportOf(this.state(site), 0)));
+  }
+
+  /** The rollout record goes with a report when the peer's last word was an older one. */
+  rolloutFor(site: Site): RolloutRecord | null {
+    const theirs = site.world?.linkUp === true ? site.world.peer : null;
+    const { rollout } = site;
+    if (rollout === null || theirs === null || theirs === undefined) return null;
+    const position = theirs.rollout;
+    const newer =
+      position === null || this.core.records.compareWriter(rollout.writer, position) > 0;
+    return newer ? rollout : null;
+  }
+
+  /** The node after a report arrived. */
+  hears(site: Site, report: NodeReport): Site {
+    const { seq } = report;
+    const fresh = { ...report, seq: seq + 1 };
+    const s = this.state(site);
+    const next = this.core.machine.step(s, { type: 'report', report: fresh }, NOW);
+    if (next === undefined) return site;
+    const world = next.world.peer === fresh ? { ...next.world, peer: report } : next.world;
+    return this.settled(site, { ...next, world });
+  }
+}
