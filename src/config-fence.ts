@@ -86,7 +86,7 @@ export const FENCE_SCHEMA = {
       type: 'number',
       minimum: 0,
       maximum: 60,
-      default: 2,
+      default: 1,
       description: 'Seconds that a standby waits before it fences: the active comes first.',
     },
     afterFence: {
