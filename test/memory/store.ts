@@ -52,7 +52,7 @@ interface Replica {
   alone: boolean;
   waiting: Write[];
   lastSync: StoreStatus['lastSync'];
-  told: string;
+  told: StoreStatus;
   readonly listeners: ((status: StoreStatus) => void)[];
 }
 
@@ -68,7 +68,7 @@ const replica = (): Replica => ({
   alone: false,
   waiting: [],
   lastSync: null,
-  told: '',
+  told: STORE_UNKNOWN,
   listeners: [],
 });
 
@@ -125,10 +125,10 @@ export class MemoryStorePair {
     return {
       status: () => this.#status(node),
       onStatus: (listener) => void this.#replicas[node].listeners.push(listener),
-      promote: async (epoch) => this.#promote(node, epoch),
-      demote: async () => this.#demote(node),
-      goAlone: async (epoch) => this.#goAlone(node, epoch),
-      finalizeFormat: async () => this.#finalizeFormat(node),
+      promote: async (epoch) => this.promote(node, epoch),
+      demote: async () => this.demote(node),
+      goAlone: async (epoch) => this.goAlone(node, epoch),
+      finalizeFormat: async () => this.finalizeFormat(node),
     };
   }
 
@@ -177,7 +177,8 @@ export class MemoryStorePair {
     return B.role === 'primary' ? 'B' : null;
   }
 
-  #promote(node: NodeId, epoch: number): void {
+  /** The four words of the port, done before the call returns. */
+  promote(node: NodeId, epoch: number): void {
     const self = this.#running(node);
     const other = this.#replicas[peerOf(node)];
     if (epoch < self.epoch) throw fenced(epoch, self.epoch);
@@ -194,7 +195,7 @@ export class MemoryStorePair {
     this.#settle();
   }
 
-  #demote(node: NodeId): void {
+  demote(node: NodeId): void {
     const self = this.#running(node);
     while (self.waiting.length > 0 && this.#link === 'current' && this.#work());
     this.#drop(node);
@@ -202,14 +203,14 @@ export class MemoryStorePair {
     this.#settle();
   }
 
-  #goAlone(node: NodeId, epoch: number): void {
+  goAlone(node: NodeId, epoch: number): void {
     const self = this.#running(node);
     if (self.role !== 'primary' || epoch !== self.epoch) throw fenced(epoch, self.epoch);
     if (this.#link !== 'current') self.alone = true;
     this.#settle();
   }
 
-  #finalizeFormat(node: NodeId): number {
+  finalizeFormat(node: NodeId): number {
     const self = this.#running(node);
     if (self.role !== 'primary') return self.formatLevel;
     if (this.#link !== 'current') {
@@ -369,9 +370,8 @@ export class MemoryStorePair {
     for (const node of ['A', 'B'] as const) {
       const self = this.#replicas[node];
       const status = this.#status(node);
-      const told = JSON.stringify(status);
-      if (told === self.told) continue;
-      self.told = told;
+      if (same(status, self.told)) continue;
+      self.told = status;
       for (const listener of self.listeners) listener(status);
     }
   }
@@ -380,6 +380,12 @@ export class MemoryStorePair {
 function apply(to: Replica, write: { readonly key: string; readonly value: string | null }): void {
   if (write.value === null) to.data.delete(write.key);
   else to.data.set(write.key, write.value);
+}
+
+/** Lists and objects are the same only when they are one: a needless telling does no harm. */
+function same(a: StoreStatus, b: StoreStatus): boolean {
+  const keys = Object.keys(a) as (keyof StoreStatus)[];
+  return keys.every((key) => a[key] === b[key] || key === 'protocol');
 }
 
 function sizeOf(self: Replica): number {
