@@ -109,6 +109,10 @@ t.test('a peer that was not heard for three seconds is unknown, with its age', a
   t.match(stale.alarms, [{ code: 'pair.peer_unreachable', node: 'B' }]);
   const down = { ...s, world: { ...s.world, linkUp: false } };
   t.match(statusOf(down, 100).nodes.B, { known: false, ageMs: 100, role: 'unknown' });
+  const again = { ...s, world: { ...s.world, peer: null } };
+  const before = { report: s.world.peer!, atMs: NOW_MS - 100 };
+  const silent = pairStatus(again, before, NOW_MS, AT);
+  t.match(silent.nodes.B, { known: false }, 'the link is back, the peer has said nothing yet');
   const never = pairStatus(nodeState('A', { peer: null }), null, NOW_MS, AT);
   t.strictSame(never.nodes.B, unknownNode('B', null));
 });
