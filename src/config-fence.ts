@@ -86,8 +86,10 @@ export const FENCE_SCHEMA = {
       type: 'number',
       minimum: 0,
       maximum: 60,
-      default: 1,
-      description: 'Seconds that a standby waits before it fences: the active comes first.',
+      default: 2,
+      description:
+        'Seconds that a standby waits before it fences: the active comes first. Silence before ' +
+        'the link counts as lost is a part of them, up to half.',
     },
     afterFence: {
       type: 'string',

@@ -21,7 +21,7 @@ async function load(...section: string[]): Promise<Config> {
 }
 
 t.test('without a section there is no fencer, and a person decides', async (t) => {
-  const manual = { policy: 'manual', fencer: { kind: 'none' }, headStartS: 1, afterFence: 'on' };
+  const manual = { policy: 'manual', fencer: { kind: 'none' }, headStartS: 2, afterFence: 'on' };
   t.strictSame((await load()).fence, manual);
   t.strictSame((await load('"fencer": { "kind": "none" }')).fence, manual);
 });

@@ -31,14 +31,25 @@ export function mayTakeOver(s: NodeState): boolean {
  * start, so that of two nodes that only lost their link the active is the one that stays.
  */
 export function wantsFence(s: NodeState): boolean {
-  const { takeover, peerTakeover, peerKnows, linkLostMs, clock, headStartMs } = s.world;
+  const { takeover, peerTakeover, peerKnows } = s.world;
   if (takeover !== 'fence') return false;
   // A peer that cannot take over by itself need not be switched off to go on without it.
   if (isolatedHolder(s)) return peerTakeover === 'fence';
   // An active that does not know of this policy would go on alone instead of being frozen.
   if (peerKnows !== 'fence') return false;
-  const waited = linkLostMs !== null && clock.ms - linkLostMs >= headStartMs;
-  return waited && mayTakeOver(s);
+  return headStartIsOver(s) && mayTakeOver(s);
+}
+
+/**
+ * The silence in which the link was found to be lost counts for the head start, up to half of it:
+ * a peer that went without a word has been gone all that time. The other half is the active's, who
+ * may have found out no earlier than this node.
+ */
+function headStartIsOver({ world }: NodeState): boolean {
+  const { linkLostMs, peerHeardMs, clock, headStartMs } = world;
+  if (linkLostMs === null) return false;
+  const silentMs = Math.max(0, linkLostMs - peerHeardMs);
+  return clock.ms - linkLostMs >= headStartMs - Math.min(silentMs, headStartMs / 2);
 }
 
 /** The peer was switched off, provably or by an operator's word: what becomes durable of it. */
