@@ -7,10 +7,11 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
-import type { Release } from '../../src/core/model.ts';
+import { isNode, type Release } from '../../src/core/model.ts';
 import { jsonLine, jsonLineReader } from '../../src/drivers/json-lines.ts';
 import { checkKey, KEY_CHARS_MAX, LIST_MAX } from './limits.ts';
 import type { Replica } from './replica.ts';
+import { resolveSplit, splitView } from './split.ts';
 
 const CLIENTS_MAX = 64;
 /** Requests of one client that are worked on at a time; more wait in the socket. */
@@ -29,6 +30,9 @@ interface Request {
   readonly prefix?: unknown;
   readonly after?: unknown;
   readonly limit?: unknown;
+  readonly keep?: unknown;
+  readonly by?: unknown;
+  readonly reason?: unknown;
 }
 
 /** What the socket answers from. */
@@ -154,6 +158,15 @@ function operationsOf({ replica, release, health }: ApiOptions): Record<string, 
     goAlone: async ({ epoch }) => await replica.goAlone(epochOf(epoch)),
     finalizeFormat: async () => ({ level: await replica.finalizeFormat() }),
     health: async () => await health(),
+    verify: async () => replica.verifier?.start(),
+    cancelVerify: async () => replica.verifier?.cancel(),
+    verifyReport: async () => replica.verifier?.report ?? null,
+    resync: async () => await replica.resync(),
+    split: async () => await splitView(replica),
+    resolve: async ({ keep, by, reason }) => {
+      if (!isNode(keep)) throw new UpdateError('usage.invalid', 'keep is A or B');
+      return await resolveSplit(replica, keep, { by: lineOf(by), reason: lineOf(reason) });
+    },
     info: async () => ({
       release,
       formatLevel: replica.state.now.formatLevel,
@@ -192,6 +205,11 @@ function textOf(value: unknown): string {
   if (value === undefined) return '';
   if (typeof value === 'string' && value.length <= KEY_CHARS_MAX) return value;
   throw new UpdateError('usage.invalid', 'prefix and after are keys or beginnings of keys');
+}
+
+function lineOf(value: unknown): string {
+  if (typeof value === 'string' && value.length <= 500) return value;
+  throw new UpdateError('usage.invalid', 'by and reason are lines of at most 500 characters');
 }
 
 function limitOf(value: unknown): number {

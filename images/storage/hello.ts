@@ -4,6 +4,7 @@
  * limits.
  */
 import { UpdateError } from '../../src/core/errors.ts';
+import { agreedProtocol } from '../../src/core/levels.ts';
 import type { NodeId } from '../../src/core/model.ts';
 import { PROTOCOL } from './limits.ts';
 import type { Hello } from './wire.ts';
@@ -17,9 +18,9 @@ export function checkHello(
     const found = `node ${hello.node} of pair ${hello.pair}`;
     throw new UpdateError('pair.wrong_peer', `${found} answers, expected the peer of ${own.node}`);
   }
+  const agreed = agreedProtocol(PROTOCOL, hello.protocol);
+  if (agreed !== null) return agreed;
   const [min, max] = hello.protocol;
-  const agreed = Math.min(max, PROTOCOL[1]);
-  if (agreed >= Math.max(min, PROTOCOL[0])) return agreed;
   throw new UpdateError(
     'pair.protocol',
     `storage protocols ${min}-${max} there, ${PROTOCOL[0]}-${PROTOCOL[1]} here`,

@@ -24,7 +24,18 @@ export const FORMAT_MIN = 1;
 /** The highest level; a disk above it is left alone. */
 export const FORMAT_MAX = 2;
 /** Replication protocols that this program speaks, lowest and highest. */
-export const PROTOCOL: readonly [min: number, max: number] = [1, 1];
+export const PROTOCOL: readonly [min: number, max: number] = [1, 2];
+/** From this protocol on the two sides ask each other questions (talk.ts). */
+export const PROTOCOL_TALK = 2;
+
+/** Records that one digest of a comparison stands for, on average. */
+export const BUCKET_RECORDS = 256;
+/** Items in one answer: the longest keys with their hashes stay below 320 KiB. */
+export const ITEMS_MAX = 1000;
+/** Bytes of values that a comparison reads per second at most, on each side. */
+export const VERIFY_RATE_BPS = 32 * 1024 * 1024;
+/** Differences that a report names. */
+export const DIFFERENCES_MAX = 100;
 
 const KEY = /^[A-Za-z0-9._~:@+=,/-]{1,200}$/;
 

@@ -25,6 +25,7 @@ import { ReplicationLink } from './link.ts';
 import { Objects } from './objects.ts';
 import { Replica } from './replica.ts';
 import { StateFile } from './state.ts';
+import { Verifier } from './verify.ts';
 
 /** How long a process that ends may hold the data directory. */
 const LOCK_MS = 10_000;
@@ -127,6 +128,7 @@ async function run(settings: Settings): Promise<void> {
     throw new UpdateError('config.invalid', `${found}, expected ${expected}`);
   }
   const replica = new Replica({ objects, state, formatMax });
+  replica.verifier = await Verifier.open(replica, dataDir);
   const { node, listen, peer } = settings;
   const attach = replica.attach.bind(replica);
   await using link = new ReplicationLink({ node, listen, peer, keys, onConnection: attach });

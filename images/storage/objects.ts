@@ -6,42 +6,22 @@
  * version is remembered, because the peer may not know it yet. Imports core, the log, its records.
  */
 import { statfs } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../../src/core/errors.ts';
+import type { Change, Entry, Placed } from './entry.ts';
 import { RESERVE_BYTES, VALUE_BYTES_MAX } from './limits.ts';
 import type { LogRecord, NewRecord, Position } from './record.ts';
 import { SegmentLog, type Place, type SegmentLogOptions } from './segments.ts';
 
 /** Bytes that may be appended between two looks at the free space. */
 const ROOM_STEP_BYTES = 4 * 1024 * 1024;
+/** How often, and after which pause, a segment with writes on their way is looked at again. */
+const PURGE_TRIES = 100;
+const PURGE_PAUSE_MS = 50;
+/** Stands for the hash of a record that is there but cannot be read. */
+export const DAMAGED = 'damaged';
 /** Position of a copy that never took a write. */
 export const NO_POSITION: Position = { run: '0000000000000000', version: 0 };
-
-/** What the index knows of a key. */
-export interface Entry {
-  readonly version: number;
-  /** SHA-256 of the value; null = deleted. */
-  readonly hash: string | null;
-  readonly valueBytes: number;
-  readonly place: Place;
-}
-
-/** A change that is to be appended. */
-export interface Change {
-  readonly key: string;
-  /** Null = delete. */
-  readonly value: Buffer | null;
-  readonly hash: string | null;
-  readonly version: number;
-  readonly run: string;
-  /** A change that sync brings: it does not move the position. */
-  readonly copy: boolean;
-}
-
-/** A change on disk that is not visible yet. */
-export interface Placed {
-  readonly key: string;
-  readonly entry: Entry;
-}
 
 /** The objects of one copy; disposing of it closes the log. */
 export class Objects implements AsyncDisposable {
@@ -51,6 +31,10 @@ export class Objects implements AsyncDisposable {
   readonly #open = new Map<string, number>();
   #log!: SegmentLog;
   readonly #dir: string;
+  /** Records that are on disk and not visible yet, per segment. */
+  readonly #unshown = new Map<number, number>();
+  /** Last segment in which a record could not be read; 0 = none. */
+  #damagedSegment = 0;
   /** Appends under way that will move the position. */
   #moving = 0;
   #liveBytes = 0;
@@ -79,6 +63,11 @@ export class Objects implements AsyncDisposable {
     // The first write need not look at the disk; one that finds no room says so itself.
     await objects.needRoom(VALUE_BYTES_MAX).catch(() => undefined);
     return objects;
+  }
+
+  /** Directory of the log. */
+  get dir(): string {
+    return this.#dir;
   }
 
   /** Number of objects. */
@@ -135,11 +124,29 @@ export class Objects implements AsyncDisposable {
       } catch (cause) {
         // Cleaning may have moved the record while it was read.
         if (this.#live.get(key) !== entry) continue;
+        this.#damagedSegment = Math.max(this.#damagedSegment, entry.place.segment);
         if (cause instanceof UpdateError) throw cause;
         const text = `the object ${key} is damaged: ${(cause as Error).message}`;
         throw new UpdateError('store.corrupt', text, { cause });
       }
     }
+  }
+
+  /** What the disk holds of a key, read and checked: a hash, or null for nothing. */
+  async held(key: string): Promise<string | null> {
+    if (!this.#live.has(key)) return null;
+    try {
+      await this.get(key);
+      return this.#live.get(key)?.hash ?? null;
+    } catch (error) {
+      if (error instanceof UpdateError && error.code === 'store.corrupt') return DAMAGED;
+      throw error;
+    }
+  }
+
+  /** All live keys, in no order. */
+  liveKeys(): MapIterator<string> {
+    return this.#live.keys();
   }
 
   /** Sorted keys with this prefix after `after`, at most `limit`. */
@@ -181,6 +188,7 @@ export class Objects implements AsyncDisposable {
       const place = await this.#log.append(record);
       this.#roomBytes -= place.bytes;
       if (!copy) this.#moveTo({ run, version }, place.segment);
+      this.#unshown.set(place.segment, (this.#unshown.get(place.segment) ?? 0) + 1);
       return { key, entry: { version, hash, valueBytes: value?.length ?? 0, place } };
     } catch (error) {
       this.#settled(key);
@@ -192,8 +200,12 @@ export class Objects implements AsyncDisposable {
 
   /** Makes an appended change visible; in the order of the appends of a key. */
   show(placed: Placed): void {
-    this.#settled(placed.key);
-    this.#index(placed.key, placed.entry);
+    const { key, entry } = placed;
+    this.#settled(key);
+    const left = (this.#unshown.get(entry.place.segment) ?? 1) - 1;
+    if (left === 0) this.#unshown.delete(entry.place.segment);
+    else this.#unshown.set(entry.place.segment, left);
+    this.#index(key, entry);
     this.#clean();
   }
 
@@ -287,35 +299,75 @@ export class Objects implements AsyncDisposable {
     if (this.#cleaning || this.#closed) return;
     this.#cleaning = this.#cleanSegment(oldest)
       // The next write meets the same disk and reports it.
-      .catch(() => undefined)
+      .then(
+        () => undefined,
+        () => undefined,
+      )
       .finally(() => (this.#cleaning = null));
   }
 
-  /** Moves what is still needed of the oldest segment to the end of the log, then removes it. */
-  async #cleanSegment(number: number): Promise<void> {
-    const moves: [key: string, record: LogRecord, place: Place][] = [];
-    await this.#log.scan(number, (record, place) => moves.push([record.key, record, place]));
+  /**
+   * Writes everything anew that lies at or before a record that could not be read, and removes
+   * those segments: with them the damage. A live record that is damaged still stays where it is;
+   * the next start would refuse it by name.
+   */
+  async purgeDamage(): Promise<void> {
+    await this.#cleaning;
+    const through = this.#damagedSegment;
+    if (through === 0 || this.#closed) return;
+    this.#cleaning = this.#purge(through).finally(() => (this.#cleaning = null));
+    await this.#cleaning;
+  }
+
+  async #purge(through: number): Promise<void> {
+    this.#log.roll();
+    for (let tries = 0; tries < PURGE_TRIES && !this.#closed; tries += 1) {
+      const first = this.#log.first;
+      if (first === null || first > through) {
+        this.#damagedSegment = 0;
+        return;
+      }
+      if (await this.#cleanSegment(first)) tries = 0;
+      else await sleep(PURGE_PAUSE_MS);
+    }
+  }
+
+  /**
+   * Moves what is still needed of a first segment to the end of the log, then removes it; false
+   * when something in it is still on its way. What is needed is told by the index, not by the
+   * segment, so that a damaged record hides nothing behind it.
+   */
+  async #cleanSegment(number: number): Promise<boolean> {
     this.#forgetDeleted();
-    for (const [key, record, place] of moves) {
-      if (this.#closed) return;
-      const entry = this.entry(key);
-      if (entry?.place.segment !== number || entry.place.offset !== place.offset) continue;
-      // Its old record must stay until the write that is under way has replaced it.
-      if (this.#open.has(key)) return;
-      await this.#move(key, entry, record);
+    for (;;) {
+      const moves = [...this.#live, ...this.#deleted].filter(([, e]) => e.place.segment === number);
+      if (moves.length === 0) break;
+      for (const [key, entry] of moves) {
+        if (this.#closed) return false;
+        if (this.entry(key) !== entry) continue;
+        // Its old record must stay until the write that is under way has replaced it.
+        if (this.#open.has(key)) return false;
+        await this.#move(key, entry);
+      }
     }
     if (this.#positionSegment === number) {
       // A write under way will be the newer position; the next cleaning finds it.
-      if (this.#moving > 0) return;
+      if (this.#moving > 0) return false;
       await this.mark(this.#position, this.#committed);
     }
-    await this.#log.remove(number);
+    // What is on disk and not visible yet is in no index, and must stay all the same.
+    if ((this.#unshown.get(number) ?? 0) > 0) return false;
+    const here = (entry: Entry): boolean => entry.place.segment === number;
+    if (this.#live.values().some(here) || this.#deleted.values().some(here)) return false;
+    return await this.#log.remove(number);
   }
 
-  async #move(key: string, entry: Entry, record: LogRecord): Promise<void> {
+  async #move(key: string, entry: Entry): Promise<void> {
     const value = entry.hash === null ? null : (await this.#log.read(entry.place)).value();
     if (this.entry(key) !== entry || this.#open.has(key)) return;
-    const { kind, version, run } = record;
+    const kind = entry.hash === null ? 'delete' : 'put';
+    const { version } = entry;
+    const { run } = NO_POSITION;
     const committed = this.#committed;
     const hash = entry.hash ?? '';
     const moved = this.#log.append({

@@ -5,7 +5,7 @@
  */
 import { UpdateError } from '../../src/core/errors.ts';
 import { PENDING_BYTES_MAX, PENDING_MAX } from './limits.ts';
-import type { Change, Placed } from './objects.ts';
+import type { Change, Placed } from './entry.ts';
 import type { Position } from './record.ts';
 
 /** One write that waits for its acknowledgement. */

@@ -6,20 +6,21 @@
  * is a secondary. What changes roles or talks to the peer happens in turns, one after the other.
  * Imports core, ports types, objects, state and session.
  */
-import { randomBytes } from 'node:crypto';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import type { Generation } from '../../src/core/records.ts';
 import type { StoreStatus } from '../../src/ports.ts';
 import { StatusFeed } from './feed.ts';
-import { NEW_GENERATION, synced, writtenAlone, type Relation } from './generation.ts';
+import { NEW_GENERATION, newGeneration, synced } from './generation.ts';
+import type { Relation } from './generation.ts';
 import { checkKey, checkValue, PROTOCOL } from './limits.ts';
 import type { ConnectionListener, PeerConnection } from './link.ts';
 import type { Objects } from './objects.ts';
-import { PendingWrites, type PendingWrite } from './pending.ts';
-import { hashOf, type Position } from './record.ts';
+import type { Position } from './record.ts';
 import { Session } from './session.ts';
 import type { StateFile } from './state.ts';
 import type { SyncSummary } from './sync-source.ts';
+import type { Verifier } from './verify.ts';
+import { newId, PrimaryWrites } from './writes.ts';
 
 /** `demote` waits at most so long for writes that only the peer's answer is missing of. */
 const DRAIN_MS = 2000;
@@ -41,12 +42,10 @@ export class Replica {
   readonly formatMax: number;
   /** Tells who wants to know. */
   readonly feed = new StatusFeed(() => this.status());
-  readonly #pending = new PendingWrites();
+  /** The writes of this side while it is primary. */
+  readonly writes = new PrimaryWrites(this);
   #role: 'primary' | 'secondary' = 'secondary';
-  #run = '';
-  #alone = false;
   #draining = false;
-  #goingAlone = false;
   #session: Session | null = null;
   #peerStale = false;
   #turn: Promise<void> = Promise.resolve();
@@ -55,6 +54,8 @@ export class Replica {
   lastSync: SyncSummary | null = null;
   /** The last write that was taken, on disk or not. */
   head: Position;
+  /** The on-line verify of this copy; set once by the program. */
+  verifier: Verifier | null = null;
   /** This copy has been compared with the peer's, or is the primary. */
   known = false;
   /** Why the copies may not be joined; null when they may. */
@@ -69,6 +70,11 @@ export class Replica {
 
   get role(): 'primary' | 'secondary' {
     return this.#role;
+  }
+
+  /** The connection to the peer, while there is one. */
+  get session(): Session | null {
+    return this.#session;
   }
 
   /** Runs an action when all earlier ones have ended. */
@@ -92,7 +98,8 @@ export class Replica {
     if (this.#session !== session) return;
     if (session.phase === 'syncing') this.#peerStale = true;
     this.#session = null;
-    this.#advance();
+    this.verifier?.lost();
+    this.writes.advance();
     this.changed();
   }
 
@@ -112,7 +119,7 @@ export class Replica {
       await this.objects.recover();
       await this.objects.flushed();
       await this.state.change({ epoch });
-      this.#run = randomBytes(8).toString('hex');
+      this.writes.begin();
       this.head = this.objects.position;
       this.#role = 'primary';
       this.known = true;
@@ -127,7 +134,7 @@ export class Replica {
   /** The primary stays it in a new epoch: writes that wait go on waiting, under the new one. */
   async #raiseEpoch(epoch: number): Promise<void> {
     await this.state.change({ epoch });
-    this.#alone = false;
+    this.writes.alone = false;
     this.#session?.lead();
     this.changed();
   }
@@ -135,7 +142,7 @@ export class Replica {
   /** No write can be acknowledged any more when this resolves. */
   async demote(): Promise<void> {
     this.#draining = true;
-    if (this.#session?.joined === true) await within(this.#pending.empty(), DRAIN_MS);
+    if (this.#session?.joined === true) await within(this.writes.empty(), DRAIN_MS);
     await this.inTurn(async () => {
       const was = this.#role;
       this.#stepDown('the node was demoted');
@@ -149,8 +156,56 @@ export class Replica {
     await this.inTurn(async () => {
       const seen = this.state.now.epoch;
       if (this.#role !== 'primary' || epoch !== seen) throw fenced(epoch, seen);
-      if (this.#session?.current !== true) this.#alone = true;
-      this.#advance();
+      if (this.#session?.current !== true) this.writes.alone = true;
+      this.writes.advance();
+      this.changed();
+    });
+  }
+
+  /**
+   * The peer's copy is compared as a whole and made equal to this one; from its first durable write
+   * on it counts as stale. Resolves when that write is made.
+   */
+  async resync(): Promise<void> {
+    await this.inTurn(async () => {
+      const session = this.#session;
+      if (this.#role !== 'primary') throw readOnly();
+      if (session?.joined !== true) {
+        throw new UpdateError('pair.not_healthy', 'the storage of the other node is not connected');
+      }
+      session.needTalk();
+      const damaged = this.verifier?.damagedOn(this.state.now.node) ?? 0;
+      if (damaged > 0) {
+        const text = `${damaged} records of this copy cannot be read; the other one may have them`;
+        throw new UpdateError('store.corrupt', text);
+      }
+      session.lead(true);
+    });
+    await this.#session?.settled();
+    if (this.#session?.joined === true) return;
+    throw new UpdateError('pair.peer_unreachable', 'the storage of the other node was lost');
+  }
+
+  /** Nothing that this copy holds counts any more. Durable when it resolves. */
+  async distrust(): Promise<void> {
+    await this.state.change({ stale: true, distrusted: true, generation: newGeneration() });
+    this.changed();
+  }
+
+  /** Takes no more writes; those that wait are given up. */
+  async stopWrites(why: string): Promise<void> {
+    await this.inTurn(async () => {
+      if (this.#role === 'primary') this.#stepDown(why);
+      this.changed();
+    });
+    await this.objects.flushed();
+  }
+
+  /** A split brain is resolved against this copy: it holds nothing that the other one shares. */
+  async giveWay(): Promise<void> {
+    await this.inTurn(async () => {
+      await this.state.change({ stale: true, generation: newGeneration(), aloneSince: null });
+      this.splitBrain = null;
       this.changed();
     });
   }
@@ -177,21 +232,9 @@ export class Replica {
   async write(key: string, value: Buffer | null): Promise<boolean> {
     checkKey(key);
     if (value) await this.objects.needRoom(checkValue(value).length);
-    if (this.#role !== 'primary' || this.#draining) {
-      throw new UpdateError('store.read_only', 'this copy is not the primary');
-    }
-    if (value === null && !this.objects.has(key) && !this.#pending.has(key)) return false;
-    this.#pending.checkRoom(value?.length ?? 0);
-    const before = this.head;
-    const version = before.version + 1;
-    const run = this.#run;
-    this.head = { run, version };
-    const hash = value === null ? null : hashOf(value);
-    const change = { key, value, hash, version, run, copy: false };
-    const write = this.#pending.add(change, before);
-    void this.#place(write);
-    if (this.#session?.joined === true) this.#send(write);
-    return await write.promise;
+    if (this.#role !== 'primary' || this.#draining) throw readOnly();
+    if (value === null && !this.objects.has(key) && !this.writes.has(key)) return false;
+    return await this.writes.take(key, value);
   }
 
   /** A peer that has seen a higher epoch: it is ours too, and a primary of a lower one ends. */
@@ -202,29 +245,10 @@ export class Replica {
     this.changed();
   }
 
-  /** Everything up to this version is on the peer's disk. */
-  peerHas(run: string, version: number): void {
-    if (run !== this.#run) return;
-    this.#pending.peerHas(version);
-    this.#advance();
-  }
-
-  /** True when a copy at this position lacks nothing but writes that still wait here. */
-  isPrefix(position: Position): boolean {
-    return this.#pending.isPrefix(position, this.head);
-  }
-
-  /** Sends the waiting writes that a copy at `position` lacks; null = all of them. */
-  resend(position: Position | null): void {
-    for (const write of this.#pending.after(position)) this.#send(write);
-  }
-
   /** From now on a lost peer freezes writes again. */
   peerIsCurrent(): void {
-    this.#alone = false;
     this.#peerStale = false;
-    this.objects.committed = this.#pending.first ? this.#pending.first - 1 : this.head.version;
-    this.#advance();
+    this.writes.peerIsCurrent();
     this.changed();
   }
 
@@ -233,7 +257,7 @@ export class Replica {
     const { generation } = this.state.now;
     const fresh = generation.current === NEW_GENERATION;
     const next = fresh ? { current: newId(), base: null, history: [] } : synced(generation);
-    await this.state.change({ generation: next });
+    await this.state.change({ generation: next, aloneSince: null });
     return next;
   }
 
@@ -257,7 +281,7 @@ export class Replica {
   }
 
   status(): StoreStatus {
-    const { epoch, generation, stale } = this.state.now;
+    const { epoch, generation, stale, formatLevel } = this.state.now;
     const connected = this.#session?.met === true;
     const primary = this.#role === 'primary';
     const meter = this.#session?.source?.meter ?? this.#session?.target?.meter;
@@ -267,12 +291,14 @@ export class Replica {
       connected,
       local: stale ? 'stale' : this.known ? 'current' : 'unknown',
       peer: this.#peerCopy(),
-      frozen: primary && !connected && !this.#alone,
+      frozen: primary && !connected && !this.writes.alone,
       splitBrain: this.splitBrain !== null,
       sync: meter?.progress() ?? null,
       lastSync: this.#lastSync,
       generation,
       protocol: PROTOCOL,
+      formatLevel,
+      verify: this.verifier?.brief ?? null,
     };
   }
 
@@ -290,73 +316,16 @@ export class Replica {
     return this.#peerStale || this.state.now.generation.base !== null ? 'stale' : 'unknown';
   }
 
-  /** Brings a write to this disk. */
-  async #place(write: PendingWrite): Promise<void> {
-    try {
-      const placed = await this.objects.append(write.change);
-      write.placed = placed;
-      // One that was given up meanwhile is on this disk all the same.
-      if (write.over) this.objects.show(placed);
-      else this.#advance();
-    } catch (error) {
-      this.#diskFailed(error);
-    }
-  }
-
-  #send(write: PendingWrite): void {
-    const { key, value, run, version } = write.change;
-    this.#session?.sendWrite({ key, run, version, delete: value === null }, value);
-  }
-
-  /** Acknowledges, in order, every write that may be acknowledged now. */
-  #advance(): void {
-    if (this.#role !== 'primary') return;
-    const joined = this.#session?.joined === true;
-    const current = this.#session?.current === true;
-    for (let write = this.#pending.ready(); write; write = this.#pending.ready()) {
-      if (joined ? !write.peerHas : !this.#mayGoAlone()) return;
-      this.#pending.acknowledge(write, (placed) => this.objects.show(placed));
-      if (current) this.objects.committed = write.change.version;
-    }
-  }
-
-  /** True when a write may be acknowledged without the peer; sees to the generation id first. */
-  #mayGoAlone(): boolean {
-    if (!this.#alone || this.#session?.met === true) return false;
-    if (this.state.now.generation.base !== null) return true;
-    if (!this.#goingAlone) {
-      this.#goingAlone = true;
-      void this.inTurn(() => this.#changeGeneration());
-    }
-    return false;
-  }
-
-  async #changeGeneration(): Promise<void> {
-    try {
-      const { generation } = this.state.now;
-      const alone = this.#role === 'primary' && this.#alone && this.#session?.met !== true;
-      if (!alone || generation.base !== null) return;
-      await this.state.change({ generation: writtenAlone(generation, newId()) });
-      this.changed();
-    } catch (error) {
-      this.#diskFailed(error);
-    } finally {
-      this.#goingAlone = false;
-      this.#advance();
-    }
-  }
-
   /** Back to secondary. What was not acknowledged is given up; it may hold or not. */
   #stepDown(why: string): void {
     this.#role = 'secondary';
-    this.#alone = false;
     this.#draining = false;
-    this.#pending.giveUp(why, (placed) => this.objects.show(placed));
+    this.writes.giveUp(why);
     this.#session?.resign();
   }
 
   /** Without a disk nothing can be promised: the peer and the daemon must see it at once. */
-  #diskFailed(error: unknown): void {
+  diskFailed(error: unknown): void {
     if (this.#role === 'primary') this.#stepDown(asUpdateError(error).message);
     this.#session?.fail(error);
     this.changed();
@@ -375,7 +344,8 @@ async function within(promise: Promise<void> | undefined, limitMs: number): Prom
   }
 }
 
-const newId = (): string => randomBytes(8).toString('hex');
+const readOnly = (): UpdateError =>
+  new UpdateError('store.read_only', 'this copy is not the primary');
 
 const fenced = (epoch: number, seen: number): UpdateError =>
   new UpdateError('store.fenced', `epoch ${epoch} was given, this copy has seen ${seen}`);

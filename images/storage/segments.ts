@@ -70,6 +70,7 @@ export class SegmentLog implements AsyncDisposable {
   #failure: UpdateError | null = null;
   /** The write that failed left nothing behind: once there is room, appending may go on. */
   #whole = false;
+  #rolls = false;
   /** Bytes of a torn tail that were dropped when the log was opened. */
   droppedBytes = 0;
 
@@ -100,6 +101,11 @@ export class SegmentLog implements AsyncDisposable {
   /** The oldest segment that is not written to any more; null when there is none. */
   get oldest(): number | null {
     return this.#segments.length > 1 ? this.#segments[0]!.number : null;
+  }
+
+  /** The first segment; null when there is none. */
+  get first(): number | null {
+    return this.#segments[0]?.number ?? null;
   }
 
   /** Why nothing can be written any more; null while all is well. */
@@ -134,20 +140,20 @@ export class SegmentLog implements AsyncDisposable {
     throw corrupt(segment.number, place.offset, 'a record that was written is damaged');
   }
 
-  /** Every record of one segment, in order. */
-  async scan(number: number, onRecord: OnRecord): Promise<void> {
-    const segment = this.#segments.find((one) => one.number === number);
-    if (segment) scan(await readAll(segment.file, segment.bytes), number, onRecord);
+  /** The next record begins a new segment. */
+  roll(): void {
+    this.#rolls = true;
   }
 
-  /** Removes a segment that `oldest` named; durable when it returns. */
-  async remove(number: number): Promise<void> {
+  /** Removes the first segment, unless it is written to; durable when it returns true. */
+  async remove(number: number): Promise<boolean> {
     const [segment] = this.#segments;
-    if (segment?.number !== number || this.#segments.length < 2) return;
+    if (segment?.number !== number || this.#segments.length < 2) return false;
     this.#segments.shift();
     await segment.file.close();
     await unlink(this.#path(number));
     await syncDirectory(this.#options.dir);
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -249,7 +255,9 @@ export class SegmentLog implements AsyncDisposable {
     const active = this.#segments.at(-1);
     const formatLevel = this.#options.formatLevel();
     const limit = this.#options.segmentBytes ?? SEGMENT_BYTES;
-    if (active && active.bytes < limit && active.formatLevel === formatLevel) return active;
+    const fits = active && active.bytes < limit && active.formatLevel === formatLevel;
+    if (fits && !this.#rolls) return active;
+    this.#rolls = false;
     const number = (active?.number ?? 0) + 1;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC;
     const file = await open(this.#path(number), flags, 0o600);

@@ -7,23 +7,26 @@
  */
 import { UpdateError } from '../../src/core/errors.ts';
 import { compareGenerations, NEW_GENERATION } from './generation.ts';
+import { Answers } from './answers.ts';
+import { FollowedWrites } from './follower.ts';
 import { checkHello } from './hello.ts';
-import { checkKey, PROTOCOL } from './limits.ts';
+import { PROTOCOL, PROTOCOL_TALK } from './limits.ts';
 import type { ConnectionListener, PeerConnection } from './link.ts';
-import type { Change } from './objects.ts';
-import { hashOf, type Position } from './record.ts';
+import type { Position } from './record.ts';
 import type { Replica } from './replica.ts';
 import { SyncSource } from './sync-source.ts';
 import { SyncTarget } from './sync-target.ts';
+import { Talk } from './talk.ts';
 import { bad, type Frame, type Hello, type Message } from './wire.ts';
 
 type Of<T extends Message['t']> = Extract<Message, { t: T }>;
 
 /**
  * `hello`: nothing is known yet; `idle`: neither leads; `leading`: asked what the peer holds;
- * `syncing`, `current`: of the peer, while this side is primary; `following`: the peer leads.
+ * `syncing`, `current`: of the peer, while this side is primary; `following`: the peer leads;
+ * `split`: the copies may not be joined, only questions are answered.
  */
-export type Phase = 'hello' | 'idle' | 'leading' | 'syncing' | 'current' | 'following';
+export type Phase = 'hello' | 'idle' | 'leading' | 'syncing' | 'current' | 'following' | 'split';
 
 /** Frames that may wait for their turn before reading stops. */
 const INBOX_MAX = 256;
@@ -31,11 +34,17 @@ const INBOX_MAX = 256;
 /** One connection to the peer; the replica makes it and forgets it when it is closed. */
 export class Session implements ConnectionListener {
   readonly connection: PeerConnection;
+  /** Questions of both sides, from protocol 2 on. */
+  readonly talk: Talk;
+  readonly #answers: Answers;
   readonly #replica: Replica;
+  #protocol = 0;
   #phase: Phase = 'hello';
   #inbox = 0;
   #peer: Hello | null = null;
-  #ackDue: Of<'ack'> | null = null;
+  #writes: FollowedWrites | null = null;
+  /** What the peer said that it has room for; null = it says nothing of that. */
+  peerRoomBytes: number | null = null;
   #settled = Promise.withResolvers<void>();
   #format: PromiseWithResolvers<number> | null = null;
   source: SyncSource | null = null;
@@ -43,19 +52,13 @@ export class Session implements ConnectionListener {
 
   constructor(connection: PeerConnection, replica: Replica) {
     this.connection = connection;
+    this.talk = new Talk(connection);
+    this.#answers = new Answers(this, replica);
     this.#replica = replica;
     const { node, pair, epoch, generation } = replica.state.now;
     const { role, formatMax } = replica;
-    connection.send({
-      t: 'hello',
-      protocol: PROTOCOL,
-      node,
-      pair,
-      epoch,
-      role,
-      generation,
-      formatMax,
-    });
+    const about = { node, pair, epoch, role, generation, formatMax };
+    connection.send({ t: 'hello', protocol: PROTOCOL, ...about });
   }
 
   get phase(): Phase {
@@ -64,7 +67,7 @@ export class Session implements ConnectionListener {
 
   /** Both sides know each other. */
   get met(): boolean {
-    return this.#phase !== 'hello' && !this.connection.closed;
+    return this.#phase !== 'hello' && this.#phase !== 'split' && !this.connection.closed;
   }
 
   /** Writes need this peer's disk. */
@@ -75,6 +78,18 @@ export class Session implements ConnectionListener {
   /** The peer holds everything, and is there. */
   get current(): boolean {
     return this.#phase === 'current' && !this.connection.closed;
+  }
+
+  /** The copies are split, and the peer can be asked about it. */
+  get split(): boolean {
+    return this.#phase === 'split' && !this.connection.closed;
+  }
+
+  /** Throws `pair.protocol` when the peer's software is too old to be asked. */
+  needTalk(): void {
+    if (this.#protocol >= PROTOCOL_TALK) return;
+    const message = 'the storage software of the other node is too old for this';
+    throw new UpdateError('pair.protocol', message);
   }
 
   /** Highest format level that the peer can write; null before its hello. */
@@ -103,6 +118,7 @@ export class Session implements ConnectionListener {
     this.source?.stop();
     this.#settled.resolve();
     this.#format?.reject(reason);
+    this.talk.end(reason);
     void this.#replica.inTurn(async () => this.#replica.detach(this));
   }
 
@@ -113,8 +129,11 @@ export class Session implements ConnectionListener {
     this.connection.close(reason, true);
   }
 
-  /** This side is primary: asks what the peer holds, to join or to sync it. In the turn. */
-  lead(): void {
+  /**
+   * This side is primary: asks what the peer holds, to join or to sync it; with `resync` nothing
+   * that it holds counts. In the turn.
+   */
+  lead(resync = false): void {
     if (!this.met) return;
     this.#settled = Promise.withResolvers<void>();
     this.source?.stop();
@@ -122,7 +141,8 @@ export class Session implements ConnectionListener {
     this.target = null;
     this.#setPhase('leading');
     const { epoch, generation } = this.#replica.state.now;
-    this.connection.send({ t: 'lead', epoch, generation });
+    const lead = { t: 'lead', epoch, generation } as const;
+    this.connection.send(resync ? { ...lead, resync } : lead);
   }
 
   /** Resolves when the peer has answered `lead`, or is gone. */
@@ -175,6 +195,9 @@ export class Session implements ConnectionListener {
       await this.#hello(head);
       return;
     }
+    if (head.t === 'ask') return this.talk.answer(head.id, head.question, this.#answers.answer);
+    if (head.t === 'reply') return this.talk.reply(head);
+    if (this.#phase === 'split') return;
     switch (head.t) {
       case 'lead':
         return await this.#follow(head);
@@ -186,8 +209,11 @@ export class Session implements ConnectionListener {
         return this.#resigned(head);
       case 'write':
         return this.#write(head, body);
+      case 'room':
+        this.peerRoomBytes = head.bytes;
+        return;
       case 'ack':
-        return this.#replica.peerHas(head.run, head.version);
+        return this.#replica.writes.peerHas(head.run, head.version);
       case 'want':
         return this.source?.want(head.items, head.last);
       case 'got':
@@ -211,20 +237,23 @@ export class Session implements ConnectionListener {
       case 'hello':
         throw bad('a second hello');
       default:
-        throw bad(`${String((head as { t: unknown }).t)}, which protocol 1 does not have`);
+        throw bad(`${String((head as { t: unknown }).t)}, which this program does not know`);
     }
   }
 
   async #hello(hello: Hello): Promise<void> {
     const { state } = this.#replica;
-    checkHello(hello, state.now);
+    this.#protocol = checkHello(hello, state.now);
     await this.#replica.sawEpoch(hello.epoch);
     const primary = this.#replica.role === 'primary';
     const both = primary && hello.role === 'primary' && hello.epoch === state.now.epoch;
     const relation = compareGenerations(state.now.generation, hello.generation);
     const behind = relation.startsWith('behind');
     if (relation === 'split' || both || (behind && primary)) {
-      throw this.#replica.split(relation, hello.generation);
+      const error = this.#replica.split(relation, hello.generation);
+      if (this.#protocol < PROTOCOL_TALK) throw error;
+      this.#setPhase('split');
+      return;
     }
     if (behind) await state.change({ stale: true });
     this.#peer = hello;
@@ -247,15 +276,18 @@ export class Session implements ConnectionListener {
       throw this.#replica.split(relation, lead.generation);
     }
     await this.#replica.sawEpoch(lead.epoch);
-    if (relation !== 'same') await state.change({ stale: true });
+    if (lead.resync === true) await this.#replica.distrust();
+    else if (relation !== 'same') await state.change({ stale: true });
     await objects.recover();
     await objects.flushed();
     this.#replica.head = objects.position;
     const { connection } = this;
+    this.#writes = new FollowedWrites(this, this.#replica);
     this.target = new SyncTarget({
       objects,
       state,
       connection,
+      check: state.now.distrusted === true,
       onProgress: () => this.#replica.changed(),
       onError: (error) => this.fail(error),
     });
@@ -285,14 +317,14 @@ export class Session implements ConnectionListener {
       onError: (error) => this.fail(error),
     });
     this.#setPhase('syncing');
-    this.#replica.resend(null);
+    this.#replica.writes.resend(null);
   }
 
   /** No sync is needed: the peer holds all, or all but writes that still wait here. */
   #resume(position: Position): boolean {
-    if (!this.#replica.isPrefix(position)) return false;
+    if (!this.#replica.writes.isPrefix(position)) return false;
     this.#setPhase('current');
-    this.#replica.resend(position);
+    this.#replica.writes.resend(position);
     this.#replica.peerIsCurrent();
     return true;
   }
@@ -317,6 +349,7 @@ export class Session implements ConnectionListener {
     const { source } = this;
     if (!source) throw bad('the end of a sync that never was');
     this.source = null;
+    if (source.summary.mode === 'full') void this.#replica.verifier?.repaired(this);
     this.#replica.syncEnded(source.summary, source.summary.sentBytes);
     this.#setPhase('current');
     this.#replica.peerIsCurrent();
@@ -350,46 +383,13 @@ export class Session implements ConnectionListener {
     this.#setPhase('idle');
   }
 
-  /** A write of the primary: on disk here, then acknowledged to it. */
   #write(head: Of<'write'>, body: Buffer | null): void {
-    const { state, objects } = this.#replica;
-    if (head.epoch < state.now.epoch || this.#replica.role === 'primary') {
+    const { state, role } = this.#replica;
+    if (head.epoch < state.now.epoch || role === 'primary') {
       this.connection.send({ t: 'refuse', epoch: state.now.epoch });
       return;
     }
-    if (this.#phase !== 'following') throw bad('a write without leading');
-    const { run, version } = head;
-    if (!state.now.stale) {
-      if (version !== this.#replica.head.version + 1) throw bad(`write ${version} out of order`);
-      objects.committed = head.committed;
-    }
-    this.#replica.head = { run, version };
-    const value = head.delete ? null : (body ?? Buffer.alloc(0));
-    const hash = value === null ? null : hashOf(value);
-    const change = { key: checkKey(head.key), value, hash, version, run, copy: false };
-    void this.#place(change);
-  }
-
-  async #place(change: Change): Promise<void> {
-    const { objects } = this.#replica;
-    try {
-      objects.show(await objects.append(change));
-      this.#acknowledge(change.run, change.version);
-    } catch (error) {
-      // The disk refuses: the primary must know at once that this copy takes no more.
-      this.fail(error);
-    }
-  }
-
-  /** Writes that share a sync of the disk share an acknowledgement. */
-  #acknowledge(run: string, version: number): void {
-    const due = this.#ackDue !== null;
-    this.#ackDue = { t: 'ack', run, version };
-    if (due) return;
-    queueMicrotask(() => {
-      const ack = this.#ackDue;
-      this.#ackDue = null;
-      if (ack) this.connection.send(ack);
-    });
+    if (this.#phase !== 'following' || !this.#writes) throw bad('a write without leading');
+    this.#writes.take(head, body);
   }
 }

@@ -29,6 +29,10 @@ export interface CopyState {
   readonly generation: Generation;
   /** This copy lacks acknowledged writes, or may: only a sync that ended takes it back. */
   readonly stale: boolean;
+  /** Nothing that is on this disk counts until it was read; with `stale`. Absent = false. */
+  readonly distrusted?: boolean;
+  /** When this copy was first written without the other one; null or absent = never, or unknown. */
+  readonly aloneSince?: string | null;
   /** Level that records are written at; raised only by `finalizeFormat`. */
   readonly formatLevel: number;
 }

@@ -6,7 +6,8 @@
  * still differs. Imports core, objects, state and the messages.
  */
 import type { PeerConnection } from './link.ts';
-import type { Change, Objects } from './objects.ts';
+import type { Change } from './entry.ts';
+import { DAMAGED, type Objects } from './objects.ts';
 import { hashOf } from './record.ts';
 import type { StateFile } from './state.ts';
 import { checkKey } from './limits.ts';
@@ -20,6 +21,8 @@ export interface SyncTargetOptions {
   readonly objects: Objects;
   readonly state: StateFile;
   readonly connection: PeerConnection;
+  /** Believe the disk and not the index: what cannot be read is asked for, too. */
+  readonly check: boolean;
   readonly onProgress: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -57,7 +60,24 @@ export class SyncTarget {
       if (this.#offered.has(key)) continue;
       if (entry.hash !== null || message.mode === 'delta') this.#wants.push([key, entry.hash]);
     }
-    this.#ask();
+    if (this.#options.check) void this.#scrub();
+    else this.#ask();
+  }
+
+  /** Reads every object; writes are taken meanwhile. */
+  async #scrub(): Promise<void> {
+    const { objects, connection, onError } = this.#options;
+    try {
+      const wanted = new Set(this.#wants.map(([key]) => key));
+      for (const key of objects.liveKeys()) {
+        if (connection.closed) return;
+        if (wanted.has(key) || (await objects.held(key)) !== DAMAGED) continue;
+        this.#wants.push([key, null]);
+      }
+      this.#ask();
+    } catch (error) {
+      onError(error);
+    }
   }
 
   begin(message: Of<'begin'>): void {
@@ -77,11 +97,13 @@ export class SyncTarget {
 
   /** Both copies are equal now; durable when it returns. */
   async end(message: Of<'end'>): Promise<void> {
-    const { objects, state, connection } = this.#options;
+    const { objects, state, connection, onError } = this.#options;
     if (!this.#offered) throw bad('the end of a sync that never began');
     await objects.flushed();
     await objects.mark(message.position, message.committed);
-    await state.change({ generation: message.generation, stale: false });
+    const { generation } = message;
+    await state.change({ generation, stale: false, distrusted: false, aloneSince: null });
+    void objects.purgeDamage().catch(onError);
     this.#offered = null;
     this.meter = null;
     connection.send({ t: 'done' });

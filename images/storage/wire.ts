@@ -27,6 +27,27 @@ export interface Hello {
   readonly formatMax: number;
 }
 
+/** A key, what the sender holds of it (null = nothing, or `DAMAGED`), and its bytes. */
+export type HeldItem = readonly [key: string, hash: string | null, bytes: number];
+
+/** What one side asks the other, from protocol 2 on; see talk.ts. */
+export type Question =
+  /** Makes a picture of all keys in so many buckets; `content` reads what the disk holds. */
+  | { readonly do: 'open'; readonly buckets: number; readonly content: boolean }
+  /** The digest of one bucket of that picture. */
+  | { readonly do: 'bucket'; readonly bucket: number }
+  /** What stands behind that digest, from the item `from` on. */
+  | { readonly do: 'items'; readonly bucket: number; readonly from: number }
+  /** What the disk holds of these keys, after every write that was sent before the question. */
+  | { readonly do: 'keys'; readonly keys: readonly string[] }
+  | { readonly do: 'close' }
+  /** What is known of the copy as a whole. */
+  | { readonly do: 'facts' }
+  /** The asker keeps its copy: save what only this one has, then take the other's. */
+  | { readonly do: 'yield'; readonly by: string; readonly reason: string }
+  /** Where a comparison stands, so that both sides can tell. */
+  | { readonly do: 'verify'; readonly report: object };
+
 /** A key and what the sender holds of it; null = nothing. */
 export type OfferItem = readonly [key: string, hash: string | null];
 
@@ -38,6 +59,8 @@ export type Message =
       readonly t: 'lead';
       readonly epoch: number;
       readonly generation: Generation;
+      /** Nothing that the secondary holds is trusted: everything is compared again. */
+      readonly resync?: boolean;
     }
   /** The answer: what the secondary holds, on disk. */
   | {
@@ -90,7 +113,16 @@ export type Message =
     }
   | { readonly t: 'done' }
   | { readonly t: 'format'; readonly level: number }
-  | { readonly t: 'formatDone'; readonly level: number };
+  | { readonly t: 'formatDone'; readonly level: number }
+  /** So many bytes of writes may be sent before the sender's reserve is touched. */
+  | { readonly t: 'room'; readonly bytes: number }
+  | { readonly t: 'ask'; readonly id: number; readonly question: Question }
+  | {
+      readonly t: 'reply';
+      readonly id: number;
+      readonly answer: object | null;
+      readonly error?: { readonly code: string; readonly message: string };
+    };
 
 /** A message with the value that came with it. */
 export interface Frame {

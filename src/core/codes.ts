@@ -135,7 +135,17 @@ export const CODES = {
   'store.split_brain': {
     exit: EXIT.pairNotHealthy,
     title: 'Both copies of the store were written alone; they are never joined by guessing.',
-    next: 'Decide which copy is kept; nothing else resolves it.',
+    next: 'See `tandem storage status`, then say which copy is kept: `tandem storage resolve`.',
+  },
+  'store.not_split': {
+    exit: EXIT.pairNotHealthy,
+    title: 'There is no split brain that could be resolved.',
+    next: 'See `tandem storage status`; a copy that only lags is synced by itself.',
+  },
+  'store.differs': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The two copies of the store are not equal, although both count as level.',
+    next: 'See `tandem storage status`, then make the standby good: `tandem storage resync`.',
   },
   'store.read_only': {
     exit: EXIT.pairNotHealthy,

@@ -34,10 +34,25 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
       'The service until a person decides, and then every write that only the copy that is ' +
       'given up has.',
     steps: [
+      'See what each copy has that the other one lacks: `tandem storage status`.',
       'See who was asked for what, and when, on both nodes: `tandem history --audit`.',
-      'To keep the copy of node A: stop the daemon of node B, rename its directory ' +
-        '`storage.dataDir` (keep it: it is the only copy of its writes), start the daemon.',
-      'To keep the copy of node B: the same with A and B exchanged.',
+      'Keep one copy: `tandem storage resolve --keep A --reason TEXT` (or `B`). What only the ' +
+        'other copy has is saved first, in a file on its node that the answer names.',
+      READY,
+    ],
+    alarm: true,
+  },
+  'store.not_split': {
+    works: 'Everything that worked before; nothing was changed.',
+    costs: 'Nothing.',
+  },
+  'store.differs': {
+    works: 'The service, on the copy of the active node.',
+    costs:
+      'If the standby takes over before the resync, clients see its content of these records. ' +
+      'While the resync runs there is no high availability.',
+    steps: [
+      'If records of the active node cannot be read: `tandem switchover`, then verify again.',
       READY,
     ],
     alarm: true,

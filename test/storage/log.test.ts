@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { UpdateError } from '../../src/core/errors.ts';
-import { Objects, type Change } from '../../images/storage/objects.ts';
+import type { Change } from '../../images/storage/entry.ts';
+import { Objects } from '../../images/storage/objects.ts';
 import { decodeRecord, encodeRecord, hashOf, HEAD_BYTES } from '../../images/storage/record.ts';
 import { withFileLimit } from '../drivers/small-disk.ts';
 

@@ -72,8 +72,9 @@ t.test('a frame above the limits is refused before it is read', (t) => {
 t.test('a hello: the lower maximum of the protocols, of this pair, of the other node', (t) => {
   const own = { node: 'B', pair: 'p' } as const;
   t.equal(checkHello(HELLO, own), 1);
-  t.equal(checkHello({ ...HELLO, protocol: [1, 9] }, own), 1);
-  t.throws(() => checkHello({ ...HELLO, protocol: [2, 9] }, own), { code: 'pair.protocol' });
+  t.equal(checkHello(HELLO, own), 1);
+  t.equal(checkHello({ ...HELLO, protocol: [1, 9] }, own), 2);
+  t.throws(() => checkHello({ ...HELLO, protocol: [3, 9] }, own), { code: 'pair.protocol' });
   t.throws(() => checkHello({ ...HELLO, pair: 'q' }, own), { code: 'pair.wrong_peer' });
   t.throws(() => checkHello({ ...HELLO, node: 'B' }, own), { code: 'pair.wrong_peer' });
   t.end();
