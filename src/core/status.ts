@@ -30,6 +30,8 @@ export interface NodeStatus {
   readonly known: boolean;
   /** Age of the facts; 0 for the node that answers, null when nothing was ever heard. */
   readonly ageMs: number | null;
+  /** When the facts were heard, by the clock of the node that answers; null when never. */
+  readonly heardAt?: string | null;
   readonly role: NodeRole;
   readonly serving: boolean;
   readonly system: Release | null;
@@ -78,6 +80,8 @@ export interface RolloutStatus {
   readonly finalized: boolean;
   readonly canCancel: boolean;
   readonly result: Reason | null;
+  /** `HOLD_MIXED`: until when a person has to decide, for people; null or absent without that. */
+  readonly holdUntil?: string | null;
   /** Who paused it, and at the end of which phase it rests; null or absent while it goes on. */
   readonly paused?: {
     readonly by: string;
@@ -95,10 +99,31 @@ export interface ReformItem {
   readonly name: 'link' | 'versions' | 'epoch' | 'storage' | 'service' | 'admitted';
   readonly state: 'ok' | 'waiting' | 'failed' | 'unknown';
   readonly text: string;
+  /** Age of the peer's facts that it is made from; null when the peer was never heard. */
+  readonly ageMs?: number | null;
   /** `link`: each way to the peer. */
   readonly channels?: readonly ChannelStatus[];
+  /** `versions`: the pair protocol that both speak, and the level of features that both keep to. */
+  readonly agreed?: { readonly protocol: number; readonly featureLevel: number } | null;
+  /** `epoch`: the highest epoch of the two, and who holds it. */
+  readonly epoch?: { readonly number: number; readonly holder: NodeId };
+  /** `storage`: what each copy is. */
+  readonly copies?: Readonly<Record<NodeId, string>>;
   /** `storage`: the sync that runs. */
   readonly progress?: Progress | null;
+  /** `service`: the node that serves, and the address that clients use. */
+  readonly service?: { readonly node: NodeId | null; readonly address: string | null };
+  /** `admitted`, both ways: the active counts on the standby, and the standby knows it. */
+  readonly admission?: {
+    readonly standby: NodeId;
+    readonly counted: boolean;
+    readonly known: boolean;
+  };
+}
+
+/** Whether what was heard so long ago still counts; null = never heard. */
+export function isFresh(ageMs: number | null): boolean {
+  return ageMs !== null && ageMs <= STALE_AFTER_MS;
 }
 
 /** One way to the peer, as the node that answers sees it. */

@@ -3,26 +3,36 @@
  * on. Always holds: an alarm is derived from the state and goes away with its cause. Pure; imports
  * only core.
  */
-import type { NodeId } from '../core/model.ts';
-import { OPERATOR, peerCurrent } from '../core/role.ts';
+import { NODES, type NodeId } from '../core/model.ts';
+import { OPERATOR } from '../core/role.ts';
 import { other, peerReport, type NodeState } from '../core/state.ts';
 import type { Alarm, NodeStatus } from '../core/status.ts';
-import { frozenNode, remedyOf } from './reform.ts';
+import { silence, splitBrain } from './reform.ts';
+import { frozenNode, remedyOf } from './remedy.ts';
 import { reportOf } from './report.ts';
 
 /** A sync that brought nothing for so long is told as stalled, in milliseconds. */
 export const SYNC_STALLED_MS = 60_000;
 
-/** Every alarm of the pair, as node `s` sees it now; `syncQuietMs` = without progress of a sync. */
-export function alarms(
-  s: NodeState,
-  nodes: Readonly<Record<NodeId, NodeStatus>>,
-  syncQuietMs: number | null,
-): readonly Alarm[] {
+/** What the state of the node does not tell, for the alarms. */
+export interface AlarmExtras {
+  readonly nodes: Readonly<Record<NodeId, NodeStatus>>;
+  /** Age of the newest report of the peer; null when it was never heard. */
+  readonly ageMs: number | null;
+  /** For how long the sync that runs brought nothing; null without one. */
+  readonly quietMs: number | null;
+  readonly at: string;
+  /** Until when a pair that is held in two versions wants a decision; null = without a deadline. */
+  readonly holdUntil: string | null;
+}
+
+/** Every alarm of the pair, as node `s` sees it now. */
+export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
+  const { nodes, ageMs, quietMs } = extras;
   const found: Alarm[] = [];
   const peer = other(s);
   if (!nodes[peer].known) {
-    const message = `node ${peer} does not answer`;
+    const message = `node ${peer} does not answer; ${silence(s, ageMs)}`;
     found.push({ code: 'pair.peer_unreachable', node: peer, message });
   }
   const frozen = frozenNode(s);
@@ -30,30 +40,51 @@ export function alarms(
     const message = `node ${frozen} acknowledges no write; ${remedyOf(s) ?? ''}`;
     found.push({ code: 'pair.frozen', node: frozen, message });
   }
-  if (syncQuietMs !== null && syncQuietMs >= SYNC_STALLED_MS) {
-    const quietS = Math.floor(syncQuietMs / 1000);
+  if (splitBrain(s)) {
+    const message = 'both copies of the storage were written alone; a person decides which is kept';
+    found.push({ code: 'store.split_brain', node: null, message });
+  }
+  if (quietMs !== null && quietMs >= SYNC_STALLED_MS) {
+    const quietS = Math.floor(quietMs / 1000);
     const message = `the sync of the storage has made no progress for ${quietS} s`;
     found.push({ code: 'sync.stalled', node: null, message });
   }
+  return [...found, ...reported(s), ...held(s, extras)];
+}
+
+/** What the nodes themselves say: promises of an operator, and effects that keep failing. */
+function reported(s: NodeState): readonly Alarm[] {
+  const found: Alarm[] = [];
   const reports = [reportOf(s, 0), peerReport(s)].filter((one) => one !== null);
   for (const { node, record } of reports) {
     if (record.standDown?.rollout !== OPERATOR) continue;
     const message = `node ${node} has stood down by an operator's word and does not take over`;
     found.push({ code: 'pair.stood_down', node, message });
   }
+  const differences = Math.max(...reports.map(({ store }) => store.verify?.differences ?? 0));
+  if (differences > 0) {
+    const records = differences === 1 ? '1 record' : `${differences} records`;
+    const message = `a verify of the storage found ${records} that the copies do not share`;
+    found.push({ code: 'store.differs', node: null, message });
+  }
   for (const report of reports) {
     for (const [effect, reason] of Object.entries(report.troubles)) {
       found.push({ code: reason.code, node: report.node, message: `${effect}: ${reason.message}` });
     }
   }
-  if (s.rollout?.phase === 'HOLD_MIXED' && !peerCurrentOrEqual(s)) {
-    const message = 'the two nodes run different versions; update again or roll back';
-    found.push({ code: 'standby.failed_held', node: null, message });
-  }
   return found;
 }
 
-function peerCurrentOrEqual(s: NodeState): boolean {
-  const peer = peerReport(s);
-  return peerCurrent(s) && peer?.system?.version === s.world.system?.version;
+/** A pair that was left in two versions, until both are known to run the same. */
+function held(s: NodeState, { nodes, at, holdUntil }: AlarmExtras): readonly Alarm[] {
+  if (s.rollout?.phase !== 'HOLD_MIXED') return [];
+  const [a, b] = NODES.map((node) => nodes[node].system?.version ?? null);
+  if (a !== null && a === b) return [];
+  const runs = `node A runs ${a ?? 'UNKNOWN'}, node B ${b ?? 'UNKNOWN'}`;
+  const late = holdUntil !== null && Date.parse(at) > Date.parse(holdUntil);
+  const time = holdUntil === null ? '' : `${holdUntil.slice(0, 16).replace('T', ' ')} UTC`;
+  const until = time === '' ? '' : late ? `, OVERDUE since ${time}` : `, decide before ${time}`;
+  const message = `${runs}${until}: \`tandem update FILE\` or \`tandem rollback\``;
+  const code = s.rollout.result?.code === 'revert.failed' ? 'revert.failed' : 'standby.failed_held';
+  return [{ code, node: null, message }];
 }

@@ -4,17 +4,20 @@
  * age of what was heard last. Pure over its inputs; imports only core.
  */
 import { NODES, SLOT_CLASSES, type NodeId, type SlotClass } from '../core/model.ts';
-import { canCancel, downWanted, endedAt } from '../core/phases.ts';
+import { canCancel, endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
 import { restPoint } from '../core/pause.ts';
 import { FROZEN, OPERATOR } from '../core/role.ts';
 import { me, other, peerReport, running, storageSlot, type NodeState } from '../core/state.ts';
-import { STALE_AFTER_MS, type NodeStatus, type PairStatus } from '../core/status.ts';
+import { isFresh, type NodeStatus, type PairStatus } from '../core/status.ts';
 import type { ChannelStatus, NodeRole, RolloutStatus, SlotStatus } from '../core/status.ts';
 import { alarms } from './alarms.ts';
-import { frozenNode, reforming, reformItems, remedyOf } from './reform.ts';
+import { availability, frozenNode, remedyOf } from './remedy.ts';
+import { reforming, reformItems } from './reform.ts';
 import { reportOf } from './report.ts';
+
+const HOUR_MS = 3_600_000;
 
 /** The newest report of the peer, kept for display after the link was lost. */
 export interface LastHeard {
@@ -27,10 +30,14 @@ export { reformItems } from './reform.ts';
 /** What the state of the node does not tell. */
 export interface StatusExtras {
   readonly channels?: readonly ChannelStatus[];
+  /** The address that clients of the service use. */
+  readonly address?: string | null;
   /** Since when the pair is not highly available, in the time of `nowMs`; null while it is. */
   readonly reformingSinceMs?: number | null;
   /** When the sync that runs brought something last, in the time of `nowMs`; null without one. */
   readonly syncMovedMs?: number | null;
+  /** Hours for which a pair may be held in two versions; 0 = without a deadline. */
+  readonly holdH?: number;
 }
 
 /** Everything a client wants to know of both nodes, as node `s` knows it at this moment. */
@@ -39,43 +46,53 @@ export function pairStatus(
   last: LastHeard | null,
   nowMs: number,
   at: string,
-  { channels = [], reformingSinceMs = null, syncMovedMs = null }: StatusExtras = {},
+  extras: StatusExtras = {},
 ): PairStatus {
-  const self = nodeStatus(reportOf(s, 0), 0);
-  const peer = peerStatus(s, last, nowMs);
-  const nodes = (me(s) === 'A' ? { A: self, B: peer } : { A: peer, B: self }) satisfies Record<
-    NodeId,
-    NodeStatus
-  >;
-  const reform = reformItems(s, channels);
-  const ok = isFormed(reform) && nodes[other(s)].known && frozenNode(s) === null;
-  const rollout = s.rollout === null ? null : rolloutStatus(s.rollout, nodes, at);
+  const ageMs = last === null ? null : Math.max(0, Math.round(nowMs - last.atMs));
+  // A peer whose link is up again, but which has not said anything yet, may have restarted since.
+  const fresh = isFresh(ageMs) && peerReport(s) !== null;
+  // What the peer said too long ago is forgotten here, so that nothing below can tell it as true.
+  const seen: NodeState = fresh ? s : { ...s, world: { ...s.world, peer: null } };
+  const nodes = bothNodes(seen, fresh ? last : null, ageMs, at);
+  const { channels, address, reformingSinceMs = null, syncMovedMs = null, holdH = 0 } = extras;
+  const reform = reformItems(seen, { channels, ageMs, address });
+  const ok = isFormed(reform) && fresh && frozenNode(seen) === null;
+  const since = reformingSinceMs ?? (fresh ? null : (last?.atMs ?? null));
+  const rollout = s.rollout === null ? null : rolloutStatus(s.rollout, nodes, at, holdH);
+  const quietMs = syncMovedMs === null ? null : nowMs - syncMovedMs;
   return {
     schema: 1,
     at,
     self: me(s),
     pair: s.record.pair,
-    state: stateWord(s, ok, nodes),
-    ha: { ok, text: haText(s, ok, nodes), remedy: ok ? null : remedyOf(s) },
+    state: stateWord(seen, ok, nodes),
+    ha: { ok, text: availability(seen, ok, nodes), remedy: ok ? null : remedyOf(seen) },
     nodes,
     rollout,
     reform,
-    reforming: ok ? null : reforming(s, reformingSinceMs, nowMs, at),
-    alarms: alarms(s, nodes, syncMovedMs === null ? null : nowMs - syncMovedMs),
+    reforming: ok ? null : reforming(seen, since, nowMs, at),
+    alarms: alarms(seen, { nodes, ageMs, quietMs, at, holdUntil: rollout?.holdUntil ?? null }),
   };
 }
+
+function bothNodes(
+  s: NodeState,
+  last: LastHeard | null,
+  ageMs: number | null,
+  at: string,
+): Readonly<Record<NodeId, NodeStatus>> {
+  const heardAt = ageMs === null ? null : before(at, ageMs);
+  const self = { ...nodeStatus(reportOf(s, 0), 0), heardAt: at };
+  const peer = last === null ? unknownNode(other(s), ageMs) : nodeStatus(last.report, ageMs ?? 0);
+  const theirs = { ...peer, heardAt };
+  return me(s) === 'A' ? { A: self, B: theirs } : { A: theirs, B: self };
+}
+
+const before = (at: string, ms: number): string => new Date(Date.parse(at) - ms).toISOString();
 
 /** Whether the checklist is done; two versions side by side are no hindrance. */
 export function isFormed(reform: PairStatus['reform']): boolean {
   return reform.every((item) => item.state === 'ok' || item.name === 'versions');
-}
-
-function peerStatus(s: NodeState, last: LastHeard | null, nowMs: number): NodeStatus {
-  if (last === null) return unknownNode(other(s), null);
-  const ageMs = Math.max(0, Math.round(nowMs - last.atMs));
-  // A peer whose link is up again, but which has not said anything yet, may have restarted since.
-  const fresh = ageMs <= STALE_AFTER_MS && peerReport(s) !== null;
-  return fresh ? nodeStatus(last.report, ageMs) : unknownNode(other(s), ageMs);
 }
 
 /** A node of which nothing fresh is known. */
@@ -175,6 +192,7 @@ function rolloutStatus(
   rollout: RolloutRecord,
   nodes: Readonly<Record<NodeId, NodeStatus>>,
   at: string,
+  holdH: number,
 ): RolloutStatus {
   const ended = END_PHASES.has(rollout.phase);
   const until = Date.parse(endedAt(rollout) ?? at);
@@ -196,10 +214,18 @@ function rolloutStatus(
     finalized: rollout.finalized,
     canCancel: canCancel(rollout),
     result: rollout.result,
+    holdUntil: holdUntil(rollout, holdH),
     paused: ended || rollout.paused == null ? null : { ...rollout.paused, restsAfter },
     skipped: NODES.filter((node) => rollout.nodes[node].skip),
     logs: { A: rollout.nodes.A.log, B: rollout.nodes.B.log },
   };
+}
+
+/** Until when a pair that is held in two versions wants a decision; the time is for people. */
+function holdUntil(rollout: RolloutRecord, holdH: number): string | null {
+  if (rollout.phase !== 'HOLD_MIXED' || holdH === 0) return null;
+  const endMs = Date.parse(endedAt(rollout) ?? rollout.phaseAt);
+  return Number.isNaN(endMs) ? null : new Date(endMs + holdH * HOUR_MS).toISOString();
 }
 
 function stateWord(
@@ -215,22 +241,4 @@ function stateWord(
   const { store } = s.world;
   const syncing = store.sync !== null || peerReport(s)?.store.sync != null;
   return syncing ? 'SYNCING' : 'EXPOSED';
-}
-
-function haText(s: NodeState, ok: boolean, nodes: Readonly<Record<NodeId, NodeStatus>>): string {
-  if (ok) return 'highly available';
-  const frozen = frozenNode(s);
-  if (frozen !== null) {
-    const lost = frozen === me(s) ? other(s) : me(s);
-    return `node ${frozen} acknowledges no write: node ${lost} is lost and might have taken over`;
-  }
-  const server = NODES.find((node) => nodes[node].serving);
-  const down = running(s.rollout) ? downWanted(s.rollout) : null;
-  if (server === undefined) {
-    const silent = other(s);
-    if (nodes[silent].known) return 'no service now';
-    return `not known: this node does not serve, node ${silent} does not answer`;
-  }
-  const why = down === null ? '' : `node ${down} is being updated; `;
-  return `no high availability now: ${why}if node ${server} fails, service stops until it restarts`;
 }
