@@ -1,8 +1,8 @@
 /**
  * `npm run docs`: writes the parts of README.md and of the pages in docs that the code knows best:
  * verbs, exit statuses, settings, what to do when, a line per source file. Always holds: only what
- * stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs and
- * code cannot drift apart. Imports core, configuration and the table of verbs.
+ * stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs
+ * and code cannot drift apart. Imports core, configuration and the table of verbs.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -72,13 +72,15 @@ export function firstSentence(source: string): string | null {
   return /^.*?(?<!\be\.g|\bi\.e)\.(?= |$)/.exec(text)?.[0] ?? text;
 }
 
-/** Every source file below `src`, as paths relative to the root, sorted by room and name. */
+/** Every source file below `src` and `console`, relative to the root, by room and name. */
 export async function sourceFiles(): Promise<readonly string[]> {
-  const entries = await readdir(`${ROOT}src`, { recursive: true });
-  return entries
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => `src/${name}`)
-    .toSorted((a, b) => depth(a) - depth(b) || (a < b ? -1 : 1));
+  const found = await Promise.all(
+    ['src', 'console'].map(async (folder) => {
+      const entries = await readdir(ROOT + folder, { recursive: true });
+      return entries.filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`);
+    }),
+  );
+  return found.flat().toSorted((a, b) => depth(a) - depth(b) || (a < b ? -1 : 1));
 }
 
 const depth = (path: string): number => path.split('/').length;

@@ -253,13 +253,14 @@ function packagesIn(sources: typeof SOURCES): ReadonlySet<string> {
 
 t.test('packages that the program imports are dependencies, and are used', async (t) => {
   const manifest = JSON.parse(file('package.json').text) as PackageJson;
-  const shipped = packagesIn(PRODUCT.filter(({ path }) => /^(src|images)\//.test(path)));
+  const shipped = packagesIn(PRODUCT.filter(({ path }) => /^(src|console|images)\//.test(path)));
   for (const name of shipped) {
     if (name === 'node' || name in manifest.dependencies) continue;
     // Types vanish at run time and may come from what is needed for development only.
     const typesOnly = PRODUCT.every(
       ({ path, text }) =>
-        !/^(src|images)\//.test(path) || !new RegExp(`^import (?!type).*'${name}`, 'm').test(text),
+        !/^(src|console|images)\//.test(path) ||
+        !new RegExp(`^import (?!type).*'${name}`, 'm').test(text),
     );
     t.ok(typesOnly, `${name} is a dependency`);
   }

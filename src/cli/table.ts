@@ -25,6 +25,7 @@ export const TABLE: readonly VerbGroup[] = [
     words: ['switchover', 'takeover', 'stand-down'],
     load: async () => (await import('./operator.ts')).operatorVerbs,
   },
+  { words: ['console'], load: async () => (await import('./console.ts')).consoleVerbs },
   { words: ['job'], load: async () => (await import('./job.ts')).jobVerbs },
   { words: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },
   { words: ['pair'], load: async () => (await import('./pair.ts')).pairVerbs },

@@ -1,0 +1,56 @@
+/**
+ * Looks for bundles that a person may choose: files on removable media of this node, and what was
+ * installed before and may still be in the depot. Always holds: it reads names and sizes and opens
+ * nothing; it looks at a bounded number of folders and files. Imports core and Node.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bytes } from '../src/cli/render.ts';
+import type { RolloutRecord } from '../src/core/records.ts';
+import type { BundleChoice } from './state.ts';
+
+/** Where removable media are mounted. */
+export const MEDIA: readonly string[] = ['/media', '/run/media', '/mnt'];
+/** Folders below a mount point that are looked into. */
+const DEPTH_MAX = 3;
+/** Folders in all, and bundles in all. */
+const FOLDERS_MAX = 200;
+const FOUND_MAX = 50;
+
+/** Bundle files below these folders, by path; a folder that cannot be read has none. */
+export async function bundleFiles(roots: readonly string[]): Promise<readonly BundleChoice[]> {
+  const found: BundleChoice[] = [];
+  const queue = roots.map((folder) => ({ folder, depth: 0 }));
+  for (
+    let seen = 0;
+    queue.length > 0 && seen < FOLDERS_MAX && found.length < FOUND_MAX;
+    seen += 1
+  ) {
+    const { folder, depth } = queue.shift()!;
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory() && depth < DEPTH_MAX) queue.push({ folder: path, depth: depth + 1 });
+      if (!entry.isFile() || !entry.name.endsWith('.bin')) continue;
+      const size = await stat(path).then(
+        (one) => bytes(one.size),
+        () => null,
+      );
+      if (size !== null) found.push({ source: { path }, name: path, note: size });
+    }
+  }
+  return found.slice(0, FOUND_MAX);
+}
+
+/** Bundles of earlier updates, newest first, each once. */
+export function earlierBundles(rollouts: readonly RolloutRecord[]): readonly BundleChoice[] {
+  const seen = new Set<string>();
+  return rollouts.flatMap(({ kind, to }) => {
+    if (kind !== 'update' || seen.has(to.bundle)) return [];
+    seen.add(to.bundle);
+    const name = `${to.version}  ${to.bundle.slice(0, 12)}`;
+    return [
+      { source: { bundle: to.bundle }, name, note: 'installed before, if still in the depot' },
+    ];
+  });
+}

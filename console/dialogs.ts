@@ -1,0 +1,160 @@
+/**
+ * Dialogs: what a person types before something is done, and what a failure says. Always holds:
+ * Escape closes every dialog and changes nothing; a form does nothing before each of its fields is
+ * as it must be; a paste goes into a field and nowhere else. Pure; imports the pieces of the views.
+ */
+import type { RenderOptions } from '../src/cli/render.ts';
+import { plain, wrap } from '../src/cli/render.ts';
+import type { Key } from './keys.ts';
+import { nameOf } from './keys.ts';
+import { lineOf, plainLine, plainLines, span, type Line } from './picture.ts';
+import { wordingOf, type Plan } from './plans.ts';
+import type { Dialog, Field } from './state.ts';
+
+type Form = Extract<Dialog, { readonly kind: 'form' }>;
+
+/** Longest line that can be typed; the daemon takes paths of this length. */
+const FIELD_MAX = 4096;
+/** Longest reason that the daemon takes. */
+const REASON_MAX = 500;
+
+/** The form that confirms a change. */
+export function planForm(plan: Plan): Form {
+  const { word, reasonNeeded } = wordingOf(plan);
+  const typed: Field = {
+    name: 'word',
+    label: `Type "${word}" to go on`,
+    value: '',
+    wanted: word,
+    needed: true,
+  };
+  const label = reasonNeeded ? 'Reason, for the audit log' : 'Reason, if you like';
+  const reason: Field = { name: 'reason', label, value: '', wanted: null, needed: reasonNeeded };
+  return { kind: 'form', plan, fields: [typed, reason], at: 0, problem: null };
+}
+
+/** The form that takes a path, or the text that a list is filtered by. */
+export function textForm(name: 'path' | 'filter', value: string): Form {
+  const label = name === 'path' ? 'Path of the bundle on this node' : 'Show only lines with';
+  const field: Field = { name, label, value, wanted: null, needed: name === 'path' };
+  return { kind: 'form', plan: null, fields: [field], at: 0, problem: null };
+}
+
+/** Why something was refused, and what to do about it. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly next: string;
+}
+
+/** The note that tells a refusal or a failure, with what to do next. */
+export function errorNote(title: string, { code, message, next }: Refusal): Dialog {
+  return { kind: 'note', title, lines: [message, `Next: ${next}`, `(${code})`] };
+}
+
+/** What a form has become: still open, closed, or complete. */
+export type Typed =
+  | { readonly kind: 'open'; readonly form: Form }
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'done'; readonly form: Form };
+
+/** The form after a key. */
+export function typeInto(form: Form, key: Key): Typed {
+  const name = nameOf(key);
+  if (name === 'escape' || name === 'interrupt') return { kind: 'closed' };
+  if (name === 'enter') return entered(form);
+  const open = (changed: Form): Typed => ({ kind: 'open', form: changed });
+  if (name === 'next' || name === 'down') {
+    return open({ ...form, at: Math.min(form.at + 1, form.fields.length - 1) });
+  }
+  if (name === 'up') return open({ ...form, at: Math.max(0, form.at - 1) });
+  const field = form.fields[form.at];
+  if (field === undefined) return { kind: 'closed' };
+  const value = edited(field.value, key).slice(0, field.name === 'reason' ? REASON_MAX : FIELD_MAX);
+  if (value === field.value) return open(form);
+  const fields = form.fields.with(form.at, { ...field, value });
+  return open({ ...form, fields, problem: null });
+}
+
+function edited(value: string, key: Key): string {
+  if ('char' in key) return value + plain(key.char, { columns: 80, unicode: true });
+  // The first line of what was pasted: a line end in it must not send the form.
+  if ('paste' in key) {
+    const [first = ''] = key.paste.trimStart().split(/[\r\n]/, 1);
+    return value + plain(first, { columns: 80, unicode: true });
+  }
+  if (key.name === 'backspace') return value.replace(/.$/su, '');
+  return key.name === 'clear' ? '' : value;
+}
+
+/** Enter goes to the next field, and from the last one it sends the form if all of it is right. */
+function entered(form: Form): Typed {
+  const here = problemOf(form.fields[form.at]);
+  if (here !== null) return { kind: 'open', form: { ...form, problem: here } };
+  if (form.at < form.fields.length - 1) {
+    return { kind: 'open', form: { ...form, at: form.at + 1, problem: null } };
+  }
+  const wrong = form.fields.findIndex((field) => problemOf(field) !== null);
+  if (wrong < 0) return { kind: 'done', form };
+  return { kind: 'open', form: { ...form, at: wrong, problem: problemOf(form.fields[wrong]) } };
+}
+
+function problemOf(field: Field | undefined): string | null {
+  if (field === undefined) return null;
+  const value = field.value.trim();
+  if (field.wanted !== null && value.toLowerCase() !== field.wanted.toLowerCase()) {
+    return `Nothing is done before "${field.wanted}" stands here. Esc leaves.`;
+  }
+  return field.needed && value === '' ? 'Something has to stand here. Esc leaves.' : null;
+}
+
+/** The value of a field, without blanks around it; empty when the form has none of that name. */
+export function valueOf(form: Form, name: Field['name']): string {
+  return form.fields.find((field) => field.name === name)?.value.trim() ?? '';
+}
+
+/** How a dialog is drawn: its lines, and where the cursor is, counted in them. */
+export interface DrawnDialog {
+  readonly lines: readonly Line[];
+  readonly cursor: { readonly row: number; readonly column: number } | null;
+}
+
+/** The dialog in lines of at most `columns`. */
+export function drawDialog(dialog: Dialog, options: RenderOptions): DrawnDialog {
+  if (dialog.kind === 'note') {
+    const text = dialog.lines.flatMap((one) => wrap(plain(one, options), options.columns));
+    const title = lineOf(span(dialog.title, 'strong'));
+    return { lines: [title, ...plainLines(text), plainLine('Enter goes on.')], cursor: null };
+  }
+  if (dialog.kind === 'leave') {
+    const question = lineOf(span('Leave the console?', 'strong'), ' [Y] yes  [N] no');
+    return { lines: [question, plainLine('What runs goes on without it.')], cursor: null };
+  }
+  return drawForm(dialog, options);
+}
+
+function drawForm(form: Form, options: RenderOptions): DrawnDialog {
+  const lines: Line[] = [];
+  if (form.plan !== null) {
+    const { title, effects, command } = wordingOf(form.plan);
+    lines.push(lineOf(span(plain(title, options), 'strong')));
+    for (const effect of effects) {
+      lines.push(...plainLines(wrap(plain(effect, options), options.columns)));
+    }
+    lines.push(plainLine(`Same as: ${plain(command, options)}`));
+  }
+  let cursor = { row: 0, column: 0 };
+  for (const [index, field] of form.fields.entries()) {
+    const label = `${plain(field.label, options)}: `;
+    const value = plain(field.value, options);
+    const room = Math.max(8, options.columns - label.length - 1);
+    // Of a long value the end is seen, because that is where one types.
+    const seen = value.length <= room ? value : `~${value.slice(1 - room)}`;
+    const here = index === form.at;
+    if (here) cursor = { row: lines.length, column: label.length + seen.length };
+    lines.push(lineOf(here ? span(label, 'strong') : label, seen));
+  }
+  if (form.problem !== null) lines.push(lineOf(span(plain(form.problem, options), 'warn')));
+  else lines.push(plainLine('Enter goes on, Esc leaves and changes nothing.'));
+  return { lines, cursor };
+}

@@ -1,0 +1,118 @@
+/**
+ * The console line by line: for TERM=dumb, screen readers and logs. The same screens as text, one
+ * line of input at a time: a letter or the begin of a label, a number to choose, `esc` to go back.
+ * Always holds: no cursor moves, no colours, nothing is drawn twice; news are printed only when
+ * they say something new. Imports core and the model.
+ */
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { renderEvent } from '../src/cli/render-records.ts';
+import type { RenderOptions } from '../src/cli/render.ts';
+import { freshStatus, runningRollout } from './facts.ts';
+import type { Key } from './keys.ts';
+import { listing } from './layout.ts';
+import { SCREEN } from './screens.ts';
+import type { Cause } from './session.ts';
+import { shownScreen, type State } from './state.ts';
+
+/** Pages mean nothing where everything is printed. */
+export const PLAIN_ROWS = Number.MAX_SAFE_INTEGER;
+
+const HINT = 'Type a letter or word and Enter; esc goes back, ? is help.';
+
+/**
+ * The keys that a line of input stands for. In a form the line is the text of its field; elsewhere
+ * it is a letter, the begin of a label, or the number of a row.
+ */
+export function keysOf(line: string, state: State): readonly Key[] | null {
+  const text = line.trim();
+  const word = text.toLowerCase();
+  if (word === 'esc') return [{ name: 'escape' }];
+  if (state.dialog?.kind === 'form') {
+    return text === ''
+      ? [{ name: 'enter' }]
+      : [{ name: 'clear' }, { paste: text }, { name: 'enter' }];
+  }
+  if (text === '') return [{ name: 'enter' }];
+  if (state.dialog?.kind === 'leave') return [{ char: text[0] ?? '' }];
+  if (word === 'back') return [{ name: 'escape' }];
+  if (/^\d{1,3}$/.test(text)) {
+    const rows = Array.from({ length: Number(text) - 1 }, (): Key => ({ name: 'down' }));
+    return [{ name: 'home' }, ...rows, { name: 'enter' }];
+  }
+  if (word === '?' || word === 'help') return [{ char: '?' }];
+  const keys = SCREEN[shownScreen(state)].keys(state);
+  const found =
+    keys.find(({ letter }) => letter.toLowerCase() === word) ??
+    keys.find(({ label }) => label.toLowerCase().startsWith(word));
+  return found === undefined ? null : [{ char: found.letter }];
+}
+
+/** The outside of the plain mode. */
+export interface PlainOutside {
+  readonly input: Readable;
+  readonly out: (text: string) => void;
+  readonly options: RenderOptions;
+}
+
+/** Prints what is new of a session, and turns lines into keys. */
+export class PlainView {
+  readonly #outside: PlainOutside;
+  #state: State;
+  #seq = 0;
+  #word = '';
+
+  constructor(outside: PlainOutside, state: State) {
+    this.#outside = outside;
+    this.#state = state;
+  }
+
+  /** The state has changed. */
+  show(state: State, cause: Cause): void {
+    const first = freshStatus(this.#state.facts) === null && freshStatus(state.facts) !== null;
+    this.#state = state;
+    if (cause === 'news' && !first) return this.#news(state);
+    this.#noteNews(state);
+    if (cause === 'key' && state.waiting !== null) {
+      return this.#print([`${state.waiting.words} ...`]);
+    }
+    this.#print(['', ...listing(state, this.#outside.options)]);
+  }
+
+  /** Hands lines on as keys until the end of input. */
+  async read(press: (key: Key) => void, signal: AbortSignal): Promise<void> {
+    this.#print([HINT]);
+    const lines = createInterface({ input: this.#outside.input, signal, terminal: false });
+    try {
+      for await (const line of lines) {
+        const keys = keysOf(line, this.#state);
+        if (keys === null)
+          this.#print([`"${line.trim().slice(0, 40)}" is no choice here. ${HINT}`]);
+        else for (const key of keys) press(key);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** While an update runs and is looked at, its events; else only another word for the pair. */
+  #news(state: State): void {
+    const { events } = state.facts;
+    const watches = shownScreen(state) === 'progress' && runningRollout(state.facts) !== null;
+    const fresh = events.filter(({ seq, pct }) => seq > this.#seq && pct === null);
+    const options = this.#outside.options;
+    if (watches) this.#print(fresh.map((event) => renderEvent(event, 'update', options)));
+    const word = freshStatus(state.facts)?.state ?? 'UNKNOWN';
+    if (word !== this.#word) this.#print(listing(state, options).slice(1, 3));
+    this.#noteNews(state);
+  }
+
+  #noteNews(state: State): void {
+    this.#seq = state.facts.events.at(-1)?.seq ?? this.#seq;
+    this.#word = freshStatus(state.facts)?.state ?? 'UNKNOWN';
+  }
+
+  #print(lines: readonly string[]): void {
+    if (lines.length > 0) this.#outside.out(`${lines.join('\n')}\n`);
+  }
+}

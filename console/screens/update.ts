@@ -1,0 +1,245 @@
+/**
+ * The update: a bundle is chosen, the pair is checked with it, it runs, it ends. Always holds: the
+ * checks stand with their fixes before anything can be started; while it runs the screen says what
+ * is possible now, and after a failure what state was left and what to do next. Pure; imports core
+ * and the pieces of the views.
+ */
+import { duration, mark, plain, stamp, wrap } from '../../src/cli/render.ts';
+import type { Mark, RenderOptions } from '../../src/cli/render.ts';
+import { renderRollout } from '../../src/cli/render-rollout.ts';
+import { CODES } from '../../src/core/codes.ts';
+import type { Estimate, PrecheckRow } from '../../src/core/operator.ts';
+import type { PairStatus, RolloutStatus } from '../../src/core/status.ts';
+import { refusalOf } from '../actions.ts';
+import { freshStatus, runningRollout } from '../facts.ts';
+import { lineOf, plainLine, plainLines, span, type Line, type Style } from '../picture.ts';
+import { sourceWord } from '../plans.ts';
+import type { Body, HotKey, Screen, State, Target } from '../state.ts';
+import { actionLines, alarmLines, latestLines, UNKNOWN } from './words.ts';
+
+function chooseBody(state: State, options: RenderOptions): Body {
+  const { bundles } = state;
+  const lines: Line[] = [
+    plainLine('Which bundle? Nothing is changed before you confirm it.'),
+    [],
+    ...actionLines(chooseKeys(state), options),
+    [],
+  ];
+  if (bundles === null) return { lines: [...lines, plainLine('Looking for bundles ...')] };
+  if (bundles.length === 0) {
+    const text = 'No bundle was found on removable media or in the history. Type its path with T.';
+    return { lines: [...lines, ...plainLines(wrap(text, options.columns))] };
+  }
+  const rows = bundles.map((_, index) => lines.length + index);
+  for (const [index, { name, note }] of bundles.entries()) {
+    const chosen = index === state.chosen;
+    const text = `${chosen ? '>' : ' '} ${plain(name, options)}`;
+    lines.push(lineOf(chosen ? span(text, 'chosen') : text, `  ${plain(note, options)}`));
+  }
+  return { lines, rows };
+}
+
+function chooseKeys({ facts }: State): readonly HotKey[] {
+  const last: HotKey = {
+    letter: 'P',
+    label: 'Progress and outcome of the last update',
+    target: { go: 'progress' },
+    refusal: freshStatus(facts)?.rollout == null ? 'there was none' : null,
+  };
+  const path: HotKey = {
+    letter: 'T',
+    label: 'Type the path of a bundle on this node',
+    target: { type: 'path' },
+    refusal: null,
+  };
+  return [path, last];
+}
+
+function chosenBundle({ bundles, chosen }: State): Target | null {
+  const bundle = bundles?.[chosen];
+  if (bundle === undefined) return null;
+  const words = 'Reading and checking the bundle; Esc leaves it';
+  return { ask: { ask: 'check', source: bundle.source }, words };
+}
+
+const MARKS: Readonly<Record<PrecheckRow['result'], readonly [Mark, Style]>> = {
+  ok: ['done', 'good'],
+  failed: ['failed', 'bad'],
+  warning: ['now', 'warn'],
+  unknown: ['todo', 'warn'],
+};
+
+function checkLines(row: PrecheckRow, width: number, options: RenderOptions): readonly Line[] {
+  const [kind, style] = MARKS[row.result];
+  const indent = ' '.repeat(width + 5);
+  const code = row.code === null ? '' : ` (${row.code})`;
+  const word = row.result === 'ok' ? '' : `${row.result}: `;
+  const text = `${word}${plain(row.detail, options)}${code}`;
+  const [first = '', ...more] = wrap(text, options.columns, indent);
+  const fixes =
+    row.fix === null ? [] : wrap(`Fix: ${plain(row.fix, options)}`, options.columns, indent);
+  const name = ` ${row.name.padEnd(width)} ${first.trimStart()}`;
+  return [lineOf(span(mark(kind, options), style), name), ...plainLines([...more, ...fixes])];
+}
+
+function estimateLines(estimate: Estimate | null, options: RenderOptions): readonly Line[] {
+  if (estimate === null) return [];
+  const text = `It will take about ${duration(estimate.totalS)}, from ${estimate.text}.`;
+  return plainLines(wrap(plain(text, options), options.columns));
+}
+
+function checksBody(state: State, options: RenderOptions): Body {
+  const { checks, source } = state;
+  if (checks === null || source === null) return { lines: [plainLine('Nothing was checked yet.')] };
+  const width = Math.max(0, ...checks.checks.map(({ name }) => name.length));
+  const head = plain(`${checks.version ?? UNKNOWN}  ${sourceWord(source)}`, options);
+  const verdict = checks.ok
+    ? [lineOf(span('The update may begin.', 'good'), ' Service goes on; nodes restart one by one.')]
+    : [
+        lineOf(span('The update is refused', 'bad'), `: ${plain(checks.message, options)}`),
+        ...(checks.next === null ? [] : [plainLine(`Next: ${plain(checks.next, options)}`)]),
+      ];
+  return {
+    lines: [
+      lineOf(span(head, 'strong')),
+      [],
+      ...verdict,
+      ...estimateLines(checks.estimate, options),
+      ...actionLines(checksKeys(state), options),
+      [],
+      ...checks.checks.flatMap((row) => checkLines(row, width, options)),
+    ],
+  };
+}
+
+function checksKeys({ facts, checks, source }: State): readonly HotKey[] {
+  if (source === null) return [];
+  const again: HotKey = {
+    letter: 'A',
+    label: 'Check again',
+    target: { ask: { ask: 'check', source }, words: 'Checking again; Esc leaves it' },
+    refusal: null,
+  };
+  if (checks?.version == null) return [again];
+  const refusal = checks.ok ? refusalOf('update', facts) : 'a check has failed';
+  const plan = { do: 'update', source, version: checks.version } as const;
+  return [{ letter: 'S', label: 'Start the update', target: { plan }, refusal }, again];
+}
+
+/** What is possible at this moment, in one line. */
+function possibleLine(rollout: RolloutStatus, status: PairStatus): Line {
+  const service = status.ha.ok
+    ? span('Service goes on', 'good')
+    : span('NO high availability now', 'warn');
+  const cancel = rollout.canCancel ? 'can be cancelled' : 'cannot be cancelled any more';
+  return lineOf(service, `; the update ${cancel}. This console may be unplugged.`);
+}
+
+function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly Line[] {
+  const { result, phase } = rollout;
+  const word = span(phase, phase === 'DONE' ? 'good' : 'bad');
+  const left: Readonly<Record<string, string>> = {
+    DONE: 'Both nodes run the new version.',
+    FAILED: 'Both nodes run the old version; the second node was never touched.',
+    ROLLED_BACK: 'Both nodes run the old version again.',
+    HOLD_MIXED: 'The nodes run two versions; the pair is held so.',
+    CANCELLED: 'Both nodes run the old version; nothing is left to undo.',
+  };
+  const lines: Line[] = [lineOf(word, `  ${left[phase] ?? ''}`)];
+  if (result !== null) {
+    const next = CODES[result.code].next;
+    lines.push(
+      ...plainLines(wrap(`Why: ${plain(result.message, options)}`, options.columns, '  ')),
+      ...plainLines(wrap(`Next: ${next}`, options.columns, '  ')),
+      plainLine(`  event ${result.code} of ${rollout.id}`),
+    );
+  } else if (phase === 'DONE' && !rollout.finalized) {
+    const text = 'The old version is kept: [S] Slots returns to it or makes the new one permanent.';
+    lines.push(...plainLines(wrap(text, options.columns, '  ')));
+  }
+  return lines;
+}
+
+function progressBody(state: State, options: RenderOptions): Body {
+  const status = freshStatus(state.facts);
+  if (status === null) return { lines: [lineOf(span(UNKNOWN, 'warn'))] };
+  const { rollout } = status;
+  if (rollout === null) return { lines: [plainLine('No update has run on this pair yet.')] };
+  if (rollout.ended) {
+    const view = renderRollout({ ...status, rollout }, options).slice(0, -1);
+    const blocks = view.filter((text, index) => text !== '' || index === 2);
+    const lines = [...outcomeLines(rollout, options), [], ...plainLines(blocks)];
+    return { lines: [...lines, ...alarmLines(status, options)] };
+  }
+  const paused = rollout.paused ?? null;
+  const rest = paused?.restsAfter ?? null;
+  const pause =
+    paused === null
+      ? []
+      : [
+          lineOf(
+            span('PAUSED', 'warn'),
+            ` by ${plain(paused.by, options)}, ${stamp(paused.at)}; `,
+            rest === null ? 'goes on to its end' : `rests at the end of ${rest}`,
+          ),
+        ];
+  return {
+    lines: [
+      ...plainLines(renderRollout(status, options).filter((text) => text !== '')),
+      possibleLine(rollout, status),
+      ...pause,
+      ...latestLines(state.facts, options),
+      ...alarmLines(status, options),
+    ],
+  };
+}
+
+function progressKeys({ facts }: State): readonly HotKey[] {
+  const rollout = runningRollout(facts);
+  const slots: HotKey = { letter: 'S', label: 'Slots', target: { go: 'slots' }, refusal: null };
+  const log: HotKey = { letter: 'L', label: 'Log', target: { go: 'log' }, refusal: null };
+  if (rollout === null) return [slots, log];
+  const rests = rollout.paused != null;
+  const pause: HotKey = rests
+    ? {
+        letter: 'G',
+        label: 'Go on',
+        target: { plan: { do: 'resume' } },
+        refusal: refusalOf('resume', facts),
+      }
+    : {
+        letter: 'P',
+        label: 'Pause',
+        target: { plan: { do: 'pause' } },
+        refusal: refusalOf('pause', facts),
+      };
+  const plan = { do: 'cancel', job: rollout.id, version: rollout.version } as const;
+  const cancel: HotKey = {
+    letter: 'X',
+    label: 'Cancel',
+    target: { plan },
+    refusal: refusalOf('cancel', facts),
+  };
+  return [
+    pause,
+    cancel,
+    { letter: 'C', label: 'Cluster', target: { go: 'cluster' }, refusal: null },
+    log,
+  ];
+}
+
+/** Which bundle. */
+export const choose: Screen = {
+  title: 'Update: choose a bundle',
+  body: chooseBody,
+  keys: chooseKeys,
+  enter: chosenBundle,
+};
+/** What the checks say. */
+export const checks: Screen = {
+  title: 'Update: checks',
+  body: checksBody,
+  keys: checksKeys,
+};
+/** How far it is, and how it ended. */
+export const progress: Screen = { title: 'Update', body: progressBody, keys: progressKeys };
