@@ -93,6 +93,14 @@ const POLICY = {
       description:
         'Hours after an update until it is made permanent by itself; 0 = only by tandem commit.',
     },
+    holdH: {
+      type: 'number',
+      minimum: 0,
+      maximum: 8760,
+      default: 168,
+      description:
+        'Hours that a pair may be held in two versions until the alarm says overdue; 0 = no limit.',
+    },
   },
 } as const;
 

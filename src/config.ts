@@ -67,6 +67,8 @@ export interface Config {
     readonly deadmanS: number;
     /** Hours after DONE until FINALIZE happens by itself; 0 = only by `tandem commit`. */
     readonly burnInH: number;
+    /** Hours for which a pair may be held in two versions before that is overdue; 0 = no limit. */
+    readonly holdH: number;
   };
   readonly fence: FenceConfig;
 }

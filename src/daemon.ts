@@ -199,6 +199,8 @@ async function openNode(
     lastHeard: () => listeners.lastHeard,
     reformingSinceMs: () => listeners.reformingSinceMs,
     syncMovedMs: () => listeners.syncMovedMs,
+    address: config.service.address,
+    holdH: config.policy.holdH,
     linkTroubles: () => [
       ...listeners.linkTroubles(),
       ...(fence.trouble === null ? [] : [fence.trouble]),

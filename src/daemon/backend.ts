@@ -10,15 +10,14 @@ import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../cor
 import { canCancel } from '../core/phases.ts';
 import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
 import { serves } from '../core/role.ts';
-import { me, peerReport, running, type NodeState } from '../core/state.ts';
+import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
 import type { TandemEvent, ValidateReport } from '../core/status.ts';
 import type { ActRequest, BundleSource, Caller } from '../control/backend.ts';
 import type { ControlBackend, JobRequest } from '../control/backend.ts';
 import type { PeerLink } from '../ports.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
-import { reportOf } from '../updater/report.ts';
-import { pairStatus, slotStatuses, type LastHeard } from '../updater/status.ts';
+import { pairStatus, type LastHeard } from '../updater/status.ts';
 import { AuditLog, type Asked } from './audit.ts';
 import { Bundles, refusal } from './bundles.ts';
 import { Checks, type Checked, type CheckParts } from './dry-run.ts';
@@ -39,6 +38,9 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly reformingSinceMs?: () => number | null;
   /** When the sync that runs brought something last, monotonic; null without one. */
   readonly syncMovedMs?: () => number | null;
+  /** The address that clients of the service use, and the limit of a held pair: for the status. */
+  readonly address?: string;
+  readonly holdH?: number;
 }
 
 /** The node behind the control socket, made of the parts of this daemon. */
@@ -78,6 +80,8 @@ export class Backend implements ControlBackend {
       channels: this.#channels(),
       reformingSinceMs: this.#parts.reformingSinceMs?.() ?? null,
       syncMovedMs: this.#parts.syncMovedMs?.() ?? null,
+      address: this.#parts.address ?? null,
+      holdH: this.#parts.holdH ?? 0,
     });
     // The reason that the link knows says more than that the peer does not answer.
     const troubles = linkTroubles().map((one) => ({ ...one, node: me(this.#state) }));
@@ -94,11 +98,8 @@ export class Backend implements ControlBackend {
   }
 
   slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {
-    const s = this.#state;
-    const peer = peerReport(s);
-    const own = slotStatuses(reportOf(s, 0));
-    const theirs = peer === null ? [] : slotStatuses(peer);
-    return Promise.resolve(me(s) === 'A' ? { A: own, B: theirs } : { A: theirs, B: own });
+    const { nodes } = this.status();
+    return Promise.resolve({ A: nodes.A.slots, B: nodes.B.slots });
   }
 
   history(limit: number): Promise<readonly RolloutRecord[]> {

@@ -121,7 +121,7 @@ t.test('a pair that is not healthy takes no update, and says what it waits for',
   pair.store.setLink(false);
   await pair.clock.advance(1000);
   const started = pair.a.backend.start(UPDATE, CALLER).catch((cause: unknown) => cause);
-  const message = /^storage: waits for the storage of both nodes; admitted: /;
+  const message = /^storage: the copy of node B is not connected; admitted: /;
   t.match(await pair.clock.until(started), { code: 'pair.not_healthy', message });
 });
 
