@@ -233,6 +233,15 @@ function areaOf({ durable, cache }: StoredFile, start: number, end: number): Uin
   return bytes;
 }
 
+/** Copies of whole sectors with their numbers, the first of which is given. */
+function sectorsOf(bytes: Uint8Array, first: number): readonly (readonly [number, Uint8Array])[] {
+  const sectors: (readonly [number, Uint8Array])[] = [];
+  for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
+    sectors.push([first + at / SECTOR_BYTES, bytes.slice(at, at + SECTOR_BYTES)]);
+  }
+  return sectors;
+}
+
 class FakeFile implements DirectFile {
   readonly name: string;
   readonly sizeBytes: number;
@@ -307,10 +316,10 @@ class FakeFile implements DirectFile {
   #sectors(offset: number, bytes: Uint8Array): readonly (readonly [number, Uint8Array])[] {
     const first = Math.floor(offset / SECTOR_BYTES);
     const end = Math.ceil((offset + bytes.length) / SECTOR_BYTES);
+    const whole = offset % SECTOR_BYTES === 0 && bytes.length % SECTOR_BYTES === 0;
+    if (whole) return sectorsOf(bytes, first);
     const area = areaOf(this.#stored, first * SECTOR_BYTES, end * SECTOR_BYTES);
     area.set(bytes, offset - first * SECTOR_BYTES);
-    return Array.from({ length: end - first }, (_, i) => {
-      return [first + i, area.slice(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES)] as const;
-    });
+    return sectorsOf(area, first);
   }
 }

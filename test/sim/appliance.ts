@@ -1,26 +1,26 @@
 /**
- * One appliance of the simulated pair: what is durable (records, boot chooser, slots, depot) apart
- * from what a power cut takes away, and the real pure machine on top. Every durable write counts,
- * and power can be cut before any of them. Only tests import it.
+ * One appliance of the simulated pair: what is durable (records in a real journal and the boot
+ * chooser on a disk that tears, seals, depot) apart from what a power cut takes away, and the real
+ * pure machine on top. Every durable write counts; power can be cut before it, or inside it, and
+ * then the disk decides what is left. Only tests import it.
  */
-import {
-  selectBoot,
-  type BootCounter,
-  type BootInfo,
-  type BootState,
-} from '../../src/core/boot.ts';
+import type { BootFields } from '../../src/core/boot-change.ts';
+import { armTrial, changeOtherOk, commitTrial, revertTrial } from '../../src/core/boot-change.ts';
+import type { BootCounter, BootInfo, BootState } from '../../src/core/boot.ts';
 import { effectsOf, settle, step } from '../../src/core/machine.ts';
 import type { NodeId, Release, Sha256, Slot, SlotSeal } from '../../src/core/model.ts';
-import { otherSlot } from '../../src/core/model.ts';
-import type { Job, NodeRecord, Reason, RolloutRecord } from '../../src/core/records.ts';
-import { positionOf, type NodeReport, type Seals } from '../../src/core/report.ts';
-import { admits, wantsDown } from '../../src/core/role.ts';
+import type { NodeRecord, Reason, RolloutRecord } from '../../src/core/records.ts';
+import type { NodeReport, Seals } from '../../src/core/report.ts';
 import type { Effect, Event, NodeState } from '../../src/core/state.ts';
 import { STORE_UNKNOWN } from '../../src/core/store.ts';
+import { reportOf } from '../../src/updater/report.ts';
+import { FakeDisk, LOST, PowerCut, type Choose } from '../memory/disk.ts';
+import { SimBoot, SimJournal } from './journal.ts';
 
 /** Thrown where power is cut; nothing may catch it but the simulation. */
-export class PowerCut extends Error {}
+export { PowerCut };
 
+/** What is durable, as a program would find it now. */
 export interface Disk {
   record: NodeRecord;
   rollout: RolloutRecord | null;
@@ -34,10 +34,14 @@ export interface Disk {
 export interface Faults {
   /** Version that never comes up. */
   readonly crash?: string;
-  /** `version` or `version@node` whose health check fails. */
+  /** Version of the system whose health check fails. */
   readonly unhealthy?: string;
+  /** Version of the storage software whose health check fails. */
   readonly storageUnhealthy?: string;
+  /** The only node on which the two above fail; both when not given. */
   readonly unhealthyOn?: NodeId;
+  /** Version of the system that is healthy on trial, but ill as soon as it serves. */
+  readonly illServing?: string;
   /** Node whose installation fails. */
   readonly installFails?: NodeId;
 }
@@ -59,65 +63,176 @@ export function seal(cls: 'system' | 'storage', counter: number, runsWith: strin
   };
 }
 
+const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
 export class Appliance {
   readonly id: NodeId;
   readonly disk: Disk;
   readonly faults: Faults;
-  state: NodeState | null = null;
+  readonly bytes: FakeDisk;
+  #state: NodeState | null = null;
+  #journal: SimJournal;
+  #boot: SimBoot;
+  #inFlight: object | null = null;
+  /** The boot that goes on, also while only the daemon is down; null without power. */
+  info: BootInfo | null = null;
+  /** Grows when a life of the daemon ends: what belongs to an older one comes to nothing. */
+  life = 0;
   boots = 0;
-  checks = 0;
-  /** Durable writes since the start of the simulation, and before which one power is cut. */
+  runs = 0;
+  /** Durable writes since the start of the simulation. */
   writes = 0;
+  /** The write at which power is cut. */
   cutAt = Number.POSITIVE_INFINITY;
-  /** Reports sent; the newest one waits here for the peer. */
+  /** 0: before that write; n: in the n-th operation of it on the disk. */
+  cutOp = 0;
+  /** What a cut inside a write leaves of it. */
+  cutLeaves: number | Choose = LOST;
+  /** Records that were read torn, and dropped as they must be. */
+  torn = 0;
   seq = 0;
   unknownEvents: string[] = [];
-  takeover: 'manual' | 'fence' = 'manual';
+  /** Rules that were broken. */
+  readonly problems: string[] = [];
+  /** The last trial that the health checks found good. */
+  healthyTrial = 0;
+  /** Told when a life ends: `power` and everything is gone, `kill` and only the daemon is. */
+  onEnd: (how: 'power' | 'kill') => void = () => undefined;
+  /** Told of every change of the state. */
+  onStep: (before: NodeState, after: NodeState) => void = () => undefined;
 
-  constructor(id: NodeId, disk: Disk, faults: Faults) {
+  constructor(id: NodeId, disk: Disk, faults: Faults, seed = 1) {
     this.id = id;
     this.disk = disk;
     this.faults = faults;
+    this.bytes = new FakeDisk({ seed, traced: false });
+    this.#journal = new SimJournal(this.bytes);
+    this.#boot = new SimBoot(this.bytes);
+    this.#boot.layOut();
   }
 
+  /** The state of the daemon; null while it does not run. Set to null, it is a power cut. */
+  get state(): NodeState | null {
+    return this.#state;
+  }
+
+  set state(next: NodeState | null) {
+    if (next !== null) this.#state = next;
+    else if (this.#state !== null) this.fall();
+  }
+
+  /** Power is gone; `leaves` decides what became of sectors that were not synced. */
+  fall(leaves: number | Choose = LOST): void {
+    this.info = null;
+    this.#end('power', leaves);
+  }
+
+  /** The daemon is killed and what it has started ends; the system goes on. */
+  kill(): void {
+    this.#end('kill', (sector) => sector.versions.length - 1);
+  }
+
+  #end(how: 'power' | 'kill', leaves: number | Choose): void {
+    this.#state = null;
+    this.life++;
+    this.bytes.powerOff();
+    this.bytes.powerOn(leaves);
+    this.onEnd(how);
+  }
+
+  /** One durable change: power may be cut before it, or in the middle of it. */
   write(change: () => void): void {
-    this.writes++;
-    if (this.writes >= this.cutAt) {
-      this.cutAt = Number.POSITIVE_INFINITY;
-      this.state = null;
-      throw new PowerCut(`node ${this.id} before write ${this.writes}`);
-    }
-    change();
+    this.#durable(change);
   }
 
-  /** The boot loader and the start of the daemon; a version that crashes uses up its attempts. */
-  powerOn(ms: number): void {
-    for (let tries = 0; tries < 5; tries++) {
-      const chosen = selectBoot(this.disk.boot, this.disk.counter);
-      if (chosen.save !== null) this.disk.counter = chosen.save;
+  #durable(change: () => void): void {
+    this.writes++;
+    const struck = this.writes >= this.cutAt;
+    if (struck) {
+      this.cutAt = Number.POSITIVE_INFINITY;
+      if (this.cutOp === 0) {
+        this.fall();
+        throw new PowerCut(`node ${this.id} before write ${this.writes}`);
+      }
+      this.bytes.cutAt(this.cutOp);
+    }
+    try {
+      change();
+    } catch (error) {
+      if (error instanceof PowerCut) this.fall(this.cutLeaves);
+      throw error;
+    }
+    if (struck) this.bytes.cutAt(Infinity);
+  }
+
+  /** A durable change that is no file here: a seal, a bundle in the depot. */
+  mark(label: string, change: () => void): void {
+    this.write(() => {
+      this.bytes.durable(label);
+      change();
+    });
+  }
+
+  /**
+   * The boot loader and the start of the daemon; false when it does not come up this time. A
+   * version that crashes uses up its attempts.
+   */
+  powerOn(ms: number, luck: () => boolean = () => true): boolean {
+    for (let tries = 0; this.info === null; tries++) {
+      if (tries > 10) throw new Error(`node ${this.id} does not boot`);
+      this.#boot = new SimBoot(this.bytes);
+      const { save, ...chosen } = this.#boot.select();
+      if (save !== null) this.#durable(() => this.#boot.save(save));
+      this.disk.counter = this.#boot.counter();
       this.boots++;
       const version = this.disk.seals.system[chosen.slot]?.release.version;
       if (version === undefined) throw new Error(`node ${this.id} boots an invalid slot`);
       if (version === this.faults.crash) continue;
-      this.start({ bootId: `${this.id}${this.boots}`, ...chosen }, ms);
-      return;
+      if (!luck()) return false;
+      this.info = { bootId: `${this.id}${this.boots}`, ...chosen };
     }
-    throw new Error(`node ${this.id} does not boot`);
+    this.#start(this.info, ms);
+    return true;
   }
 
-  private start(boot: BootInfo, ms: number): void {
+  /** What the journal holds is what was durable last, or what was on its way: nothing else. */
+  #recover(): void {
+    this.#journal = new SimJournal(this.bytes);
+    this.#boot = new SimBoot(this.bytes);
+    const found = this.#journal.read();
+    if (found.torn) this.torn++;
     const { disk } = this;
-    this.state = {
+    const fresh = found.node === null && found.rollout === null;
+    const good = (one: object | null, held: object | null): boolean =>
+      sameJson(one, held) || (this.#inFlight !== null && sameJson(one, this.#inFlight));
+    if (found.node !== null || !fresh) {
+      const node = found.node === null || good(found.node, disk.record);
+      if (!node || !good(found.rollout, disk.rollout)) {
+        this.problems.push('the journal does not hold the records that were durable');
+      }
+    }
+    this.#inFlight = null;
+    disk.record = found.node ?? disk.record;
+    disk.rollout = found.rollout;
+    disk.boot = this.#boot.state();
+  }
+
+  #start(boot: BootInfo, ms: number): void {
+    this.#recover();
+    const { disk } = this;
+    this.runs++;
+    this.seq = 0;
+    this.#state = {
       record: disk.record,
       rollout: disk.rollout,
       world: {
         clock: { ms, at: String(ms) },
-        run: boot.bootId,
+        run: `${boot.bootId}.${this.runs}`,
         program: 'sim',
         boot: { bootId: boot.bootId, slot: boot.slot, reason: boot.reason, attempt: boot.attempt },
         bootState: disk.boot,
         system: disk.seals.system[boot.slot]?.release ?? null,
-        seals: structuredClone(disk.seals),
+        seals: this.seals(),
         depot: [...disk.depot],
         freeBytes: null,
         storage: null,
@@ -127,7 +242,7 @@ export class Appliance {
         linkUp: false,
         peer: null,
         linkLostMs: null,
-        takeover: this.takeover,
+        takeover: 'manual',
         peerTakeover: 'manual',
         peerKnows: 'manual',
         formatRaisedFor: null,
@@ -137,7 +252,7 @@ export class Appliance {
         admitted: false,
         activity: null,
         troubles: {},
-        bulkPort: 1,
+        bulkPort: null,
         staging: null,
         phaseSinceMs: ms,
         driverHeardMs: ms,
@@ -147,128 +262,107 @@ export class Appliance {
 
   /**
    * One event, then every decision that follows from it; each durable change is written at once.
+   * False when the event has no meaning now.
    */
-  send(event: Event, ms: number): void {
-    if (this.state === null) return;
-    const next = step(this.state, event, { ms, at: String(ms) });
+  send(event: Event, ms: number): boolean {
+    if (this.#state === null) return false;
+    const next = step(this.#state, event, { ms, at: String(ms) });
     if (next === undefined) {
       this.unknownEvents.push(event.type);
-      return;
+      return false;
     }
-    this.take(next);
+    this.#take(next);
     for (let guard = 0; ; guard++) {
+      const then: NodeState = this.#state;
+      const decided = settle(then);
+      if (decided === undefined) return true;
       if (guard > 100) {
-        const then = this.state;
-        const now = settle(then);
-        const changes = `${diff(then.record, now?.record)} ${diff(then.world, now?.world)}`;
+        const changes = `${diff(then.record, decided.record)} ${diff(then.world, decided.world)}`;
         throw new Error(`node ${this.id} never settles: ${changes}`);
       }
-      const decided = settle(this.state);
-      if (decided === undefined) return;
-      this.take(decided);
+      this.#take(decided);
     }
   }
 
-  private take(next: NodeState): void {
-    const before = this.state;
+  #take(next: NodeState): void {
+    const before = this.#state;
     if (before === null) return;
-    if (next.record !== before.record) this.write(() => (this.disk.record = next.record));
-    if (next.rollout !== before.rollout) this.write(() => (this.disk.rollout = next.rollout));
-    this.state = next;
+    const { disk } = this;
+    if (next.record !== before.record) {
+      this.#append('node', next.record, () => (disk.record = next.record));
+    }
+    const { rollout } = next;
+    if (rollout !== before.rollout && rollout !== null) {
+      this.#append('rollout', rollout, () => (disk.rollout = rollout));
+    }
+    this.#state = next;
+    this.onStep(before, next);
+  }
+
+  #append(kind: 'node' | 'rollout', record: object, done: () => void): void {
+    this.write(() => {
+      this.#inFlight = record;
+      this.#journal.append(kind, record);
+      this.#inFlight = null;
+      done();
+    });
   }
 
   effects(): readonly Effect[] {
-    return this.state === null ? [] : effectsOf(this.state);
+    return this.#state === null ? [] : effectsOf(this.#state);
   }
 
   report(): NodeReport | null {
-    const { state } = this;
-    if (state === null) return null;
-    const { world } = state;
-    return {
-      schema: 1,
-      protocol: [1, 1],
-      pair: state.record.pair,
-      node: this.id,
-      bootId: world.boot.bootId,
-      run: world.run,
-      seq: ++this.seq,
-      program: world.program,
-      boot: world.boot,
-      record: state.record,
-      serving: world.serving !== null,
-      admitted: world.admitted,
-      admits: admits(state),
-      wantsDown: wantsDown(state),
-      takeover: world.takeover,
-      knowsTakeover: world.peerTakeover,
-      rollout: positionOf(state.rollout),
-      system: world.system,
-      storage: world.storage?.release ?? null,
-      seals: world.seals,
-      depot: world.depot,
-      store: world.store,
-      activity: null,
-      troubles: world.troubles,
-      bulkPort: world.bulkPort,
-      staging: world.staging,
-      freeBytes: null,
-    };
+    return this.#state === null ? null : reportOf(this.#state, ++this.seq);
   }
 
-  /** The installer: invalidate, write, read back, seal; each a durable write of its own. */
-  install(job: Job): Reason | null {
-    if (this.faults.installFails === this.id) {
-      return { code: 'slot.io', message: `node ${this.id} cannot write its slot` };
-    }
-    if (job.mode === 'return') {
-      const good = job.targets.every(
-        (target) => this.disk.seals[target.class][target.slot] !== null,
-      );
-      return good ? null : { code: 'rollback.unavailable', message: 'no image' };
-    }
-    for (const target of job.targets) {
-      if (this.disk.boot.otherOk) {
-        this.write(() => (this.disk.boot = this.bump({ otherOk: false })));
-      }
-      this.write(() => (this.disk.seals[target.class][target.slot] = null));
-      this.write(() => undefined);
-      const { counter } = target.release;
-      this.write(() => {
-        this.disk.seals[target.class][target.slot] = seal(target.class, counter, '>=1.0.0');
-      });
-    }
-    return null;
+  /** The write in the boot chooser is durable, or throws `boot.conflict`. */
+  #chooser(change: (state: BootFields) => BootFields | null): void {
+    const before = this.disk.boot.seq;
+    const needed = change(this.disk.boot) !== null;
+    if (needed) this.write(() => this.#boot.change(change));
+    this.disk.boot = this.#boot.state();
+    if (needed !== this.disk.boot.seq > before) this.problems.push('the boot chooser lost count');
+  }
+
+  arm(trial: { readonly id: number; readonly slot: Slot; readonly tries: number }): void {
+    if (this.disk.seals.system[trial.slot] === null) this.problems.push('armed without a seal');
+    this.#chooser((state) => armTrial(state, trial));
+  }
+
+  revert(id: number): void {
+    this.#chooser((state) => revertTrial(state, id));
+  }
+
+  setOtherOk(ok: boolean): void {
+    this.#chooser((state) => changeOtherOk(state, ok));
   }
 
   /** The write in the boot chooser, then the one in the seal; what is done already is not again. */
   commit({ id, slot }: { readonly id: number; readonly slot: Slot }): void {
-    const { boot, seals } = this.disk;
-    if (boot.trial !== null) {
-      this.write(() => {
-        this.disk.boot = this.bump({ default: slot, trial: null, otherOk: true });
-      });
+    const { boot, seals, record } = this.disk;
+    if (boot.trial !== null && (record.update.state !== 'committing' || this.healthyTrial !== id)) {
+      this.problems.push('I4 a commit without a healthy trial');
     }
+    this.#chooser((state) => commitTrial(state, id));
     const found = seals.system[slot];
     if (found === null || found.committed === id) return;
-    this.write(() => (seals.system[slot] = { ...found, committed: id }));
-  }
-
-  bump(change: Partial<BootState>): BootState {
-    return { ...this.disk.boot, ...change, seq: this.disk.boot.seq + 1 };
+    this.mark('seal', () => (seals.system[slot] = { ...found, committed: id }));
   }
 
   seals(): Seals {
-    return structuredClone(this.disk.seals);
+    const { system, storage } = this.disk.seals;
+    return { system: { ...system }, storage: { ...storage } };
   }
 
   /**
-   * The verdict of the health checks of what runs now; undefined while storage does not run yet.
+   * The verdict of the health checks of what runs now; undefined while they wait for the storage
+   * software.
    */
   health(): { storage: Reason | null; system: Reason | null } | undefined {
-    const { state, faults } = this;
-    const storage = state?.world.storage?.release.version;
-    const system = state?.world.system?.version;
+    const { faults } = this;
+    const storage = this.#state?.world.storage?.release.version;
+    const system = this.#state?.world.system?.version;
     if (storage === undefined || system === undefined) return undefined;
     const here = faults.unhealthyOn === undefined || faults.unhealthyOn === this.id;
     const bad = (version: string, fault: string | undefined): boolean => here && version === fault;
@@ -281,18 +375,13 @@ export class Appliance {
         : null,
     };
   }
-
-  /** The slot that a trial of the boot chooser would boot next. */
-  otherSystem(): Slot {
-    return otherSlot(this.disk.boot.default);
-  }
 }
 
 /** The fields in which two plain objects differ, as text for a failing test. */
-function diff(a: object, b: object | undefined): string {
-  const other = new Map(Object.entries(b ?? {}));
+function diff(a: object, b: object): string {
+  const other = new Map(Object.entries(b));
   return Object.entries(a)
-    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(other.get(key)))
+    .filter(([key, value]) => !sameJson(value, other.get(key)))
     .map(([key, value]) => `${key}: ${JSON.stringify(value)} -> ${JSON.stringify(other.get(key))}`)
     .join('; ');
 }

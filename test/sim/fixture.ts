@@ -5,9 +5,12 @@
 import type { NodeId, Sha256 } from '../../src/core/model.ts';
 import { peerOf } from '../../src/core/model.ts';
 import type { NodeRecord, Policy, RolloutRecord } from '../../src/core/records.ts';
+import { newGeneration } from '../../images/storage/generation.ts';
 import { release, seal, type Disk, type Faults } from './appliance.ts';
 
-export const BUNDLE = 'c'.repeat(64) as Sha256;
+/** Identity of the bundle that brings this release. */
+export const bundleOf = (counter: number): Sha256 => `${counter}`.padStart(64, 'c') as Sha256;
+export const BUNDLE = bundleOf(2);
 
 export interface PairOptions {
   readonly faults?: Faults;
@@ -17,31 +20,19 @@ export interface PairOptions {
   /** How a fence ends; `off` when not given. */
   readonly fence?: 'off' | 'failed';
   readonly newStorage?: number;
-  /** Ticks that a resync of the storage takes; one when not given. */
-  readonly syncTicks?: number;
   /** Which systems the new storage software runs under. */
   readonly storageRunsWith?: string;
+  /** Ticks that a sync of the storage takes at least. */
+  readonly syncTicks?: number;
+  /** The nodes have a serial line beside the network. */
+  readonly serial?: boolean;
+  /** Messages cross as JSON text and are read as those of a peer are. */
+  readonly text?: boolean;
+  /** Seed of what the disks make of cuts. */
+  readonly seed?: number;
+  /** How long things take is left to these numbers; else everything takes the same short time. */
+  readonly chance?: () => number;
 }
-
-export interface Replica {
-  role: 'primary' | 'secondary';
-  epoch: number;
-  /** Acknowledged writes that this copy holds. */
-  writes: number;
-  stale: boolean;
-  /** Ticks that a resync of this copy has taken. */
-  synced: number;
-  alone: boolean;
-}
-
-export const fresh = (): Replica => ({
-  role: 'secondary',
-  epoch: 1,
-  writes: 0,
-  stale: false,
-  synced: 0,
-  alone: false,
-});
 
 export function disk(node: NodeId): Disk {
   const record: NodeRecord = {
@@ -52,7 +43,7 @@ export function disk(node: NodeId): Disk {
     role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
     standDown: null,
     knownStale: false,
-    generation: { current: 'g', base: null, history: [] },
+    generation: newGeneration(),
     slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
     storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
     update: { state: 'idle' },
@@ -80,6 +71,7 @@ export function firstRecord(
   ms: number,
   holder: NodeId,
   options: PairOptions,
+  counter = 2,
 ): RolloutRecord {
   const order = options.policy?.order ?? 'active-first';
   const first = order === 'active-first' ? holder : peerOf(holder);
@@ -89,17 +81,22 @@ export function firstRecord(
     id: `${kind}-${ms}`,
     kind,
     to: {
-      bundle: BUNDLE,
+      bundle: bundleOf(counter),
       bytes: 1,
       product: 'sim',
-      version: '2.0.0',
-      counter: 2,
+      version: release('system', counter).version,
+      counter,
       images: [
-        { name: 'system', class: 'system', release: release('system', 2), runsWith: '>=1.0.0' },
+        {
+          name: 'system',
+          class: 'system',
+          release: release('system', counter),
+          runsWith: '>=1.0.0',
+        },
         {
           name: 'storage',
           class: 'storage',
-          release: release('storage', options.newStorage ?? 2),
+          release: release('storage', options.newStorage ?? counter),
           runsWith: options.storageRunsWith ?? '>=1.0.0',
         },
       ],

@@ -1,57 +1,135 @@
 /**
- * A pair of simulated appliances with a link and a replicated store, driven by virtual time in one
- * thread: the real pure machine, effects executed one by one, invariants I1-I8 checked after every
- * step. Only tests import it.
+ * A pair of simulated appliances driven by virtual time in one thread: the real pure machine on
+ * real journals, effects that take time, a link of two channels, a replicated store with a client,
+ * power switches; I1-I8 are checked after every event. Without `chance` everything is prompt and
+ * every run of the same story the same. Always holds: what the nodes know of each other came over
+ * the link. Only tests import it.
  */
-import type { NodeId } from '../../src/core/model.ts';
+import type { NodeId, Slot } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
 import { compareWriter, END_PHASES, type RolloutRecord } from '../../src/core/records.ts';
-import { effectKey, onTrial, type Effect, type NodeState } from '../../src/core/state.ts';
-import type { StoreStatus } from '../../src/core/store.ts';
+import { readPairMessage, type NodeReport, type PairMessage } from '../../src/core/report.ts';
+import { peerReport, type Event, type NodeState } from '../../src/core/state.ts';
+import { reportOf } from '../../src/updater/report.ts';
+import { Agenda, Pace } from './agenda.ts';
 import { Appliance, PowerCut } from './appliance.ts';
-import { BUNDLE, disk, firstRecord, fresh, type PairOptions, type Replica } from './fixture.ts';
+import { broken, unrest } from './checks.ts';
+import { SimEffects } from './effects.ts';
+import { execute, type EffectWorld, type SimFencer } from './execute.ts';
+import { bundleOf, disk, firstRecord, type PairOptions } from './fixture.ts';
+import { Links } from './links.ts';
+import { Storage, type Replica } from './storage.ts';
+import { nodeWords, stepWords } from './words.ts';
 
 export const TICK_MS = 100;
-/** Health checks of a trial take some steps, so that its phases can be met. */
-const HEALTH_TICKS = 3;
+/** Beat of reports in the real runner. */
+const BEAT_MS = 200;
 
-export class Pair {
+const both = <T>(make: (node: NodeId) => T): Record<NodeId, T> => ({ A: make('A'), B: make('B') });
+
+export class Pair implements EffectWorld {
   readonly nodes: Record<NodeId, Appliance>;
-  readonly replicas: Record<NodeId, Replica>;
   readonly options: PairOptions;
-  ms = 0;
-  linkUp = true;
-  acknowledged = 0;
+  readonly agenda = new Agenda();
+  readonly pace: Pace;
+  readonly links: Links;
+  readonly storage: Storage;
+  readonly fencers: Record<NodeId, SimFencer>;
+  readonly address = both((): number | null => null);
+  readonly software = both((): Slot | null => null);
+  readonly bulk = both(() => false);
+  readonly storageRunsWith: string;
   /** Virtual milliseconds in which nobody served, longest run. */
   longestGapMs = 0;
-  private gapMs = 0;
   cuts = 0;
   fences = 0;
+  reboots = 0;
   /** Nodes that stay off. */
   readonly dead = new Set<NodeId>();
+  /** When a node that is off comes back, unless it stays off. */
+  readonly offUntilMs = both(() => 0);
+  /** Until when a node's daemon does nothing at all. */
+  readonly heldUntilMs = both(() => 0);
+  strikes: EffectWorld['strikes'] = () => false;
+  /** Whether a boot that was chosen comes up. */
+  luck: () => boolean = () => true;
+  /** Told what happens, when somebody wants to read it. */
+  trace: ((line: string) => void) | null = null;
+  #gapMs = 0;
+  #clean = false;
+  readonly #effects = both((): SimEffects | null => null);
+  readonly #sent = both((): NodeReport | null => null);
 
   constructor(options: PairOptions = {}) {
     this.options = options;
-    const faults = options.faults ?? {};
-    this.nodes = {
-      A: new Appliance('A', disk('A'), faults),
-      B: new Appliance('B', disk('B'), faults),
+    this.storageRunsWith = options.storageRunsWith ?? '>=1.0.0';
+    this.pace = new Pace(options.chance ?? null);
+    const { agenda, pace } = this;
+    const fault = options.fence === 'failed' ? 'fails' : null;
+    this.fencers = both((): SimFencer => ({ fault, tested: options.takeover === 'fence' }));
+    this.storage = new Storage(agenda, pace, (node, status) => {
+      this.#hear(node, { type: 'store', status });
+    });
+    this.storage.syncTicks = options.syncTicks ?? 0;
+    const user = {
+      alive: (node: NodeId) => this.nodes[node].state !== null,
+      speaks: (node: NodeId) => this.nodes[node].state !== null && !this.#held(node),
+      onLink: (node: NodeId) => this.#onLink(node),
+      onMessage: (node: NodeId, message: PairMessage) => this.#onMessage(node, message),
     };
-    this.replicas = { A: fresh(), B: fresh() };
+    this.links = new Links(agenda, pace, user, options.serial ?? false);
+    const seed = options.seed ?? 1;
+    this.nodes = both((node) => {
+      const salt = node === 'A' ? 0 : 1;
+      return new Appliance(node, disk(node), options.faults ?? {}, seed * 2 + salt);
+    });
     for (const node of NODES) {
-      this.nodes[node].takeover = options.takeover ?? 'manual';
-      this.nodes[node].powerOn(0);
+      this.nodes[node].onEnd = (how) => this.#onEnd(node, how);
+      this.nodes[node].onStep = (before, after) => this.#onStep(node, before, after);
     }
+    for (const node of NODES) this.#boot(node);
+  }
+
+  /** The present moment, in virtual milliseconds. */
+  get ms(): number {
+    return this.agenda.nowMs;
+  }
+
+  /** The network between the nodes, for the link and for the store, is whole in both directions. */
+  get linkUp(): boolean {
+    return this.links.network.whole;
+  }
+
+  set linkUp(up: boolean) {
+    for (const node of NODES) this.cutPath(node, !up);
+  }
+
+  /** The way of the network from this node to its peer is cut, or whole again. */
+  cutPath(from: NodeId, cut: boolean): void {
+    this.links.network.setPath(from, !cut);
+    this.storage.setPath(this.linkUp);
+  }
+
+  wired = (): boolean => this.linkUp;
+
+  get acknowledged(): number {
+    return this.storage.acknowledged;
+  }
+
+  get replicas(): Record<NodeId, Replica> {
+    return both((node) => this.storage.replica(node));
   }
 
   /** The rollout record as the daemon makes it from a validated bundle. */
-  start(kind: RolloutRecord['kind'] = 'update'): void {
+  start(kind: RolloutRecord['kind'] = 'update', change: Partial<RolloutRecord> = {}): void {
     const holder = this.serving();
     if (holder === null) throw new Error('nobody serves');
-    const record = firstRecord(kind, this.ms, holder, this.options);
-    const active = this.nodes[holder];
-    if (kind === 'update' && !active.disk.depot.includes(BUNDLE)) active.disk.depot.push(BUNDLE);
-    this.send(holder, { type: 'depot', depot: [...active.disk.depot], freeBytes: null });
+    const counter = change.to?.counter ?? 2;
+    const record = { ...firstRecord(kind, this.ms, holder, this.options, counter), ...change };
+    const { depot } = this.nodes[holder].disk;
+    const bundle = bundleOf(counter);
+    if (kind === 'update' && !depot.includes(bundle)) depot.push(bundle);
+    this.send(holder, { type: 'depot', depot: [...depot], freeBytes: null });
     this.send(holder, { type: 'start', record });
   }
 
@@ -59,219 +137,208 @@ export class Pair {
     return NODES.find((node) => this.nodes[node].state?.world.serving != null) ?? null;
   }
 
-  send(node: NodeId, event: Parameters<Appliance['send']>[0]): void {
+  /** One event for a node, and what follows from it. */
+  send(node: NodeId, event: Event): void {
+    this.#guard(node, () => void this.nodes[node].send(event, this.ms));
+    this.check();
+    this.#after(node, event.type === 'tick');
+  }
+
+  later(node: NodeId, event: Event): void {
+    const { life } = this.nodes[node];
+    this.agenda.after(0, () => {
+      if (this.nodes[node].life === life) this.#hear(node, event);
+    });
+  }
+
+  /** An event of the world: a daemon that is held up hears it later. */
+  #hear(node: NodeId, event: Event): void {
+    if (this.nodes[node].state === null) return;
+    if (!this.#held(node)) return this.send(node, event);
+    const { life } = this.nodes[node];
+    this.agenda.after(this.heldUntilMs[node] - this.ms, () => {
+      if (this.nodes[node].life === life) this.#hear(node, event);
+    });
+  }
+
+  /** The daemon of a node does nothing for a while: a slow disk, a stopped process. */
+  hold(node: NodeId, ms: number): void {
+    if (this.nodes[node].state === null) return;
+    this.heldUntilMs[node] = this.ms + ms;
+    this.links.held(node);
+  }
+
+  #held(node: NodeId): boolean {
+    return this.heldUntilMs[node] > this.ms;
+  }
+
+  /** Does something in which a node may lose its power; false when it did. */
+  #guard(node: NodeId, step: () => void): boolean {
     try {
-      this.nodes[node].send(event, this.ms);
+      step();
+      return true;
     } catch (error) {
       if (!(error instanceof PowerCut)) throw error;
       this.cuts++;
+      this.trace?.(`${node} loses its power in a write`);
+      return false;
     }
-    this.check();
   }
 
-  /** One step of virtual time: boots, messages, store, effects, writes of a client. */
+  /** What the state of a node asks for now, and what its peer is to hear. */
+  #after(node: NodeId, beat: boolean): void {
+    const appliance = this.nodes[node];
+    if (appliance.state === null) return;
+    this.#effects[node]?.reconcile(appliance.effects());
+    this.#report(node, appliance.state, beat);
+  }
+
+  /** As the runner does: at once when it says something new, else with the beat. */
+  #report(node: NodeId, s: NodeState, beat: boolean): void {
+    if (!s.world.linkUp) return;
+    if (!beat) {
+      const report = reportOf(s, 0);
+      if (sameReport(this.#sent[node], report)) return;
+      this.#sent[node] = report;
+    }
+    const report = this.nodes[node].report();
+    if (report !== null) this.#post(node, { type: 'report', report });
+    const theirs = peerReport(s)?.rollout;
+    if (s.rollout === null || theirs === undefined) return;
+    const lags = theirs === null || compareWriter(s.rollout.writer, theirs) > 0;
+    if (lags) this.#post(node, { type: 'rollout', record: s.rollout });
+  }
+
+  #post(from: NodeId, message: PairMessage): void {
+    if (this.options.text !== true) return this.links.send(from, message);
+    const read = readPairMessage(JSON.parse(JSON.stringify(message)));
+    if (read === null) throw new Error(`node ${from} sends what its peer cannot read`);
+    this.links.send(from, read);
+  }
+
+  #onMessage(node: NodeId, message: PairMessage): void {
+    if (message.type === 'report') this.#hear(node, { type: 'report', report: message.report });
+    if (message.type === 'rollout') this.#hear(node, { type: 'rollout', record: message.record });
+  }
+
+  #onLink(node: NodeId): void {
+    const up = this.links.up(node);
+    this.trace?.(`${node} link ${up ? 'up' : 'down'}`);
+    if (up) this.#sent[node] = null;
+    this.#hear(node, { type: 'link', up });
+  }
+
+  /** Switches a node off and, after a while, on again. */
+  cutPower(node: NodeId, why: 'fence' | 'reset' | 'cut'): void {
+    this.trace?.(`${node} loses its power: ${why}`);
+    if (why !== 'fence') this.cuts++;
+    const appliance = this.nodes[node];
+    if (appliance.state !== null) appliance.state = null;
+    else if (appliance.info !== null) appliance.fall();
+    const offMs = why === 'fence' ? this.pace.ms(0, 3000, 12_000) : this.pace.ms(0, 1000, 20_000);
+    this.offUntilMs[node] = this.ms + offMs;
+  }
+
+  /** Ends the daemon of a node and all that it has started; the system goes on. */
+  kill(node: NodeId): void {
+    if (this.nodes[node].state === null) return;
+    this.nodes[node].kill();
+    this.offUntilMs[node] = this.ms + this.pace.ms(0, 200, 4000);
+  }
+
+  reboot(node: NodeId): void {
+    this.reboots++;
+    this.#clean = true;
+    this.nodes[node].state = null;
+    this.#clean = false;
+    this.offUntilMs[node] = this.ms + this.pace.ms(0, 800, 9000);
+  }
+
+  /** The storage software of a node dies; its daemon sees it at once. */
+  killStorage(node: NodeId): void {
+    if (this.software[node] === null) return;
+    this.software[node] = null;
+    this.storage.run(node, false);
+    this.#hear(node, { type: 'storage', running: null });
+  }
+
+  #onEnd(node: NodeId, how: 'power' | 'kill'): void {
+    this.#effects[node]?.end();
+    this.#effects[node] = null;
+    this.#sent[node] = null;
+    this.address[node] = null;
+    this.software[node] = null;
+    this.bulk[node] = false;
+    this.heldUntilMs[node] = 0;
+    this.offUntilMs[node] = this.ms + this.pace.ms(0, 1000, 20_000);
+    this.storage.run(node, false);
+    this.links.gone(node, how === 'kill' || this.#clean);
+  }
+
+  #boot(node: NodeId): void {
+    const appliance = this.nodes[node];
+    let up = false;
+    const powered = this.#guard(node, () => (up = appliance.powerOn(this.ms, this.luck)));
+    if (!powered || !up) {
+      this.offUntilMs[node] = this.ms + this.pace.ms(0, 1000, 9000);
+      return;
+    }
+    const { slot, reason } = appliance.info ?? { slot: '?', reason: '?' };
+    this.trace?.(`${node} is up in slot ${slot} (${reason})`);
+    this.#effects[node] = new SimEffects(
+      this.agenda,
+      (running) => execute(this, appliance, running),
+      (event) => this.send(node, event),
+      (step) => this.#guard(node, step),
+      () => Math.max(0, this.heldUntilMs[node] - this.ms),
+    );
+    this.links.started(node);
+    if (this.options.takeover === 'fence') this.#testFencer(node, appliance.life);
+    if (this.pace.chance) this.#beat(node, appliance.life);
+    this.#after(node, false);
+  }
+
+  /** The self-test of the fencer, again and again (src/daemon/fence-watch.ts). */
+  #testFencer(node: NodeId, life: number): void {
+    this.agenda.after(this.pace.ms(0, 10, 1000), () => {
+      const { state } = this.nodes[node];
+      if (this.nodes[node].life !== life || state === null) return;
+      const takeover = this.fencers[node].tested ? 'fence' : 'manual';
+      if (state.world.takeover !== takeover)
+        this.#hear(node, { type: 'takeover-policy', takeover });
+      if (!this.pace.chance) return;
+      this.agenda.after(takeover === 'fence' ? 20_000 : 5000, () => this.#testFencer(node, life));
+    });
+  }
+
+  #beat(node: NodeId, life: number): void {
+    this.agenda.after(this.pace.ms(BEAT_MS, BEAT_MS, BEAT_MS + 60), () => {
+      if (this.nodes[node].life !== life) return;
+      if (!this.#held(node)) this.send(node, { type: 'tick' });
+      this.#beat(node, life);
+    });
+  }
+
+  /** One step of virtual time: boots, whatever is due, then writes of a client. */
   tick(): void {
-    this.ms += TICK_MS;
     for (const node of NODES) {
-      if (this.nodes[node].state === null && !this.dead.has(node)) this.reboot(node);
+      const off = this.nodes[node].state === null && !this.dead.has(node);
+      if (off && this.ms >= this.offUntilMs[node]) this.#boot(node);
     }
-    for (const node of NODES) this.deliver(node);
-    for (const node of NODES) this.runEffects(node);
-    this.replicate();
-    this.gapMs = this.serving() === null ? this.gapMs + TICK_MS : 0;
-    this.longestGapMs = Math.max(this.longestGapMs, this.gapMs);
-  }
-
-  private reboot(node: NodeId): void {
-    this.replicas[node].role = 'secondary';
-    this.replicas[node].alone = false;
-    this.nodes[node].powerOn(this.ms);
-    this.send(peerOf(node), { type: 'link', up: false });
-  }
-
-  private deliver(to: NodeId): void {
-    const from = this.nodes[peerOf(to)];
-    const receiver = this.nodes[to];
-    const up = this.linkUp && from.state !== null;
-    this.send(to, { type: 'tick' });
-    if (receiver.state === null) return;
-    if (receiver.state.world.linkUp !== up) this.send(to, { type: 'link', up });
-    if (!up) return;
-    const report = from.report();
-    if (report !== null) this.send(to, { type: 'report', report: structuredClone(report) });
-    const record = from.state?.rollout ?? null;
-    const mine = this.nodes[to].state?.rollout ?? null;
-    if (record !== null && (mine === null || compareWriter(record.writer, mine.writer) > 0)) {
-      this.send(to, { type: 'rollout', record: structuredClone(record) });
-    }
-  }
-
-  private runEffects(node: NodeId): void {
-    const appliance = this.nodes[node];
-    const done = new Set<string>();
-    for (let guard = 0; guard < 50; guard++) {
-      const effect = appliance.effects().find((one) => !done.has(effectKey(one)));
-      if (effect === undefined) return;
-      done.add(effectKey(effect));
-      try {
-        this.execute(node, effect);
-      } catch (error) {
-        if (!(error instanceof PowerCut)) throw error;
-        this.cuts++;
-        return;
-      }
-    }
-    throw new Error(`node ${node}: effects never end`);
-  }
-
-  private execute(node: NodeId, effect: Effect): void {
-    const appliance = this.nodes[node];
-    const replica = this.replicas[node];
-    const { disk: d } = appliance;
-    switch (effect.do) {
-      case 'run-storage': {
-        const found = d.seals.storage[effect.slot];
-        if (found === null) throw new Error(`node ${node} runs an invalid storage slot`);
-        const running = { slot: effect.slot, release: found.release };
-        this.send(node, { type: 'storage', running });
-        return this.storeEvent(node);
-      }
-      case 'serve':
-        Object.assign(replica, { role: 'primary', epoch: effect.epoch, alone: false });
-        this.storeEvent(node);
-        return this.send(node, { type: 'serving', epoch: effect.epoch });
-      case 'release':
-        this.send(node, { type: 'serving', epoch: null });
-        Object.assign(replica, { role: 'secondary', alone: false });
-        return this.storeEvent(node);
-      case 'go-alone':
-        replica.alone = true;
-        return this.storeEvent(node);
-      case 'fetch':
-        if (!d.depot.includes(effect.bundle)) appliance.write(() => d.depot.push(effect.bundle));
-        return this.send(node, { type: 'depot', depot: [...d.depot], freeBytes: null });
-      case 'fence':
-        if (this.options.fence === 'failed') return;
-        this.fences++;
-        this.nodes[peerOf(node)].state = null;
-        return this.send(node, { type: 'peer-off', word: 'fence' });
-      case 'raise-format':
-        return this.send(node, { type: 'format-raised', rollout: effect.rollout });
-      case 'offer':
-        return;
-      case 'watch-service': {
-        const bad = appliance.health();
-        const reason = bad?.storage ?? bad?.system ?? null;
-        const told = appliance.state?.world.troubles[effect.do]?.message;
-        if (reason?.message === told) return;
-        return this.send(node, { type: 'trouble', effect: effect.do, reason });
-      }
-      case 'install': {
-        const reason = appliance.install(effect.job);
-        this.send(node, { type: 'seals', seals: appliance.seals() });
-        this.send(node, { type: 'boot-state', state: d.boot });
-        const event =
-          reason === null
-            ? ({ type: 'installed', job: effect.job } as const)
-            : ({ type: 'install-failed', job: effect.job, reason } as const);
-        return this.send(node, event);
-      }
-      case 'arm': {
-        const { id, slot, tries } = effect.trial;
-        appliance.write(() => {
-          d.boot = appliance.bump({ trial: slot, trialId: id, tries, otherOk: false });
-        });
-        return this.send(node, { type: 'boot-state', state: d.boot });
-      }
-      case 'commit':
-        appliance.commit(effect.trial);
-        this.send(node, { type: 'seals', seals: appliance.seals() });
-        return this.send(node, { type: 'boot-state', state: d.boot });
-      case 'revert':
-        appliance.write(() => (d.boot = appliance.bump({ trial: null, tries: 0 })));
-        return this.send(node, { type: 'boot-state', state: d.boot });
-      case 'close-other-slot':
-        appliance.write(() => (d.boot = appliance.bump({ otherOk: false })));
-        return this.send(node, { type: 'boot-state', state: d.boot });
-      case 'reboot':
-        appliance.state = null;
-        return;
-      case 'check-health': {
-        const verdict = appliance.health();
-        if (verdict === undefined || ++appliance.checks < HEALTH_TICKS) return;
-        appliance.checks = 0;
-        const trialId = effect.trial.id;
-        const proven = appliance.state?.record.storage.trial?.proven ?? true;
-        if (verdict.storage === null && !proven) {
-          this.send(node, { type: 'storage-proven', trialId });
-        }
-        const reason = verdict.storage ?? verdict.system;
-        return this.send(node, { type: 'health', trialId, reason });
-      }
-    }
-  }
-
-  private storeEvent(node: NodeId): void {
-    const { state } = this.nodes[node];
-    if (state === null || state.world.storage === null) return;
-    const status = this.storeStatus(node);
-    if (JSON.stringify(status) === JSON.stringify(state.world.store)) return;
-    this.send(node, { type: 'store', status });
-  }
-
-  private storeConnected(): boolean {
-    return this.linkUp && NODES.every((node) => this.nodes[node].state?.world.storage != null);
-  }
-
-  private storeStatus(node: NodeId): StoreStatus {
-    const mine = this.replicas[node];
-    const theirs = this.replicas[peerOf(node)];
-    const connected = this.storeConnected();
-    const primary = mine.role === 'primary';
-    return {
-      role: mine.role,
-      epoch: mine.epoch,
-      connected,
-      local: mine.stale ? 'stale' : 'current',
-      peer: primary && connected ? (theirs.stale ? 'stale' : 'current') : 'unknown',
-      frozen: primary && !connected && !mine.alone,
-      splitBrain: false,
-      sync: null,
-      lastSync: null,
-      generation: { current: 'g', base: null, history: [] },
-      protocol: [1, 1],
-    };
-  }
-
-  /** A client writes once per tick; a resync takes as many ticks as the options say. */
-  private replicate(): void {
-    for (const node of NODES) {
-      const mine = this.replicas[node];
-      const theirs = this.replicas[peerOf(node)];
-      if (mine.role !== 'primary' || this.nodes[node].state === null) continue;
-      if (this.storeConnected()) {
-        mine.alone = false;
-        if (theirs.stale && ++theirs.synced >= (this.options.syncTicks ?? 1)) {
-          Object.assign(theirs, { stale: false, writes: mine.writes });
-        }
-        mine.writes++;
-        if (!theirs.stale) theirs.writes++;
-        this.acknowledged++;
-      } else if (mine.alone) {
-        mine.writes++;
-        this.acknowledged++;
-        Object.assign(theirs, { stale: true, synced: 0 });
-      } else theirs.synced = 0;
-    }
-    for (const node of NODES) this.storeEvent(node);
+    if (!this.pace.chance) for (const node of NODES) this.#hear(node, { type: 'tick' });
+    this.agenda.runTo(this.ms + TICK_MS);
+    this.storage.tick(NODES.find((node) => this.address[node] !== null) ?? null);
+    this.agenda.runTo(this.ms);
+    this.#gapMs = this.serving() === null ? this.#gapMs + TICK_MS : 0;
+    this.longestGapMs = Math.max(this.longestGapMs, this.#gapMs);
   }
 
   /** True when nothing moves any more: an end phase, both admitted, both current. */
   quiet(): boolean {
-    const rollouts = NODES.map((node) => this.nodes[node].state?.rollout ?? null);
-    const ended = rollouts.every((one) => one === null || END_PHASES.has(one.phase));
-    const same = JSON.stringify(rollouts[0]) === JSON.stringify(rollouts[1]);
-    return ended && same && this.highlyAvailable();
+    const [a, b] = [this.nodes.A.state?.rollout ?? null, this.nodes.B.state?.rollout ?? null];
+    const ended = [a, b].every((one) => one === null || END_PHASES.has(one.phase));
+    if (!ended || !this.highlyAvailable()) return false;
+    return a === b || JSON.stringify(a) === JSON.stringify(b);
   }
 
   highlyAvailable(): boolean {
@@ -284,64 +351,45 @@ export class Pair {
       standby.world.admitted &&
       active.record.role.peerMayTakeOver &&
       standby.record.standDown === null &&
-      NODES.every((node) => !this.replicas[node].stale)
+      NODES.every((node) => this.storage.latest[node].local === 'current')
     );
   }
 
   /** Runs until quiet; throws with the state when it does not come to rest in `seconds`. */
   run(seconds = 600): void {
-    const until = this.ms + seconds * 1000;
+    const untilMs = this.ms + seconds * 1000;
     for (let calm = 0; calm < 10;) {
       this.tick();
       calm = this.quiet() ? calm + 1 : 0;
-      if (this.ms > until) throw new Error(`not quiet: ${this.describe()}`);
+      if (this.ms > untilMs) throw new Error(`not quiet: ${this.describe()}`);
     }
+    const found = unrest(this);
+    if (found !== null) throw new Error(`at rest, but ${found}\n${this.describe()}`);
   }
 
   describe(): string {
-    return NODES.map((node) => {
-      const s = this.nodes[node].state;
-      if (s === null) return `${node} off`;
-      const { record, world } = s;
-      const { role } = record;
-      const { store } = world;
-      const effects = this.nodes[node].effects().map((e) => e.do);
-      return [
-        `${node} ${s.rollout?.phase} update=${record.update.state} boot=${world.boot.slot}`,
-        `epoch=${role.epoch}${role.holder} pmto=${role.peerMayTakeOver}`,
-        `sd=${record.standDown !== null} adm=${world.admitted}`,
-        `serving=${world.serving} drain=${world.draining}`,
-        `effects=${effects.join()} store=${store.role}/${store.local}/${store.peer}`,
-      ].join(' ');
-    }).join('\n');
+    return NODES.map((node) => nodeWords(node, this.nodes[node])).join('\n');
   }
 
   check(): void {
-    const live = NODES.map((node) => this.nodes[node].state).filter((s) => s !== null);
-    const servers = live.filter((s) => s.world.serving !== null);
-    const fail = (what: string): never => {
-      throw new Error(`${what} at ${this.ms} ms\n${this.describe()}`);
-    };
-    if (servers.length > 1) fail('I1 two nodes serve');
-    for (const s of servers) this.checkServer(s, fail);
-    const [a, b] = [this.nodes.A.disk, this.nodes.B.disk];
-    const both = [a, b].map((d) => d.record.role);
-    if (both[0]?.epoch === both[1]?.epoch && both[0]?.holder !== both[1]?.holder) {
-      fail('I5 one epoch, two holders');
-    }
-    if (a.record.standDown !== null && b.record.standDown !== null) fail('I6 both stood down');
-    if (a.boot.trial !== null && b.boot.trial !== null) fail('I3 two trials at once');
+    const found = broken(this);
+    if (found !== null) throw new Error(`${found} at ${this.ms} ms\n${this.describe()}`);
   }
 
-  private checkServer(s: NodeState, fail: (what: string) => never): void {
-    const { node } = s.record;
-    if (this.replicas[node].writes < this.acknowledged) fail('I2 an acknowledged write is lost');
-    if (onTrial(s)) fail('I8 an uncommitted trial serves');
-    const storage = s.world.storage?.release.version;
-    const system = s.world.system?.version;
-    const range = this.options.storageRunsWith ?? '>=1.0.0';
-    if (storage === '2.0.0' && system === '1.0.0' && range === '>=2.0.0') {
-      fail('I7 storage and system do not run together');
-    }
+  #onStep(node: NodeId, before: NodeState, after: NodeState): void {
+    if (this.trace === null) return;
+    const changes = stepWords(before, after);
+    if (changes !== '') this.trace(`${node} ${changes}`);
   }
+}
+
+/** Field by field; the two small objects in it by their content. */
+function sameReport(before: NodeReport | null, now: NodeReport): boolean {
+  if (before === null) return false;
+  for (const key of Object.keys(now) as (keyof NodeReport)[]) {
+    if (before[key] === now[key] || key === 'protocol') continue;
+    const small = key === 'admits' || key === 'rollout';
+    if (!small || JSON.stringify(before[key]) !== JSON.stringify(now[key])) return false;
+  }
+  return true;
 }
