@@ -3,7 +3,7 @@
  * check that is not ok stands with its fix; an estimate says what it is based on. Pure; imports
  * core and the pieces in render.ts.
  */
-import { CODES } from '../core/codes.ts';
+import { adviceOf } from '../core/errors.ts';
 import type { AuditEntry, Estimate, PrecheckReport, PrecheckRow } from '../core/operator.ts';
 import type { PairStatus } from '../core/status.ts';
 import { duration, mark, plain, stamp, table, wrap } from './render.ts';
@@ -31,7 +31,7 @@ export function renderPrecheck(report: PrecheckReport, options: RenderOptions): 
   const verdict = report.ok ? 'The update may begin' : 'The update is refused';
   const text = `${verdict}: ${plain(report.message, options)}`;
   const lines = [...checks, ...wrap(text, options.columns)];
-  if (report.code !== null) lines.push(`(${report.code}, exit ${CODES[report.code].exit})`);
+  if (report.code !== null) lines.push(`(${report.code}, exit ${adviceOf(report.code).exit})`);
   return lines;
 }
 

@@ -3,7 +3,7 @@
  * with what was found, the next action, its code and its exit status; text from outside is made
  * harmless. Pure; imports core and the pieces in render.ts.
  */
-import { CODES } from '../core/codes.ts';
+import { adviceOf } from '../core/errors.ts';
 import { NODES, type Release } from '../core/model.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus, TandemEvent, ValidateReport } from '../core/status.ts';
@@ -33,7 +33,7 @@ export function renderJob(job: JobStatus, options: RenderOptions): string[] {
   const end = job.endedAt === null ? '' : ` - ${stamp(job.endedAt)}`;
   const lines = wrap(`${word} ${job.state} (${message}${end}), job ${job.id}`, options.columns);
   if (job.state === 'done') return lines;
-  const next = job.next ?? (job.code === null ? null : CODES[job.code].next);
+  const next = job.next ?? (job.code === null ? null : adviceOf(job.code).next);
   if (next !== null) lines.push(...wrap(`Next: ${next}`, options.columns));
   return [...lines, `(${job.code ?? 'internal.bug'}, exit ${job.exit ?? 1})`];
 }
@@ -93,7 +93,7 @@ export function renderValidate(report: ValidateReport, options: RenderOptions): 
     lines.push(...wrap(`Updates: ${report.lagging.join(', ')}`, options.columns));
   if (report.next !== null)
     lines.push(...wrap(`Next: ${plain(report.next, options)}`, options.columns));
-  if (report.code !== null) lines.push(`(${report.code}, exit ${CODES[report.code].exit})`);
+  if (report.code !== null) lines.push(`(${report.code}, exit ${adviceOf(report.code).exit})`);
   return lines;
 }
 
@@ -141,7 +141,7 @@ export function renderHistoryEntry(rollout: RolloutRecord, options: RenderOption
       ? []
       : [
           ...wrap(`Result: ${plain(result.message, options)} (${result.code})`, options.columns),
-          ...wrap(`Next: ${CODES[result.code].next}`, options.columns),
+          ...wrap(`Next: ${adviceOf(result.code).next}`, options.columns),
         ]),
     ...table(lines, options),
   ];

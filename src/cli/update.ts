@@ -6,8 +6,8 @@
  */
 import { stat } from 'node:fs/promises';
 import type { BundleSource, JobRequest } from '../control/backend.ts';
-import { CODES, EXIT } from '../core/codes.ts';
-import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { EXIT } from '../core/codes.ts';
+import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { renderEstimate, renderPrecheck } from './render-checks.ts';
 import { renderJob, renderValidate } from './render-records.ts';
@@ -28,7 +28,7 @@ const CHANGE_OPTIONS = {
 async function validate(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const client = await connect(values, io);
   const report = await client.validate(absolute(args[0]!), io.signal);
-  const exit = report.ok || report.code === null ? EXIT.done : CODES[report.code].exit;
+  const exit = report.ok || report.code === null ? EXIT.done : adviceOf(report.code).exit;
   if (flag(values, 'json')) printJson(io, { ...report, exit });
   else printLines(io, renderValidate(report, renderOptions(io)));
   return report.ok ? EXIT.done : exit === EXIT.done ? EXIT.internal : exit;
@@ -105,7 +105,7 @@ async function dryRun(source: BundleSource, values: VerbValues, io: CliIo): Prom
   const client = await connect(values, io);
   if (io.errIsTerminal) io.err('Checking the request ...\n');
   const report = await client.precheck(source, io.signal);
-  const exit = report.code === null ? EXIT.done : CODES[report.code].exit;
+  const exit = report.code === null ? EXIT.done : adviceOf(report.code).exit;
   const options = renderOptions(io);
   if (flag(values, 'json')) printJson(io, { ...report, exit });
   else {

@@ -5,8 +5,8 @@
  * client and its own folder.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CODES, EXIT } from '../core/codes.ts';
-import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { EXIT } from '../core/codes.ts';
+import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import type { JobStatus, TandemEvent } from '../core/status.ts';
 import type { ControlClient } from '../control/client.ts';
 import { jsonFollower, lineFollower, quietFollower, terminalFollower } from './follow.ts';
@@ -93,7 +93,7 @@ export async function waitForJob(
 export function exitOf(job: JobStatus): number {
   if (job.exit !== null) return job.exit;
   if (job.state === 'done') return EXIT.done;
-  return job.code === null ? EXIT.internal : CODES[job.code].exit;
+  return job.code === null ? EXIT.internal : adviceOf(job.code).exit;
 }
 
 function followerFor(

@@ -89,8 +89,8 @@ export const BUNDLE_CODES = {
   },
   'version.incompatible': {
     exit: EXIT.noPath,
-    title: 'The two versions cannot run side by side in a pair.',
-    next: 'Install an intermediate version first.',
+    title: 'The bundle does not fit what the pair runs, or what its store was written with.',
+    next: 'Install an intermediate version first, or a bundle that reads the store as it is.',
   },
   'updater.too_old': {
     exit: EXIT.noPath,

@@ -2,7 +2,7 @@
  * The one error class, made of a code of the table in codes.ts, a sentence that says what was found
  * and what was expected, and structured facts. Pure; imports only the table.
  */
-import { CODES, isCode, type Code, type ExitStatus } from './codes.ts';
+import { CODES, EXIT, isCode, type Code, type ExitStatus } from './codes.ts';
 
 /**
  * Structured facts of an error, for `--json`: what was found, what was expected, on which node, how
@@ -16,6 +16,16 @@ export interface ErrorReport {
   readonly message: string;
   readonly next: string;
   readonly detail?: ErrorDetail;
+}
+
+/**
+ * What the table says of a code that came from outside: records and answers may hold one that only
+ * a newer program knows, and then its sentence is all there is.
+ */
+export function adviceOf(code: string): { readonly exit: ExitStatus; readonly next: string } {
+  if (isCode(code)) return CODES[code];
+  const next = 'The code is one of a newer program: ask `tandem explain` on a node that runs it.';
+  return { exit: EXIT.internal, next };
 }
 
 /**

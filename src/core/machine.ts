@@ -5,6 +5,7 @@
  * that depends on it is sent; effects are idempotent and derived again after every start. An event
  * that has no meaning in a state changes nothing. Pure; imports only core.
  */
+import { agreedProtocol } from './levels.ts';
 import type { Sha256 } from './model.ts';
 import { askOf, canCancel } from './phases.ts';
 import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
@@ -112,15 +113,10 @@ function onReport(world: World, event: Event & { type: 'report' }): World {
   return { ...world, ...heardNow, peer: report, linkUp: true, linkLostMs: null };
 }
 
-/** R10: both speak the lower of the two highest protocols, if neither finds that too low. */
-function speaksWith(report: NodeReport): boolean {
-  const highest = Math.min(PROTOCOL[1], report.protocol[1]);
-  return highest >= PROTOCOL[0] && highest >= report.protocol[0];
-}
-
 /** A peer of another pair, of this node's own name, or without a common protocol is not heard. */
 function heard(s: NodeState, report: NodeReport): boolean {
-  return report.node === other(s) && report.pair === s.record.pair && speaksWith(report);
+  const common = agreedProtocol(PROTOCOL, report.protocol) !== null;
+  return report.node === other(s) && report.pair === s.record.pair && common;
 }
 
 function withRollout(s: NodeState, rollout: RolloutRecord): NodeState {

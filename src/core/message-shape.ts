@@ -38,6 +38,10 @@ const fields = (shape: Readonly<Record<string, Check>>): Check => {
   return (value) => object(value) && entries.every(([key, check]) => check(value[key]));
 };
 
+/** Lowest and highest; a later program may say more behind them. */
+const range: Check = (value) =>
+  Array.isArray(value) && value.length >= 2 && value.every(count) && value[0] <= value[1];
+
 const release = fields({ version: text, counter: count });
 const reason = fields({ code: text, message: text });
 const progress = fields({ doneBytes: amount, totalBytes: amount });
@@ -78,12 +82,17 @@ const store = fields({
   splitBrain: flag,
   sync: orNull(progress),
   generation,
+  formatLevel: maybe(count),
 });
+
+/** What every protocol keeps in its place: who speaks, which protocols, and which program. */
+export const isReportHead: Check = fields({ node, pair: text, program: text, protocol: range });
 
 /** Whether the machine can read this as the report of a node. */
 export const isReport: Check = fields({
   node,
-  protocol: list(count),
+  protocol: range,
+  features: maybe(count),
   pair: text,
   bootId: text,
   run: text,

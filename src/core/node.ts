@@ -5,6 +5,7 @@
  * trial is the boot chooser's, found again by the trial's id. Pure; imports only core.
  */
 import { committedTrial } from './boot.ts';
+import { raisedLevel, schemaAt } from './levels.ts';
 import { otherSlot, SLOT_CLASSES, type SlotClass } from './model.ts';
 import type {
   Job,
@@ -15,7 +16,7 @@ import type {
   Target,
   Trial,
 } from './records.ts';
-import { onTrial, storageSlot } from './state.ts';
+import { onTrial, peerReport, storageSlot } from './state.ts';
 import type { Effect, Event, NodeState } from './state.ts';
 import { jobOf, set, toReverting } from './trial.ts';
 import { satisfies } from './version.ts';
@@ -251,14 +252,22 @@ function sameWork(update: Job, job: Job): boolean {
   return update.rollout === job.rollout && update.attempt === job.attempt;
 }
 
-/** FINALIZE on this node, after its other slot was closed: the last point of rollback. */
+/**
+ * FINALIZE on this node, after its other slot was closed: the last point of rollback. From this
+ * write on it may write what the program before could not read (R11).
+ */
 export function finalized(s: NodeState, rollout: RolloutRecord): NodeRecord | undefined {
-  if (!s.record.canRollBack && s.record.releaseFloor >= rollout.to.counter) return undefined;
+  const { canRollBack, releaseFloor, featureLevel: before } = s.record;
+  const featureLevel = raisedLevel(before, peerReport(s)?.features ?? null);
+  const done = !canRollBack && releaseFloor >= rollout.to.counter && featureLevel === before;
+  if (done) return undefined;
   if (s.world.bootState.otherOk) return undefined;
   return {
     ...s.record,
+    schema: schemaAt(featureLevel),
     canRollBack: false,
-    releaseFloor: Math.max(s.record.releaseFloor, rollout.to.counter),
+    featureLevel,
+    releaseFloor: Math.max(releaseFloor, rollout.to.counter),
   };
 }
 

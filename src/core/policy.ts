@@ -28,6 +28,8 @@ export interface NodeView {
   readonly protocol?: readonly [min: number, max: number] | null;
   /** Bytes that this bundle may take in the depot; what is staged of it already counts as free. */
   readonly freeBytes?: number | null;
+  /** Format level at which the store of this node is written. */
+  readonly storeFormat?: number | null;
   /** Capacity of a slot of each class. */
   readonly slotBytes?: Readonly<Partial<Record<SlotClass, number | null>>>;
 }
@@ -266,7 +268,12 @@ function checkCombination(subject: Subject): Finding {
       `(under system ${says[1]}) would run together on node ${node}`;
     return { code: 'version.incompatible', detail };
   }
-  return { detail: 'system and storage run together on both nodes' };
+  // FINALIZE may have raised the store above what the bundle's software reads (R11).
+  const highest = imageOf(subject.manifest, 'storage')?.formatLevel ?? Infinity;
+  const store = NODES.find((node) => (subject.view.nodes[node].storeFormat ?? 0) > highest);
+  if (store === undefined) return { detail: 'system and storage run together on both nodes' };
+  const found = `the store of node ${store} has format ${subject.view.nodes[store].storeFormat}`;
+  return { code: 'version.incompatible', detail: `${found}; the bundle reads up to ${highest}` };
 }
 
 function checkFloor({ manifest, view }: Subject): Finding {

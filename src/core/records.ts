@@ -7,12 +7,15 @@
 import type { Code } from './codes.ts';
 import type { NodeId, Release, Sha256, Slot, SlotClass } from './model.ts';
 
-/** Schema of the records and wire messages that this program writes (rule R11). */
+/**
+ * Highest schema of records and wire messages that this program reads and writes. What it writes is
+ * `schemaAt` of the feature level (levels.ts): a new program writes the old schema until FINALIZE.
+ */
 export const RECORD_SCHEMA = 1;
 /** Pair protocols that this program speaks, lowest and highest. */
 export const PROTOCOL: readonly [min: number, max: number] = [1, 1];
-/** Feature level that this program can work at; the pair's level is raised only by FINALIZE. */
-export const FEATURE_LEVEL = 1;
+/** Highest feature level of this program, the same number as its schema (rule R11). */
+export const FEATURE_LEVEL: number = RECORD_SCHEMA;
 
 /** Phases of a rollout in their order, then the ways back, then the ends. */
 export const PHASES = [

@@ -4,7 +4,7 @@
  * follows from the rollout record that both hold (`askOf` in rollout.ts). Pure; imports only core.
  */
 import type { BootInfo } from './boot.ts';
-import { isReport, isRolloutRecord } from './message-shape.ts';
+import { isReport, isReportHead, isRolloutRecord } from './message-shape.ts';
 import type { NodeId, Progress, Release, Sha256 } from './model.ts';
 import type { SlotClass, SlotSeal, Slot } from './model.ts';
 import { RECORD_SCHEMA } from './records.ts';
@@ -27,6 +27,8 @@ export interface NodeReport {
   readonly schema: number;
   /** Pair protocols that the sender speaks (rule R10). */
   readonly protocol: readonly [min: number, max: number];
+  /** Highest feature level that the sender's program works at (R11); absent = it has no levels. */
+  readonly features?: number;
   readonly pair: string;
   readonly node: NodeId;
   readonly bootId: string;
@@ -125,6 +127,19 @@ export function readPairMessage(value: unknown): PairMessage | null {
     default:
       return null;
   }
+}
+
+/** Who speaks, which protocols, and which program: fields that every protocol keeps in place. */
+export type ReportHead = Pick<NodeReport, 'node' | 'pair' | 'program' | 'protocol'>;
+
+/**
+ * The head of a report that `readPairMessage` did not take, or null. A report of a later protocol
+ * may lack what this one asks for, and still has to be told apart from noise, so that people learn
+ * why the peer is not heard.
+ */
+export function readReportHead(value: unknown): ReportHead | null {
+  const { type, report } = (value ?? {}) as { readonly type?: unknown; readonly report?: unknown };
+  return type === 'report' && isReportHead(report) ? (report as ReportHead) : null;
 }
 
 /** A rollout record of a peer that this program can act on and keep, or null. */

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { UpdateError } from '../core/errors.ts';
 import { parseRelease, RELEASE_BYTES_MAX, RELEASE_FILE, type Release } from '../core/model.ts';
-import { FEATURE_LEVEL, RECORD_SCHEMA, type NodeRecord } from '../core/records.ts';
+import { schemaAt } from '../core/levels.ts';
+import { FEATURE_LEVEL, type NodeRecord } from '../core/records.ts';
 import type { NodeState } from '../core/state.ts';
 import { STORE_UNKNOWN } from '../core/store.ts';
 import { readFileLimited } from '../drivers/fs-atomic.ts';
@@ -94,7 +95,7 @@ async function readRelease(rootDir: string): Promise<Release | null> {
 /** A node that was never used: node A of a new pair serves first. */
 function firstRecord(config: Config, pair: string, boot: BootInfo, state: BootState): NodeRecord {
   return {
-    schema: RECORD_SCHEMA,
+    schema: schemaAt(FEATURE_LEVEL),
     node: config.node,
     pair,
     bootId: boot.bootId,

@@ -4,8 +4,9 @@
  * decides nothing. Imports core, ports and the updater.
  */
 import type { UpdateError } from '../core/errors.ts';
+import { agreedProtocol } from '../core/levels.ts';
 import { END_PHASES, PROTOCOL, type Reason } from '../core/records.ts';
-import type { NodeReport, PairMessage } from '../core/report.ts';
+import type { NodeReport, PairMessage, ReportHead } from '../core/report.ts';
 import { serves } from '../core/role.ts';
 import type { NodeState } from '../core/state.ts';
 import type { TandemEvent } from '../core/status.ts';
@@ -99,7 +100,7 @@ export class Listeners implements RunnerEvents {
       this.refused = null;
       // Its report shows that it listens; what was said while it did not is said again.
       const isNew = peer.run !== before.world.peer?.run;
-      if (isNew) for (const event of this.#parts.events.own(EVENTS_AGAIN)) this.#share(event);
+      if (isNew) this.#greet(peer);
     }
     this.reformingSinceMs = isFormed(reformItems(after))
       ? null
@@ -112,6 +113,13 @@ export class Listeners implements RunnerEvents {
     this.#burnIn?.(after);
   };
 
+  /** A start of the peer's daemon that is heard for the first time. */
+  #greet(peer: NodeReport): void {
+    const spoken = `protocol ${agreedProtocol(PROTOCOL, peer.protocol)} is spoken`;
+    this.log(`node ${peer.node} runs Tandem ${peer.program}, pair ${spoken}`);
+    for (const event of this.#parts.events.own(EVENTS_AGAIN)) this.#share(event);
+  }
+
   #watchSync({ world }: NodeState): void {
     const sync = world.store.sync ?? world.peer?.store.sync ?? null;
     const bytes = sync?.doneBytes ?? -1;
@@ -121,13 +129,14 @@ export class Listeners implements RunnerEvents {
     else if (moved) this.syncMovedMs = world.clock.ms;
   }
 
-  readonly onRefused = (report: NodeReport): void => {
-    const [min, max] = report.protocol;
-    const message =
-      `node ${report.node} runs Tandem ${report.program} of pair ${report.pair} and speaks the ` +
-      `protocols ${min} to ${max}, this node ${PROTOCOL[0]} to ${PROTOCOL[1]}`;
+  readonly onRefused = (report: ReportHead): void => {
+    const { node, program, pair, protocol } = report;
+    const spoken = `speaks the pair protocols ${protocol[0]} to ${protocol[1]}`;
+    const own = `this node ${PROTOCOL[0]} to ${PROTOCOL[1]}`;
+    const message = `node ${node} runs Tandem ${program} of pair ${pair} and ${spoken}, ${own}`;
     if (this.refused?.message !== message) this.log(message);
-    this.refused = { code: 'pair.protocol', message };
+    const common = agreedProtocol(PROTOCOL, protocol) !== null;
+    this.refused = { code: common ? 'pair.wrong_peer' : 'pair.protocol', message };
   };
 
   readonly onMessage = (message: PairMessage): void => {

@@ -3,10 +3,11 @@
  * what the policy has to know of the pair. Imports core.
  */
 import { UpdateError } from '../core/errors.ts';
+import { schemaAt, sharedLevel } from '../core/levels.ts';
 import type { Manifest } from '../core/manifest.ts';
 import { NODES, otherSlot, peerOf, type NodeId, type Release, type Sha256 } from '../core/model.ts';
 import { planRollout, type NodeView, type PolicyView } from '../core/policy.ts';
-import { PROTOCOL, RECORD_SCHEMA } from '../core/records.ts';
+import { PROTOCOL } from '../core/records.ts';
 import type { Policy, RolloutImage, RolloutNode, RolloutRecord } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
 import { me, other, peerReport, type NodeState } from '../core/state.ts';
@@ -57,6 +58,7 @@ function nodeView(report: NodeReport, identity: Identity): NodeView {
     updater: report.program,
     protocol: report.protocol,
     freeBytes: report.freeBytes,
+    storeFormat: report.store.formatLevel ?? null,
     slotBytes: identity.slotBytes,
   };
 }
@@ -150,7 +152,7 @@ function baseRecord(
     return { from, skip: skips[id], attempts: 0, log };
   };
   return {
-    schema: RECORD_SCHEMA,
+    schema: schemaAt(sharedLevel(s.record, peerReport(s)?.record ?? null)),
     id: draft.id,
     first: firstNode(s, draft.policy),
     policy: draft.policy,

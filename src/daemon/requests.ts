@@ -22,6 +22,8 @@ const ANSWER_MS = 5000;
 const FACTS_MS = 25_000;
 /** How often it is looked for a node that serves. */
 const LOOK_MS = 100;
+/** What is shown of a word that this program does not know. */
+const WORD_CHARS_MAX = 40;
 const NEVER = new AbortController().signal;
 
 /** A change that only the driver may make. */
@@ -190,9 +192,12 @@ export class DriverRequests {
         return this.#runner.dispatch({ type: 'switchover' });
       case 'pause':
         return this.#runner.dispatch({ type: 'pause', by: request.by });
-      default:
-        // A newer peer asks for something that this program does not know.
-        return false;
+      default: {
+        const { do: word } = request as { readonly do?: unknown };
+        const asked = JSON.stringify(word ?? null).slice(0, WORD_CHARS_MAX);
+        const message = `the program of this node does not know the request ${asked} of its peer`;
+        throw new UpdateError('pair.protocol', message);
+      }
     }
   }
 }

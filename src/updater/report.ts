@@ -1,7 +1,8 @@
 /**
  * The report that a node sends to its peer, made from its state. Imports only core.
  */
-import { PROTOCOL, RECORD_SCHEMA } from '../core/records.ts';
+import { schemaAt } from '../core/levels.ts';
+import { FEATURE_LEVEL, PROTOCOL } from '../core/records.ts';
 import { positionOf, type NodeReport } from '../core/report.ts';
 import { admits, wantsDown } from '../core/role.ts';
 import { me, type NodeState } from '../core/state.ts';
@@ -10,8 +11,9 @@ import { me, type NodeState } from '../core/state.ts';
 export function reportOf(s: NodeState, seq: number): NodeReport {
   const { record, rollout, world } = s;
   return {
-    schema: RECORD_SCHEMA,
+    schema: schemaAt(record.featureLevel),
     protocol: PROTOCOL,
+    features: FEATURE_LEVEL,
     pair: record.pair,
     node: me(s),
     bootId: world.boot.bootId,

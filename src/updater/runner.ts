@@ -8,7 +8,8 @@ import type { UpdateError } from '../core/errors.ts';
 import { asUpdateError } from '../core/errors.ts';
 import { effectsOf, settle, step } from '../core/machine.ts';
 import { compareWriter } from '../core/records.ts';
-import { readPairMessage, type NodeReport, type PairMessage } from '../core/report.ts';
+import { readPairMessage, readReportHead } from '../core/report.ts';
+import type { NodeReport, PairMessage, ReportHead } from '../core/report.ts';
 import { peerReport, type Event, type NodeState } from '../core/state.ts';
 import type { Host, Journal, PeerLink } from '../ports.ts';
 import { EffectRunner, pause, type Execute, type Pause } from './effects.ts';
@@ -35,7 +36,7 @@ export interface RunnerEvents {
   /** Messages that are not for the machine: events, requests, answers of the peer. */
   readonly onMessage: (message: PairMessage) => void;
   /** A report that is not taken: another pair, or no common protocol (rule R10). */
-  readonly onRefused: (report: NodeReport) => void;
+  readonly onRefused: (report: ReportHead) => void;
   /** The journal cannot be written any more: the process must end and start again. */
   readonly onFatal: (error: UpdateError) => void;
   readonly log: (line: string) => void;
@@ -48,6 +49,8 @@ export class Runner implements AsyncDisposable {
   #seq = 0;
   #sent = '';
   #stopped = false;
+  /** The peer's newest report was refused: nothing else of it is taken either. */
+  #stranger = false;
   readonly #ports: RunnerPorts;
   readonly #events: RunnerEvents;
   readonly #effects: EffectRunner;
@@ -111,8 +114,9 @@ export class Runner implements AsyncDisposable {
     const { host } = this.#ports;
     const clock = { ms: host.monotonicMs(), at: new Date(host.nowMs()).toISOString() };
     const next = step(this.#state, event, clock);
+    if (event.type === 'report') this.#stranger = false;
     if (next === undefined && event.type === 'report') {
-      this.#events.onRefused(event.report);
+      this.#refuse(event.report);
     } else if (next === undefined) {
       this.#events.log(`event ${event.type} has no meaning now and changes nothing`);
     } else {
@@ -175,14 +179,26 @@ export class Runner implements AsyncDisposable {
 
   #onMessage(value: unknown): void {
     const message = readPairMessage(value);
-    if (message === null) return;
+    if (message === null) {
+      const head = readReportHead(value);
+      if (head !== null) this.#refuse(head);
+      return;
+    }
     if (message.type === 'report') {
       void this.dispatch({ type: 'report', report: message.report });
+    } else if (this.#stranger) {
+      // What it says besides may mean something else in the protocols that it speaks.
+      return;
     } else if (message.type === 'rollout') {
       void this.dispatch({ type: 'rollout', record: message.record });
     } else {
       this.#events.onMessage(message);
     }
+  }
+
+  #refuse(head: ReportHead): void {
+    this.#stranger = true;
+    this.#events.onRefused(head);
   }
 
   #onLink(): void {

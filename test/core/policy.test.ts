@@ -254,6 +254,20 @@ const ROWS: readonly Row[] = [
     check: 'combination',
   },
   {
+    name: 'storage software that cannot read what the store was raised to',
+    manifest: { images: [image('system', 2), image('storage', 2, { formatLevel: 1 })] },
+    b: nodeView(1, 1, { storeFormat: 2 }),
+    code: 'version.incompatible',
+    check: 'combination',
+    says: /the store of node B has format 2; the bundle reads up to 1/,
+  },
+  {
+    name: 'storage software that reads more than the store needs',
+    manifest: { images: [image('system', 2), image('storage', 2, { formatLevel: 2 })] },
+    a: nodeView(1, 1, { storeFormat: 2 }),
+    code: null,
+  },
+  {
     name: 'storage that is there already and refuses the new system',
     manifest: { images: [image('system', 2), image('storage', 2, { runsWith: '<2.0.0' })] },
     a: nodeView(1, 2),

@@ -85,8 +85,8 @@ t.test('nobody serves for long: that is said', async (t) => {
 t.test('nonsense of a peer is answered with a refusal and changes nothing', async (t) => {
   const pair = await makePair(t);
   const nonsense: readonly [object, string][] = [
-    [{ do: 'later' }, 'job.busy'],
-    [{}, 'job.busy'],
+    [{ do: 'later' }, 'pair.protocol'],
+    [{}, 'pair.protocol'],
     [{ do: 'start' }, 'pair.bad_message'],
     [{ do: 'start', record: { id: 'x' } }, 'pair.bad_message'],
     [{ do: 'start', record: { ...rolloutRecord(), schema: 99 } }, 'pair.bad_message'],

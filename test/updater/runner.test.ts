@@ -6,7 +6,7 @@
 import t from 'tap';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
-import type { NodeReport, PairMessage } from '../../src/core/report.ts';
+import type { PairMessage, ReportHead } from '../../src/core/report.ts';
 import type { Event, NodeState } from '../../src/core/state.ts';
 import type { JournalRecord, LinkChannel } from '../../src/ports.ts';
 import type { Execute } from '../../src/updater/effects.ts';
@@ -25,7 +25,7 @@ function harness(initial: NodeState, execute: Execute = () => Promise.resolve())
   const order: string[] = [];
   const steps: NodeState[] = [];
   const messages: PairMessage[] = [];
-  const refused: NodeReport[] = [];
+  const refused: ReportHead[] = [];
   const fatal: UpdateError[] = [];
   const log: string[] = [];
   const listeners: ((message: unknown) => void)[] = [];
@@ -322,6 +322,20 @@ t.test('what is not for the machine is passed on, what is nothing is ignored', a
   await h.clock.settle();
   t.equal(h.refused.length, 1, 'a peer of another pair is refused');
   t.not(h.runner.state.world.peer?.seq, 9);
+  const { world, record } = found;
+  const head = { node: 'B', pair: record.pair, program: '9.0.0', protocol: [8, 9], later: {} };
+  h.hear({ type: 'report', report: head });
+  h.hear({ type: 'rollout', record: rolloutRecord({ writer: { epoch: 9, seq: 9 } }) });
+  h.hear(others[0]);
+  await h.clock.settle();
+  t.strictSame(h.refused[1], head, 'a report of another protocol is refused by its head');
+  t.equal(h.runner.state.rollout, null, 'and nothing else of that peer is taken');
+  t.equal(h.messages.length, 3);
+  h.hear({ type: 'report', report: { ...world.peer, seq: 10 } });
+  await h.clock.settle();
+  h.hear(others[0]);
+  await h.clock.settle();
+  t.equal(h.messages.length, 4, 'until it is heard again');
   await h.runner[Symbol.asyncDispose]();
 });
 

@@ -131,12 +131,27 @@ async function bootOf(tree: Tree, dir: string): Promise<BootArtifact[]> {
     };
   };
   await note('factory', async () => undefined);
-  await note('arm', change(async (c) => c.arm({ id: 1, slot: 'B', tries: 2 })));
+  await note(
+    'arm',
+    change(async (c) => c.arm({ id: 1, slot: 'B', tries: 2 })),
+  );
   await note('boot', async () => saveCounter(dir, { trialId: 1, used: 1 }));
-  await note('commit', change(async (c) => c.commit(1)));
-  await note('close', change(async (c) => c.setOtherOk(false)));
-  await note('arm again', change(async (c) => c.arm({ id: 2, slot: 'A', tries: 2 })));
-  await note('revert', change(async (c) => c.revert(2)));
+  await note(
+    'commit',
+    change(async (c) => c.commit(1)),
+  );
+  await note(
+    'close',
+    change(async (c) => c.setOtherOk(false)),
+  );
+  await note(
+    'arm again',
+    change(async (c) => c.arm({ id: 2, slot: 'A', tries: 2 })),
+  );
+  await note(
+    'revert',
+    change(async (c) => c.revert(2)),
+  );
   return found;
 }
 
