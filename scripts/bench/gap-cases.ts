@@ -104,12 +104,11 @@ async function standbyReboot(pair: GapPair, promised: boolean): Promise<GapFound
       const client = new ControlClient(pair.pair.nodes[standby].controlSocket);
       await client.act({ act: 'stand-down', on, reason: 'benchmark' });
     };
-    const counts = pair.until(serving, (status) => {
-      return status.nodes[standby].standDown && !status.nodes[standby].admitted;
-    });
     if (promised) {
       await say(true);
-      await counts;
+      await pair.until(serving, (status) => {
+        return status.nodes[standby].standDown && !status.nodes[standby].admitted;
+      });
       // The holder writes down that it counts on the promise; the next beat brings it at the latest.
       await sleep(400);
     }

@@ -3,12 +3,10 @@
  * 1970 all the while. After each strike the update ends as documented, without help, the pair is
  * highly available, and no acknowledged write is lost. SEED= chooses where chance decides.
  */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import t from 'tap';
 import type { AppliancePair } from '../../scripts/appliance.ts';
-import { SETTINGS_FILE } from '../../scripts/supervisor/settings.ts';
 import { NODES } from '../../src/core/model.ts';
+import { layClock } from './clock.ts';
 import { chance, strike } from './faults.ts';
 import { Bench, READY_MS, RELEASES } from './harness.ts';
 import { expectEnd } from './judge.ts';
@@ -16,27 +14,8 @@ import { expectEnd } from './judge.ts';
 t.setTimeout(230_000);
 const SEED = Number(process.env['SEED'] ?? 1);
 
-/** Loaded before the program: its wall clock begins in 1970, everything else is as it is. */
-const CLOCK_1970 = `
-const { now } = Date;
-const startMs = now();
-const RealDate = Date;
-globalThis.Date = class extends RealDate {
-  constructor(...args) { super(...(args.length === 0 ? [now() - startMs] : args)); }
-  static now() { return now() - startMs; }
-};
-`;
-
 /** The clock of node B has lost its battery. */
-async function loseClock(pair: AppliancePair): Promise<void> {
-  const { dir } = pair.nodes.B;
-  const preload = join(dir, 'clock-1970.mjs');
-  await writeFile(preload, CLOCK_1970);
-  const file = join(dir, SETTINGS_FILE);
-  const settings = JSON.parse(await readFile(file, 'utf8')) as object;
-  const env = { NODE_OPTIONS: `--import=${preload}` };
-  await writeFile(file, JSON.stringify({ ...settings, env }));
-}
+const loseClock = async ({ nodes }: AppliancePair): Promise<void> => layClock(nodes.B, -Date.now());
 
 t.test('a pair that is struck while it is updated', async (t) => {
   const random = chance(SEED);

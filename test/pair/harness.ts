@@ -8,7 +8,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -24,9 +25,11 @@ import {
   type Workshop,
 } from '../../scripts/demo/workshop.ts';
 import { askPower, type PowerVerb } from '../../scripts/supervisor/power-client.ts';
+import { FAILPOINT_FILE } from '../../scripts/supervisor/settings.ts';
 import { ControlClient } from '../../src/control/client.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
+import { parseFailpoint } from '../../src/drivers/failpoints.ts';
 import { Watch } from './watch.ts';
 
 /** Releases that stories install; their images are those of the demo. */
@@ -80,6 +83,8 @@ export interface BenchOptions {
   readonly first?: DemoRelease;
   /** What decides whether a standby takes over by itself; default `manual`. */
   readonly fencePolicy?: PairSpec['fencePolicy'];
+  /** Lets `arm` reach the daemons (src/drivers/failpoints.ts). */
+  readonly failpoints?: boolean;
   /** Called when the pair is laid out and before it is switched on. */
   readonly prepare?: (pair: AppliancePair) => Promise<void>;
 }
@@ -128,7 +133,7 @@ export class Bench {
     const pair = await createPair(spec, AbortSignal.timeout(READY_MS));
     bench = new Bench(dir, cleaner, workshop, pair);
     await options.prepare?.(pair);
-    await bench.running.start();
+    await bench.running.start(...(options.failpoints === true ? ['--failpoints'] : []));
     bench.watch.start();
     return bench;
   }
@@ -175,6 +180,20 @@ export class Bench {
   async power(node: NodeId, verb: PowerVerb): Promise<void> {
     const reply = await askPower(this.pair.nodes[node].powerSocket, verb);
     if (!reply.ok) throw new Error(`node ${node}, ${verb}: ${reply.error}`);
+  }
+
+  /** Arms a failpoint of a node; null disarms it. Throws for a line that is none. */
+  async arm(node: NodeId, line: string | null): Promise<void> {
+    const file = join(this.pair.nodes[node].dir, FAILPOINT_FILE);
+    if (line === null) return rm(file, { force: true });
+    parseFailpoint(line);
+    await writeFile(`${file}.new`, line);
+    await rename(`${file}.new`, file);
+  }
+
+  /** True while the failpoint of a node has not struck. */
+  armed(node: NodeId): boolean {
+    return existsSync(join(this.pair.nodes[node].dir, FAILPOINT_FILE));
   }
 
   /** Rollouts, newest first, as a node knows them. */

@@ -14,6 +14,7 @@ import type { Test } from 'tap';
 import type { DemoRelease } from '../../scripts/demo/workshop.ts';
 import type { ClientResult } from '../../scripts/demo/client.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
+import type { RolloutRecord } from '../../src/core/records.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import type { Bench } from './harness.ts';
 
@@ -42,6 +43,18 @@ export function versionsOf(status: PairStatus) {
     status.nodes[node][part]?.version ?? 'unknown';
   const both = (part: 'system' | 'storage') => ({ A: of('A', part), B: of('B', part) });
   return { systems: both('system'), storages: both('storage') };
+}
+
+/** What the record of a rollout says of the versions that the pair has to run now. */
+export function versionsAfter(
+  rollout: RolloutRecord,
+  before: Readonly<Record<NodeId, string>>,
+): Readonly<Record<NodeId, string>> {
+  const to = rollout.to.version;
+  if (rollout.phase === 'DONE') return { A: to, B: to };
+  if (rollout.phase !== 'HOLD_MIXED') return before;
+  const second = rollout.first === 'A' ? 'B' : 'A';
+  return { ...before, [rollout.first]: to, [second]: before[second] };
 }
 
 /** Both nodes say that the pair is ready and agree on its versions, which are returned. */

@@ -5,10 +5,9 @@
  */
 import t from 'tap';
 import { NODES, type NodeId } from '../../src/core/model.ts';
-import type { RolloutRecord } from '../../src/core/records.ts';
 import { chance, endsAfter, EXITS, FAULTS, strike, type Fault } from './faults.ts';
 import { Bench, READY_MS, RELEASES, type Command } from './harness.ts';
-import { expectClient, expectReady, versionsOf } from './judge.ts';
+import { expectClient, expectReady, versionsAfter, versionsOf } from './judge.ts';
 
 const ALL = process.env['PAIR_ALL'] !== undefined;
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -42,15 +41,6 @@ function draw(random: () => number): Fault {
     kind === 'kill-installer' ? PHASES.filter(([name]) => name.startsWith('INSTALL')) : PHASES,
   );
   return { kind, node: pick(NODES), phase, delayMs: Math.floor(random() * limitMs) };
-}
-
-/** What the record of a rollout says of the versions that the pair has to run now. */
-function wanted(rollout: RolloutRecord, before: Readonly<Record<NodeId, string>>) {
-  const to = rollout.to.version;
-  if (rollout.phase === 'DONE') return { A: to, B: to };
-  if (rollout.phase !== 'HOLD_MIXED') return before;
-  const second = rollout.first === 'A' ? 'B' : 'A';
-  return { ...before, [rollout.first]: to, [second]: before[second] };
 }
 
 const plan = { skip: ALL ? false : 'only with PAIR_ALL=1' };
@@ -99,7 +89,7 @@ t.test(`a pair that is struck again and again, SEED=${String(SEED)}`, plan, asyn
     ends.set(end, (ends.get(end) ?? 0) + 1);
     t.ok(endsAfter(fault).includes(end), `${what}: an end that is documented`);
     t.ok(EXITS[end]?.includes(exit), `exit status of ${end}: ${stdout}${stderr}`);
-    if (rollout !== undefined) t.strictSame(ready.systems, wanted(rollout, before), what);
+    if (rollout !== undefined) t.strictSame(ready.systems, versionsAfter(rollout, before), what);
   }
   t.comment([...ends].map(([end, count]) => `${end}: ${String(count)}`).join(', '));
 });
