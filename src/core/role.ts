@@ -126,13 +126,23 @@ export function wantsDown(s: NodeState): boolean {
   return holds && connected(s) && world.store.frozen && record.role.peerMayTakeOver;
 }
 
-/** The promise of an operator for this node, or its end; only a standby promises. */
+/**
+ * Does the peer know that it holds the role? It said so in this boot. Between the two writes of a
+ * handover it does not know it yet, and could promise to stay down itself (I6).
+ */
+export const holdsRole = (s: NodeState): boolean =>
+  s.world.admitted || peerReport(s)?.record.role.epoch === s.record.role.epoch;
+
+/**
+ * The promise of an operator for this node, or its end; only a standby promises. The end is heard
+ * during a rollout too: one that began at the same moment on the active waits for it.
+ */
 export function onStandDown(s: NodeState, on: boolean): NodeRecord | undefined {
   const { record } = s;
-  if (record.role.holder === me(s) || running(s.rollout)) return undefined;
+  if (record.role.holder === me(s)) return undefined;
   if (!on)
     return record.standDown?.rollout === OPERATOR ? { ...record, standDown: null } : undefined;
-  if (record.standDown !== null) return undefined;
+  if (record.standDown !== null || running(s.rollout) || !holdsRole(s)) return undefined;
   return promise(record, OPERATOR);
 }
 

@@ -6,7 +6,7 @@
 import { UpdateError } from '../core/errors.ts';
 import { restPoint } from '../core/pause.ts';
 import type { NodeReport } from '../core/report.ts';
-import { OPERATOR, peerCurrent } from '../core/role.ts';
+import { holdsRole, OPERATOR, peerCurrent } from '../core/role.ts';
 import { connected, me, onTrial, other, peerReport, running } from '../core/state.ts';
 import type { NodeState } from '../core/state.ts';
 import { operatorMayPromote } from '../core/takeover.ts';
@@ -75,17 +75,20 @@ export function takeoverNeedless(s: NodeState): boolean {
   return holder === me(s) && !peerMayTakeOver;
 }
 
-/** Why this node may not promise to stay down, or take its promise back, now (rule R5). */
+/** Why this node may not promise to stay down now (rule R5); taking it back is never refused. */
 export function standDownRefusal(s: NodeState, on: boolean): Refusal {
-  if (standsDown(s) === on) return null;
+  if (standsDown(s) === on || !on) return null;
   const found = busy(s, 'it asks for the promises that it needs by itself');
   if (found !== null) return found;
-  if (!on) return null;
   if (s.record.role.holder === me(s)) {
     return new UpdateError('standdown.active', `node ${me(s)} is the active node`);
   }
-  if (s.record.standDown === null) return null;
-  const message = `node ${me(s)} is stood down already, until its storage is current again`;
+  if (s.record.standDown !== null) {
+    const message = `node ${me(s)} is stood down already, until its storage is current again`;
+    return new UpdateError('standdown.refused', message);
+  }
+  if (holdsRole(s)) return null;
+  const message = `node ${me(s)} has not heard yet that node ${other(s)} is the active one`;
   return new UpdateError('standdown.refused', message);
 }
 
