@@ -72,8 +72,11 @@ async function tool(name: string, args: readonly string[], cwd: string): Promise
   }
 }
 
-/** Throws `tool.failed`, with what to do, when `root` has no history with the commit. */
-async function needCommit(root: string, { version, commit }: Pin): Promise<void> {
+/**
+ * Throws `tool.failed`, with what to do, when `root` has no history with the commit; `tool.missing`
+ * without git.
+ */
+export async function needCommit(root: string, { version, commit }: Pin): Promise<void> {
   const words = async (...args: string[]): Promise<string | null> =>
     tool('git', args, root).catch((error: unknown) => {
       if (asUpdateError(error).code === 'tool.missing') throw error;

@@ -45,6 +45,6 @@ t.test('each release takes over from the other', VERSIONS, async (t) => {
   }
   await cut(bench, 'A');
   const ended = await update.done;
-  t.match(ended, { exit: 30, json: [{ state: 'rolled-back', code: 'active.failed' }] });
+  t.match(ended, { exit: 30, json: [{ state: 'failed', code: 'active.failed' }] });
   await expectEnd(t, bench, { A: '1.0.0', B: '1.0.0', phase: 'ROLLED_BACK' });
 });
