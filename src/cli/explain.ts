@@ -164,7 +164,7 @@ export const explainVerbs: readonly Verb[] = [
     args: '[WORD]',
     minArgs: 0,
     maxArgs: 1,
-    summary: 'Explain a code, a state or an exit status: meaning, what works, what to do, cost.',
+    summary: 'Explain a code, a state or an exit status, and what to do about it.',
     example: 'tandem explain FROZEN',
     options: {},
     run,

@@ -7,6 +7,8 @@
 import type { JobKind, JobStatus, PairStatus, TandemEvent } from '../core/status.ts';
 import { renderEvent, renderJob } from './render-records.ts';
 import { renderActivities, renderRollout } from './render-rollout.ts';
+import { stamp, wrap } from './render.ts';
+import { silentWords } from './silence.ts';
 import { printJson, renderOptions } from './values.ts';
 import type { CliIo } from './verb.ts';
 
@@ -18,20 +20,30 @@ export interface Follower {
   status(job: JobStatus, status: PairStatus | null): void;
   /** A sentence of the wait itself, e.g. that the daemon restarts. */
   note(text: string): void;
+  /** For so many seconds nothing came of the daemon; null = it speaks again. */
+  silent(quietS: number | null): void;
   /** The wait is over; what is drawn stays. */
   end(): void;
 }
 
 /** Nothing but notes: a wait without `--follow`. */
 export function quietFollower(io: CliIo): Follower {
+  let told = false;
   return {
     wantsStatus: false,
     event: () => {},
     status: () => {},
     note: (text) => io.err(`${text}\n`),
+    silent: (quietS) => {
+      if (quietS === null) io.err('The daemon speaks again.\n');
+      else if (!told) io.err(`${capital(silentWords(quietS))}; the job goes on or resumes.\n`);
+      told = quietS !== null;
+    },
     end: () => {},
   };
 }
+
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 /** Every event as one JSON object on a line of standard output. */
 export function jsonFollower(io: CliIo): Follower {
@@ -59,17 +71,42 @@ const CLEAR_LINE = '\x1b[K';
 const DETACH_HINT = 'Ctrl-C detaches; the job goes on.';
 const CLEAR_BELOW = '\x1b[J';
 
+/** Lines that stand in one place on standard error and are drawn again when they change. */
+export interface Canvas {
+  draw(lines: readonly string[]): void;
+  /** Takes what is drawn away and prints a line of its own in its place. */
+  note(text: string): void;
+  /** What is drawn stays. */
+  leave(): void;
+}
+
+/** A canvas on the terminal of this outside. */
+export function canvas(io: CliIo): Canvas {
+  let drawn: readonly string[] = [];
+  return {
+    draw: (all) => {
+      // What has scrolled away cannot be reached by moving up.
+      const lines = all.slice(0, Math.max(1, (io.rows ?? 24) - 1));
+      if (lines.join('\n') === drawn.join('\n')) return;
+      const text = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
+      io.err(`${UP(drawn.length)}\r${text}${CLEAR_BELOW}`);
+      drawn = lines;
+    },
+    note: (text) => {
+      const clear = drawn.length === 0 ? '' : `${UP(drawn.length)}\r${CLEAR_BELOW}`;
+      io.err(`${clear}${text}\n`);
+      drawn = [];
+    },
+    leave: () => {
+      drawn = [];
+    },
+  };
+}
+
 /** The view of both nodes, redrawn in place on standard error. */
 export function terminalFollower(io: CliIo): Follower {
-  let drawn: readonly string[] = [];
-  const draw = (all: readonly string[]): void => {
-    // What has scrolled away cannot be reached by moving up.
-    const lines = all.slice(0, Math.max(1, (io.rows ?? 24) - 1));
-    if (lines.join('\n') === drawn.join('\n')) return;
-    const text = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
-    io.err(`${UP(drawn.length)}\r${text}${CLEAR_BELOW}`);
-    drawn = lines;
-  };
+  const view = canvas(io);
+  let known = '';
   return {
     wantsStatus: true,
     event: () => {},
@@ -78,14 +115,18 @@ export function terminalFollower(io: CliIo): Follower {
       const own = status?.rollout?.id === job.id;
       const before = [...renderJob(job, options), ...renderActivities(status, options)];
       const lines = own ? renderRollout(status, options) : before;
-      draw(job.state === 'running' ? [...lines, '', DETACH_HINT] : lines);
+      const at = status === null ? '' : ` at ${stamp(status.at)}`;
+      known = `Last known${at}: ${lines[0] ?? ''}`;
+      view.draw(job.state === 'running' ? [...lines, '', DETACH_HINT] : lines);
     },
-    note: (text) => {
-      io.err(`${text}\n`);
-      drawn = [];
+    note: (text) => view.note(text),
+    silent: (quietS) => {
+      if (quietS === null) return;
+      const { columns } = renderOptions(io);
+      const head = `${capital(silentWords(quietS))}: what the job does now is UNKNOWN.`;
+      const last = known === '' ? [] : wrap(known, columns);
+      view.draw([...wrap(head, columns), ...last, '', DETACH_HINT]);
     },
-    end: () => {
-      drawn = [];
-    },
+    end: () => view.leave(),
   };
 }

@@ -4,7 +4,9 @@
  * good value; text from outside is made harmless. Pure; imports core and the pieces in render.ts.
  */
 import { NODES, type NodeId, type Progress, type Release } from '../core/model.ts';
-import type { NodeStatus, PairStatus, ReformItem, SlotStatus } from '../core/status.ts';
+import { isFresh, type ChannelStatus, type NodeStatus, type PairStatus } from '../core/status.ts';
+import type { ReformItem, SlotStatus } from '../core/status.ts';
+import { renderReforming } from './render-checks.ts';
 import { rolloutHeadline } from './render-rollout.ts';
 import { bytes, clip, duration, mark, plain, progressWords, stamp } from './render.ts';
 import { table, wrap } from './render.ts';
@@ -148,28 +150,61 @@ export function isReady(status: PairStatus): boolean {
 
 /** `tandem cluster status`: the reform checklist, alarms, and "ready" or what it waits for. */
 export function renderCluster(status: PairStatus, options: RenderOptions): string[] {
-  const items = status.reform.map((item) => {
-    const word = item.state === 'ok' ? '' : `${item.state}: `;
-    const sync = item.progress == null ? '' : syncWords(item.progress);
-    const text = plain(item.text, options) + sync;
-    return clip(
-      `${mark(REFORM_MARKS[item.state], options)} ${item.name.padEnd(9)} ${word}${text}`,
-      options.columns,
-    );
-  });
+  const { columns } = options;
   const waits = waitsFor(status).map((item) => item.name);
   const words =
     waits.length > 0 ? `waiting for: ${waits.join(', ')}` : plain(status.ha.text, options);
   const mixed = status.reform.some(({ name, state }) => name === 'versions' && state !== 'ok');
   const verdict = isReady(status) ? `ready${mixed ? ', in two versions' : ''}` : words;
+  const why = isReady(status) || waits.length === 0 ? [] : [plain(status.ha.text, options)];
   return [
-    clip(`${status.state} (${stamp(status.at)})`, options.columns),
-    ...items,
+    clip(`${status.state} (${stamp(status.at)}), as node ${status.self} sees it`, columns),
+    ...status.reform.flatMap((item) => itemLines(item, options)),
     ...alarmLines(status, options),
     ...(status.alarms.length > 0 ? [''] : []),
-    ...wrap(verdict, options.columns),
+    ...why.flatMap((text) => wrap(text, columns)),
     ...remedyLines(status, options),
+    ...renderReforming(status, options),
+    ...updateTime(status, options),
+    ...wrap(verdict, columns),
   ];
+}
+
+/** Where the text of an item begins. */
+const INDENT = ' '.repeat(14);
+
+function itemLines(item: ReformItem, options: RenderOptions): string[] {
+  const { columns } = options;
+  const { name, state, channels } = item;
+  const word = state === 'ok' ? '' : `${state}: `;
+  const sync = item.progress == null ? '' : syncWords(item.progress);
+  // The channels of the link stand below it, each on a line of its own.
+  const text = channels === undefined ? item.text : (item.text.split('; ')[0] ?? '');
+  const [first = '', ...more] = wrap(`${word}${plain(text, options)}${sync}`, columns, INDENT);
+  const head = `${mark(REFORM_MARKS[state], options)} ${name.padEnd(9)} ${first.trimStart()}`;
+  const below = (channels ?? []).flatMap((one) =>
+    wrap(channelWords(one, options), columns, INDENT),
+  );
+  return [clip(head, columns), ...more, ...below];
+}
+
+/** `network  up       heard 0.2 s ago`; one that is silent for long is unknown. */
+function channelWords(channel: ChannelStatus, options: RenderOptions): string {
+  const { name, up, ageMs, error } = channel;
+  const word = !up ? 'down' : isFresh(ageMs) ? 'up' : UNKNOWN;
+  const age = ageMs === null ? 'never heard' : `heard ${(ageMs / 1000).toFixed(1)} s ago`;
+  const why = error === null ? '' : `: ${plain(error.message, options)}`;
+  return `${plain(name, options)} ${word}, ${age}${why}`;
+}
+
+/** How far the update is that the pair reforms in. */
+function updateTime({ rollout }: PairStatus, { columns }: RenderOptions): string[] {
+  if (rollout === null || rollout.ended) return [];
+  const { elapsedS, estimateS, kind, phase } = rollout;
+  const whole = estimateS === null ? 'not known yet' : duration(estimateS);
+  const what = kind === 'update' ? 'Update' : 'Rollback';
+  const text = `${what} in phase ${phase}: ${duration(elapsedS)} elapsed; estimated in all: ${whole}`;
+  return wrap(text, columns);
 }
 
 /** Rate, bytes and time of a sync; its share stands before them. */

@@ -3,73 +3,62 @@
  * nothing, and they end with 0 when the daemon answered, whatever it said; only a wait that was
  * asked for can time out. Imports core, the control client and the views.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '../core/codes.ts';
-import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { UpdateError } from '../core/errors.ts';
+import { NODES } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
-import type { ControlClient } from '../control/client.ts';
-import { renderAudit, renderReforming } from './render-checks.ts';
+import { renderAudit } from './render-checks.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
 import { renderRollout } from './render-rollout.ts';
-import { isReady, renderCluster, renderSlots, renderStatus, waitsFor } from './render-status.ts';
+import { isReady, renderCluster, renderSlots, renderStatus } from './render-status.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
-import { renderOptions, TIMEOUT_OPTION, waitSignal, wholeNumber } from './values.ts';
+import { renderOptions, timeoutSeconds, TIMEOUT_OPTION, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
-
-const POLL_MS = 500;
+import { waitReady, watchStatus, WATCH_OPTION, type Picture } from './watch.ts';
 
 async function status(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const client = await connect(values, io);
-  const found = await client.status(io.signal);
-  const options = renderOptions(io);
-  if (flag(values, 'json')) printJson(io, found);
-  else {
-    const running = found.rollout !== null && !found.rollout.ended;
-    const lines = renderStatus(found, options);
-    printLines(io, running ? [...lines, '', ...renderRollout(found, options)] : lines);
-  }
-  return EXIT.done;
+  const picture: Picture = {
+    json: (found) => found,
+    lines: (found) => {
+      const options = renderOptions(io);
+      const running = found.rollout !== null && !found.rollout.ended;
+      const lines = renderStatus(found, options);
+      return running ? [...lines, '', ...renderRollout(found, options)] : lines;
+    },
+  };
+  if (flag(values, 'watch')) return watchStatus(client, picture, values, io);
+  return show(await client.status(io.signal), picture, values, io);
 }
 
 async function cluster(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
-  const client = await connect(values, io);
-  const wait = flag(values, 'wait-ready');
-  const found = wait ? await waitReady(client, values, io) : await client.status(io.signal);
-  if (flag(values, 'json')) {
-    const { state, ha, reform, alarms, at } = found;
-    const reforming = found.reforming ?? null;
-    printJson(io, { ready: isReady(found), state, ha, reform, reforming, alarms, at });
-  } else {
-    const options = renderOptions(io);
-    printLines(io, [...renderCluster(found, options), ...renderReforming(found, options)]);
+  const [watch, wait] = [flag(values, 'watch'), flag(values, 'wait-ready')];
+  if (!wait && timeoutSeconds(values) !== undefined) {
+    throw new UpdateError('usage.invalid', '--timeout needs --wait-ready');
   }
-  return EXIT.done;
+  const client = await connect(values, io);
+  const picture: Picture = {
+    lines: (found) => renderCluster(found, renderOptions(io)),
+    json: (found) => {
+      const { state, ha, reform, alarms, at, self } = found;
+      const reforming = found.reforming ?? null;
+      const nodes = NODES.map((node) => {
+        const { known, ageMs, heardAt = null } = found.nodes[node];
+        return { node, known, ageMs, heardAt };
+      });
+      const ready = isReady(found);
+      return { ready, state, ha, reform, reforming, alarms, at, self, nodes };
+    },
+  };
+  if (watch) return watchStatus(client, picture, values, io);
+  const found = wait ? await waitReady(client, values, io) : await client.status(io.signal);
+  return show(found, picture, values, io);
 }
 
-/** The first status in which the pair is ready; a daemon that restarts is waited for. */
-async function waitReady(
-  client: ControlClient,
-  values: VerbValues,
-  io: CliIo,
-): Promise<PairStatus> {
-  using wait = waitSignal(values, io, 'the pair is not ready');
-  let told = '';
-  for (;;) {
-    const found = await client.status(wait.signal).catch((error: unknown) => {
-      const lost = asUpdateError(error);
-      if (lost.code !== 'daemon.unreachable' || wait.signal.aborted) throw wait.end(lost);
-      return lost;
-    });
-    if (!(found instanceof UpdateError) && isReady(found)) return found;
-    const open = found instanceof UpdateError ? [] : waitsFor(found);
-    const names = open.map((item) => item.name).join(', ') || 'high availability';
-    const words = found instanceof UpdateError ? found.message : `waiting for: ${names}`;
-    if (words !== told) io.err(`${words}\n`);
-    told = words;
-    await sleep(POLL_MS, undefined, { signal: wait.signal }).catch((error: unknown) => {
-      throw wait.end(asUpdateError(error));
-    });
-  }
+function show(found: PairStatus, picture: Picture, values: VerbValues, io: CliIo): number {
+  if (flag(values, 'json')) printJson(io, picture.json(found));
+  else printLines(io, picture.lines(found));
+  return EXIT.done;
 }
 
 async function slots(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -118,7 +107,7 @@ export const statusVerbs: readonly Verb[] = [
     maxArgs: 0,
     summary: 'Show both nodes, the update that runs or ran last, and alarms.',
     example: 'tandem status --json',
-    options: CLIENT_OPTIONS,
+    options: { ...CLIENT_OPTIONS, ...WATCH_OPTION },
     run: status,
   },
   {
@@ -130,6 +119,7 @@ export const statusVerbs: readonly Verb[] = [
     example: 'tandem cluster status --wait-ready --timeout 300',
     options: {
       ...CLIENT_OPTIONS,
+      ...WATCH_OPTION,
       'wait-ready': { type: 'boolean', help: 'Wait until the pair is highly available.' },
       ...TIMEOUT_OPTION,
     },

@@ -4,6 +4,13 @@
  * streams or the exit status itself: it gets and returns them. Imports nothing.
  */
 
+/** Time as a command sees it; monotonic. */
+export interface CliClock {
+  readonly nowMs: () => number;
+  /** Rejects when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
 /** The outside of a command: streams, terminal, environment, and the signal of Ctrl-C. */
 export interface CliIo {
   /** Results: with `--json` one JSON object, nothing else. */
@@ -18,6 +25,8 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Real time when absent. */
+  readonly clock?: CliClock;
   /** Asks a person, default No; absent where nobody can answer, and then nothing is asked. */
   readonly confirm?: (question: string) => Promise<boolean>;
   /** Asks a person for a line of text; absent where nobody can answer. */

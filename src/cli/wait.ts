@@ -4,7 +4,6 @@
  * once, the last ones too; the exit status is that of the job's end. Imports core, the control
  * client and its own folder.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import type { JobStatus, TandemEvent } from '../core/status.ts';
@@ -12,9 +11,10 @@ import type { ControlClient } from '../control/client.ts';
 import { jsonFollower, lineFollower, quietFollower, terminalFollower } from './follow.ts';
 import type { Follower } from './follow.ts';
 import { renderJob } from './render-records.ts';
+import { clockOf, Silence } from './silence.ts';
 import { flag, printJson, printLines, renderOptions, TIMEOUT_OPTION } from './values.ts';
 import { text, timeoutSeconds, waitSignal, wholeNumber } from './values.ts';
-import type { CliIo, VerbOption, VerbValues } from './verb.ts';
+import type { CliClock, CliIo, VerbOption, VerbValues } from './verb.ts';
 
 /** Options of every verb that waits for a job. */
 export const FOLLOW_OPTIONS = {
@@ -65,7 +65,7 @@ export async function waitForJob(
   const follow = flag(values, 'follow');
   const json = flag(values, 'json');
   const follower = followerFor(job, { follow, json }, io);
-  const watch = new Watch(client, job, follower, sinceSeq(values));
+  const watch = new Watch(client, job, follower, sinceSeq(values), clockOf(io));
   using wait = waitSignal(values, io, `job ${job.id} still runs`);
   let ended: JobStatus;
   try {
@@ -106,31 +106,50 @@ function followerFor(
   return io.errIsTerminal ? terminalFollower(io) : lineFollower(job.kind, io);
 }
 
-/** Two loops over one job: its events as they come, and its state again and again. */
-class Watch {
-  readonly #client: ControlClient;
+/** What a wait asks the daemon for. */
+export type JobClient = Pick<ControlClient, 'job' | 'status' | 'follow' | 'events'>;
+
+/**
+ * Three loops over one job: its events as they come, its state again and again, and whether the
+ * daemon still says anything at all.
+ */
+export class Watch {
+  readonly #client: JobClient;
   readonly #follower: Follower;
+  readonly #clock: CliClock;
+  readonly #silence: Silence;
   #job: JobStatus;
   #lost = false;
   /** Sequence number of the last event that was shown. */
   last: number;
 
-  constructor(client: ControlClient, job: JobStatus, follower: Follower, since: number) {
+  constructor(
+    client: JobClient,
+    job: JobStatus,
+    follower: Follower,
+    since: number,
+    clock: CliClock,
+  ) {
     this.#client = client;
     this.#job = job;
     this.#follower = follower;
+    this.#clock = clock;
+    this.#silence = new Silence(clock, (quietS) => follower.silent(quietS));
     this.last = since;
   }
 
+  /** The end of the job; throws what the daemon refuses, and why the signal aborted. */
   async run(signal: AbortSignal, follow: boolean): Promise<JobStatus> {
     const over = new AbortController();
     const both = AbortSignal.any([signal, over.signal]);
     const events = follow ? this.#events(both) : Promise.resolve();
+    const silence = this.#silence.run(both);
     try {
       await Promise.race([this.#untilEnded(both), events.then(() => never(both))]);
     } finally {
       over.abort();
       await events.catch(() => {});
+      await silence;
     }
     if (follow) await this.#rest(signal);
     return this.#job;
@@ -141,7 +160,7 @@ class Watch {
       signal.throwIfAborted();
       await this.#poll(signal);
       if (this.#job.state !== 'running') return;
-      await sleep(POLL_MS, undefined, { signal });
+      await this.#clock.sleep(POLL_MS, signal);
     }
   }
 
@@ -149,6 +168,7 @@ class Watch {
     try {
       this.#job = await this.#client.job(this.#job.id, signal);
       const status = this.#follower.wantsStatus ? await this.#client.status(signal) : null;
+      this.#silence.heard();
       this.#tellBack();
       this.#follower.status(this.#job, status);
     } catch (error) {
@@ -170,6 +190,7 @@ class Watch {
       job: this.#job.id,
       signal,
     })) {
+      this.#silence.heard();
       this.#show(event);
     }
   }

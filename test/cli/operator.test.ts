@@ -244,7 +244,7 @@ t.test(
     t.match(out, /PAUSED by anna: rests at the end of HAND1; `tandem job resume`/);
     const cluster = await run(['cluster', 'status', ...socket]);
     t.match(cluster.out, 'storage   waiting: syncs, 50 %, 512 B of 1.0 KiB, 256 B/s, ETA 0:02\n');
-    t.match(cluster.out, /\nNot highly available for 1:15; estimated in all: 1:17\n$/);
+    t.match(cluster.out, /\nNot highly available for 1:15; estimated in all: 1:17\n/);
     const json = await run(['cluster', 'status', '--json', ...socket]);
     t.match(json.json(), { ready: false, state: 'FROZEN', reforming: { elapsedS: 75 } });
   },
