@@ -234,7 +234,10 @@ async function storeOf(tree: Tree, dir: string): Promise<Artifacts['store']> {
   }
   const segments: Record<string, Packed> = {};
   for (const name of await readdir(log)) segments[name] = packed(await readFile(join(log, name)));
-  const frames = STORE_HEADS.map((head) => {
+  // The hello says what this tree's storage software speaks, the others are of protocol 1.
+  const { PROTOCOL: protocol } = tree.limits;
+  const frames = STORE_HEADS.map((plain) => {
+    const head = plain.t === 'hello' ? { ...plain, protocol } : plain;
     const body = head.t === 'write' || head.t === 'item' ? Buffer.from('first') : null;
     return { head, bytes: packed(Buffer.concat(tree.wire.encodeFrame(head, body))) };
   });

@@ -18,59 +18,17 @@ import { bootStatePath, decodeJson, encodeJson } from '../../src/drivers/boot-lo
 import { openJournal } from '../../src/drivers/journal-file.ts';
 import { TwoCopy, readCopies } from '../../src/drivers/two-copy.ts';
 import { openDiskFile } from '../../src/drivers/disk-file.ts';
-import { checkHello } from '../../images/storage/hello.ts';
 import { StateFile } from '../../images/storage/state.ts';
-import { take } from './readers.ts';
+import { grown, keepGrown, readGrown } from './readers.ts';
 import { RECORDED, type Recorded } from './record.ts';
 import { loadTree } from './tree.ts';
 
 const { artifacts } = JSON.parse(await readFile(RECORDED, 'utf8')) as Recorded;
 const tree = await loadTree(PROJECT_DIR);
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** The value with a field that nobody knows in every object of it. */
-function grown(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(grown);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, one]) => [key, grown(one)] as const);
-  return { ...Object.fromEntries(entries), later: { since: 9 } };
-}
-
-/** Maps whose keys are data: a field in them is an entry, and must be of the kind of the others. */
-function plainMaps(message: Json): Json {
-  const { report } = message as { report?: Json };
-  if (report === undefined) return message;
-  return { ...message, report: { ...report, troubles: {} } };
-}
-
 t.test('fields that a later release adds are no hindrance anywhere', async (t) => {
-  const refused = artifacts.messages.filter((message) => {
-    return take(tree, plainMaps(grown(message) as Json)) === null;
-  });
-  t.strictSame(refused, [], `${String(artifacts.messages.length)} messages are taken`);
-  const [hello] = artifacts.store.frames;
-  if (hello?.head.t !== 'hello') throw new Error('the first message is no hello');
-  const later = grown(hello.head) as typeof hello.head;
-  t.equal(checkHello(later, { node: 'B', pair: 'pair-1' }), 1);
-});
-
-t.test('the journal keeps what a later release wrote with the same schema', async (t) => {
-  const dir = t.testdir();
-  const node = grown(artifacts.journal.node) as typeof artifacts.journal.node;
-  const rollout = grown(artifacts.journal.rollout) as RolloutRecord;
-  await using journal = await openJournal(dir, { fileBytes: 32 * 1024 });
-  await journal.append({ kind: 'node', record: node });
-  await journal.append({ kind: 'rollout', record: rollout });
-  // Another kind of record, as a later release may have one.
-  await journal.append({ kind: 'later' as 'node', record: node });
-  for (let at = 0; at < 40; at += 1) {
-    const { node: found } = await journal.read();
-    await journal.append({ kind: 'node', record: { ...found!, lastTrialId: at } });
-  }
-  const content = await journal.read();
-  t.strictSame(content.node, { ...node, lastTrialId: 39 }, 'also over the snapshots');
-  t.strictSame(content.rollout, rollout);
+  readGrown(t, tree, artifacts);
+  await keepGrown(t, tree, artifacts, t.testdir());
 });
 
 t.test('the machine carries unknown fields of both records on', async (t) => {

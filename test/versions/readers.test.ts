@@ -9,7 +9,7 @@ import { PROJECT_DIR } from '../../scripts/build.ts';
 import { openPrevious } from '../../scripts/previous.ts';
 import { artifactsOf } from './artifacts.ts';
 import { VERSIONS } from './judge.ts';
-import { readAll } from './readers.ts';
+import { keepGrown, readAll, readGrown } from './readers.ts';
 import { loadTree } from './tree.ts';
 
 t.setTimeout(200_000);
@@ -23,6 +23,8 @@ t.test('each of two releases reads what the other one wrote', VERSIONS, async (t
   const newer = await artifactsOf(present, join(dir, 'write'));
   await t.test('the older one reads the newer one', async (t) => {
     await readAll(t, previous, newer, join(dir, 'older'));
+    readGrown(t, previous, newer);
+    await keepGrown(t, previous, newer, join(dir, 'grown'));
   });
   await t.test('the newer one reads the older one', async (t) => {
     await readAll(t, present, older, join(dir, 'newer'));

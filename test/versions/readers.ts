@@ -33,6 +33,48 @@ export function take(tree: Tree, value: unknown): PairMessage | null {
   return message;
 }
 
+type Json = Readonly<Record<string, unknown>>;
+
+/** The value with a field that nobody knows in every object of it. */
+export function grown(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(grown);
+  if (typeof value !== 'object' || value === null) return value;
+  // Keys of this one are data: whatever is in it must be of one kind.
+  const entries = Object.entries(value).map(([key, one]) => {
+    return [key, key === 'troubles' ? one : grown(one)] as const;
+  });
+  return { ...Object.fromEntries(entries), later: { since: 9 } };
+}
+
+/** Messages with fields of a later release everywhere in them, and those of the store's channel. */
+export function readGrown(t: Test, tree: Tree, written: Artifacts): void {
+  const refused = written.messages.filter((message) => take(tree, grown(message) as Json) === null);
+  t.strictSame(refused, [], `${String(written.messages.length)} messages are taken`);
+  const [hello] = written.store.frames;
+  if (hello?.head.t !== 'hello') throw new Error('the first message is no hello');
+  const later = grown(hello.head) as typeof hello.head;
+  t.equal(tree.hello.checkHello(later, { node: 'B', pair: 'pair-1' }), 1);
+}
+
+/** The journal keeps what a later release wrote with the same schema, also over its snapshots. */
+export async function keepGrown(t: Test, tree: Tree, written: Artifacts, dir: string) {
+  const node = grown(written.journal.node) as typeof written.journal.node;
+  const rollout = grown(written.journal.rollout) as typeof written.journal.rollout;
+  await mkdir(dir, { recursive: true });
+  await using journal = await tree.journal.openJournal(dir, { fileBytes: 32 * 1024 });
+  await journal.append({ kind: 'node', record: node });
+  await journal.append({ kind: 'rollout', record: rollout });
+  // Another kind of record, as a later release may have one.
+  await journal.append({ kind: 'later' as 'node', record: node });
+  for (let at = 0; at < 40; at += 1) {
+    const { node: found } = await journal.read();
+    await journal.append({ kind: 'node', record: { ...found!, lastTrialId: at } });
+  }
+  const content = await journal.read();
+  t.strictSame(content.node, { ...node, lastTrialId: 39 }, 'the node record, 40 times');
+  t.strictSame(content.rollout, rollout, 'the rollout record');
+}
+
 /** Messages of the link, as they are and in both forms in which they travel. */
 export function readMessages(t: Test, tree: Tree, written: Artifacts): void {
   const lost = written.messages.filter((message) => take(tree, message) === null);

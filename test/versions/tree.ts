@@ -22,6 +22,7 @@ export interface Tree {
   readonly bootLoader: typeof import('../../src/drivers/boot-loader.ts');
   readonly slots: typeof import('../../src/drivers/slots-file.ts');
   readonly wire: typeof import('../../images/storage/wire.ts');
+  readonly limits: typeof import('../../images/storage/limits.ts');
   readonly hello: typeof import('../../images/storage/hello.ts');
   readonly objects: typeof import('../../images/storage/objects.ts');
   readonly storeRecord: typeof import('../../images/storage/record.ts');
@@ -48,6 +49,7 @@ const PATHS: Readonly<Record<keyof Tree, string>> = {
   bootLoader: 'src/drivers/boot-loader.ts',
   slots: 'src/drivers/slots-file.ts',
   wire: 'images/storage/wire.ts',
+  limits: 'images/storage/limits.ts',
   hello: 'images/storage/hello.ts',
   objects: 'images/storage/objects.ts',
   storeRecord: 'images/storage/record.ts',
