@@ -7,7 +7,7 @@
  */
 import type { NodeId } from './model.ts';
 import { storageInPlace } from './node.ts';
-import type { NodeRecord, RoleRecord } from './records.ts';
+import type { Generation, NodeRecord, RoleRecord } from './records.ts';
 import { downWanted, holderWanted } from './phases.ts';
 import type { NodeReport } from './report.ts';
 import { acknowledged, connected, me, onTrial, other, peerReport, running } from './state.ts';
@@ -90,6 +90,12 @@ function adoptRole(s: NodeState): NodeRecord | undefined {
   );
 }
 
+function sameGeneration(a: Generation, b: Generation): boolean {
+  const { length } = a.history;
+  const ids = a.current === b.current && a.base === b.base && length === b.history.length;
+  return ids && a.history.every((id, index) => id === b.history[index]);
+}
+
 /**
  * What the store says of the local copy, kept because a node must know it before the store runs.
  */
@@ -98,7 +104,7 @@ function mirrorStore(s: NodeState): NodeRecord | undefined {
   if (store.role === 'unknown') return undefined;
   const stale = store.local === 'unknown' ? s.record.knownStale : store.local === 'stale';
   const { generation } = store;
-  const same = JSON.stringify(generation) === JSON.stringify(s.record.generation);
+  const same = sameGeneration(generation, s.record.generation);
   if (stale === s.record.knownStale && (same || generation.current === '')) return undefined;
   const next = generation.current === '' ? s.record.generation : generation;
   return { ...s.record, knownStale: stale, generation: next };
