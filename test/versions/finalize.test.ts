@@ -1,7 +1,7 @@
 /**
- * `tandem commit` is the last point of return: it raises the levels at which a pair writes, and from
- * then on the previous release is refused in every way in which it could come back, each with a
- * code that says why. Only with VERSIONS_ALL=1.
+ * `tandem commit` is the last point of return: it raises the levels at which a pair writes, and
+ * from then on the previous release is refused in every way in which it could come back, each with
+ * a code that says why. Only with VERSIONS_ALL=1.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
