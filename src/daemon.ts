@@ -188,6 +188,7 @@ async function openNode(
   const fence = stack.use(new FenceWatch(drivers.fencer, (event) => runner.dispatch(event), log));
   const backend = new Backend({
     ...drivers,
+    care: drivers.store,
     runner,
     executor,
     requests,

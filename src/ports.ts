@@ -9,7 +9,7 @@ import type { ErrorReport } from './core/errors.ts';
 import type { Manifest } from './core/manifest.ts';
 import type { NodeId, Progress, Release, Sha256, Slot, SlotClass, SlotSeal } from './core/model.ts';
 import type { NodeRecord, RolloutRecord } from './core/records.ts';
-import type { StoreStatus } from './core/store.ts';
+import type { SavedRecords, StorageView, StoreStatus, VerifyReport } from './core/store.ts';
 
 /** Which system slot boots. Every method that changes something is one durable write. */
 export interface BootChooser {
@@ -112,6 +112,32 @@ export interface Store {
    * Refused while the peer is not connected; on a secondary it returns the level that it has.
    */
   finalizeFormat(): Promise<number>;
+}
+
+/** What a person asks of the two copies of the store; each node's storage software answers. */
+export interface StoreCare {
+  /** The newest verify, and the comparison of both copies while they are split. */
+  view(): Promise<StorageView>;
+  /**
+   * Begins to compare both copies; the status of the store tells how it goes, on both nodes. Writes
+   * to neither. Throws `store.read_only` on a secondary, `pair.not_healthy` without a level peer,
+   * `store.busy` while one runs, `pair.protocol` when the peer's software is too old.
+   */
+  verify(): Promise<VerifyReport>;
+  cancelVerify(): Promise<void>;
+  /**
+   * Makes the peer's copy equal to this primary's, whatever it holds; resolves when it durably
+   * counts as stale. Throws as `verify` does, and `store.corrupt` when records here are unreadable.
+   */
+  resync(): Promise<void>;
+  /**
+   * Ends a split brain: the copy that is not `keep` saves what only it has to a file, then counts
+   * as holding nothing. Throws `store.not_split`, `pair.peer_unreachable`, `store.full`.
+   */
+  resolve(
+    keep: NodeId,
+    why: { readonly by: string; readonly reason: string },
+  ): Promise<SavedRecords>;
 }
 
 /** The storage software as a program with a version, run from a storage slot. */

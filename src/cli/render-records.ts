@@ -15,6 +15,9 @@ const JOB_WORDS: Readonly<Record<JobKind, string>> = {
   update: 'Update',
   rollback: 'Rollback',
   commit: 'Commit',
+  verify: 'Verify',
+  resync: 'Resync',
+  resolve: 'Resolve',
 };
 
 /** Name of a kind of job at the start of a sentence. */

@@ -26,6 +26,7 @@ export const TABLE: readonly VerbGroup[] = [
     load: async () => (await import('./operator.ts')).operatorVerbs,
   },
   { words: ['console'], load: async () => (await import('./console.ts')).consoleVerbs },
+  { words: ['storage'], load: async () => (await import('./storage.ts')).storageVerbs },
   { words: ['job'], load: async () => (await import('./job.ts')).jobVerbs },
   { words: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },
   { words: ['pair'], load: async () => (await import('./pair.ts')).pairVerbs },

@@ -12,6 +12,7 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../core/status.ts';
+import type { StorageView } from '../core/store.ts';
 
 /** Absolute path of a bundle file, or the id (digest) of a staged bundle. */
 export type BundleSource = { readonly path: string } | { readonly bundle: string };
@@ -33,6 +34,12 @@ export type JobRequest = Why &
       }
     | { readonly kind: 'rollback' }
     | { readonly kind: 'commit' }
+    /** Compares both copies of the store; writes to neither. */
+    | { readonly kind: 'verify' }
+    /** Makes the standby's copy of the store equal to the active's. */
+    | { readonly kind: 'resync' }
+    /** Ends a split brain: this node's copy is kept. */
+    | { readonly kind: 'resolve'; readonly keep: NodeId; readonly reason: string }
   );
 
 /** A word of an operator that is done at once. */
@@ -67,6 +74,8 @@ export interface ControlBackend {
   act(request: ActRequest, caller: Caller): Promise<ActAnswer>;
   /** What the word that the peer is off would do here and now, and what it costs. */
   takeover(): TakeoverView;
+  /** What the storage software of this node knows of both copies. */
+  storage(): Promise<StorageView>;
   /** Every check that an update with this bundle would have to pass; changes nothing. */
   precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport>;
   /** What operators asked this node for, newest first, at most `limit`. */

@@ -16,6 +16,7 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../core/status.ts';
+import type { StorageView } from '../core/store.ts';
 import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
 import { requestJson, streamObjects } from './http.ts';
 import { API, HISTORY_DEFAULT } from './protocol.ts';
@@ -103,6 +104,11 @@ export class ControlClient {
   /** What the word that the peer is off would do on this node, and what it costs. */
   async takeover(signal?: AbortSignal): Promise<TakeoverView> {
     return this.#call<TakeoverView>('GET', '/takeover', { signal });
+  }
+
+  /** What the storage software knows of both copies. */
+  async storage(signal?: AbortSignal): Promise<StorageView> {
+    return this.#call<StorageView>('GET', '/storage', { signal, timeoutMs: BUNDLE_MS });
   }
 
   /** What operators asked this node for, newest first. */

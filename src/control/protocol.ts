@@ -80,6 +80,28 @@ export const JOB_SCHEMAS = {
     required: ['kind'],
     properties: { kind: { const: 'commit' }, reason },
   },
+  verify: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'verify' }, reason },
+  },
+  resync: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'resync' }, reason },
+  },
+  resolve: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind', 'keep', 'reason'],
+    properties: {
+      kind: { const: 'resolve' },
+      keep: { type: 'string', enum: ['A', 'B'] },
+      reason,
+    },
+  },
 } as const;
 
 /** JSON Schema of `POST /v1/precheck`. */

@@ -88,7 +88,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: `${API}/jobs`,
     status: 202,
-    summary: 'Starts a change: stage, update, rollback or commit.',
+    summary: 'Starts a change: stage, update, rollback, commit, verify, resync or resolve.',
     handle: async ({ backend, body, caller }) => backend.start(await parseJobBody(body), caller),
   },
   {
@@ -114,6 +114,13 @@ export const ROUTES: readonly Route[] = [
     status: 200,
     summary: 'What the word that the peer is off would do on this node, and what it costs.',
     handle: ({ backend }) => backend.takeover(),
+  },
+  {
+    method: 'GET',
+    path: `${API}/storage`,
+    status: 200,
+    summary: 'The newest verify of the storage, and both copies while they are split.',
+    handle: async ({ backend }) => backend.storage(),
   },
   {
     method: 'GET',

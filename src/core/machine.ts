@@ -16,7 +16,7 @@ import { nextRole, nextWorld, onStandDown, roleEffect, serves } from './role.ts'
 import { advance } from './rollout.ts';
 import { acknowledged, connected, me, other, peerReport, running, storageSlot } from './state.ts';
 import type { Clock, Effect, Event, NodeState, World } from './state.ts';
-import { onPeerOff, wantsFence } from './takeover.ts';
+import { onKeepCopy, onPeerOff, wantsFence } from './takeover.ts';
 import { deadman, observeTrial } from './trial.ts';
 
 /**
@@ -40,6 +40,8 @@ export function step(s: NodeState, event: Event, clock: Clock): NodeState | unde
       return onPause(timed, event.by);
     case 'peer-off':
       return withRecord(timed, onPeerOff(timed, event.word));
+    case 'keep-copy':
+      return withRecord(timed, onKeepCopy(timed));
     case 'stand-down':
       return withRecord(timed, onStandDown(timed, event.on));
     case 'switchover': {

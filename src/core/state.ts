@@ -115,6 +115,8 @@ export type Event =
   | { readonly type: 'format-raised'; readonly rollout: string }
   | { readonly type: 'switchover' }
   | { readonly type: 'stand-down'; readonly on: boolean }
+  /** An operator keeps this node's copy of a split brain. */
+  | { readonly type: 'keep-copy' }
   | { readonly type: 'pause'; readonly by: string | null };
 
 /**

@@ -191,7 +191,8 @@ export interface TandemEvent {
 }
 
 /** What a job does. */
-export type JobKind = 'validate' | 'stage' | 'update' | 'rollback' | 'commit';
+export type JobKind =
+  'validate' | 'stage' | 'update' | 'rollback' | 'commit' | 'verify' | 'resync' | 'resolve';
 
 /** One job, running or ended. */
 export interface JobStatus {

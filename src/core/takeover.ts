@@ -73,6 +73,18 @@ export function onPeerOff(s: NodeState, word: 'fence' | 'operator'): NodeRecord 
   };
 }
 
+/**
+ * An operator keeps this node's copy of a split brain: it becomes the holder of a new epoch, so
+ * that the copy which gives way never leads. It serves once the store says that the split is over.
+ */
+export function onKeepCopy(s: NodeState): NodeRecord | undefined {
+  const { record, world } = s;
+  const able = connected(s) && world.store.splitBrain && !onTrial(s);
+  if (!able || record.knownStale || record.role.holder === me(s)) return undefined;
+  const role = { epoch: record.role.epoch + 1, holder: me(s), peerMayTakeOver: false };
+  return { ...record, standDown: null, role };
+}
+
 /** What even an operator cannot ask for: serving a trial, or a copy that is known to lag. */
 export function operatorMayPromote(s: NodeState): boolean {
   const { record, world } = s;

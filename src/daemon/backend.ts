@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
-import type { NodeId } from '../core/model.ts';
+import type { NodeId, Progress } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import { canCancel } from '../core/phases.ts';
 import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
@@ -13,9 +13,11 @@ import { serves } from '../core/role.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
 import type { TandemEvent, ValidateReport } from '../core/status.ts';
+import type { StorageView } from '../core/store.ts';
 import type { ActRequest, BundleSource, Caller } from '../control/backend.ts';
 import type { ControlBackend, JobRequest } from '../control/backend.ts';
-import type { PeerLink } from '../ports.ts';
+import type { PeerLink, StoreCare } from '../ports.ts';
+import type { Pause } from '../updater/effects.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
 import { pairStatus, type LastHeard } from '../updater/status.ts';
 import { AuditLog, type Asked } from './audit.ts';
@@ -24,6 +26,7 @@ import { Checks, type Checked, type CheckParts } from './dry-run.ts';
 import { commitId, Jobs } from './jobs.ts';
 import { Operator } from './operator.ts';
 import { policyView, rollbackRecord, updateRecord } from './plan.ts';
+import { StorageCare } from './storage-care.ts';
 
 /** What the backend answers from. */
 export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> {
@@ -31,6 +34,9 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   /** Where the audit log is kept. */
   readonly audit: LineLog;
   readonly link: Pick<PeerLink, 'channels'>;
+  /** The two copies of the store, as people compare and repair them. */
+  readonly care: StoreCare;
+  readonly pause?: Pause;
   readonly lastHeard: () => LastHeard | null;
   /** Why the peer is not heard. */
   readonly linkTroubles: () => readonly Reason[];
@@ -51,6 +57,7 @@ export class Backend implements ControlBackend {
   readonly #bundles: Bundles;
   readonly #checks: Checks;
   readonly #operator: Operator;
+  readonly #care: StorageCare;
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
@@ -63,6 +70,7 @@ export class Backend implements ControlBackend {
     const localJob = (): string | null => this.#localJob();
     this.#checks = new Checks({ ...parts, channels, localJob }, this.#bundles);
     const checkJob = (id: string): void => void this.#jobs.get(id);
+    this.#care = new StorageCare(parts);
     this.#operator = new Operator({ ...parts, audit: this.#audit, checkJob });
   }
 
@@ -158,6 +166,12 @@ export class Backend implements ControlBackend {
         return this.#startRollback(asked);
       case 'commit':
         return this.#startCommit(asked);
+      case 'verify':
+        return this.#startVerify(asked);
+      case 'resync':
+        return this.#startResync(asked);
+      case 'resolve':
+        return this.#startResolve(request.keep, asked);
     }
   }
 
@@ -189,6 +203,10 @@ export class Backend implements ControlBackend {
 
   takeover(): TakeoverView {
     return this.#operator.takeoverView();
+  }
+
+  storage(): Promise<StorageView> {
+    return this.#care.view();
   }
 
   precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport> {
@@ -291,9 +309,44 @@ export class Backend implements ControlBackend {
     );
   }
 
+  async #startVerify(asked: Asked): Promise<JobStatus> {
+    await this.#care.beginVerify();
+    const id = newId('verify');
+    const tell = this.#progressOf(id, 'verify');
+    return this.#begin(id, 'verify', asked, (signal) => this.#care.followVerify(tell, signal));
+  }
+
+  async #startResync(asked: Asked): Promise<JobStatus> {
+    this.#checks.idle();
+    await this.#care.beginResync();
+    const id = newId('resync');
+    const tell = this.#progressOf(id, 'resync');
+    return this.#begin(id, 'resync', asked, (signal) => this.#care.followResync(tell, signal));
+  }
+
+  async #startResolve(keep: NodeId, asked: Asked): Promise<JobStatus> {
+    await this.#care.checkResolve(keep);
+    const because = { by: asked.by, reason: asked.reason ?? '' };
+    return this.#begin(newId('resolve'), 'resolve', asked, () => this.#care.resolve(keep, because));
+  }
+
+  /** Tells of a job's progress as events, one for every tenth. */
+  #progressOf(job: string, kind: string): (progress: Progress) => void {
+    let told = -1;
+    return ({ doneBytes, totalBytes, etaS = null }) => {
+      const pct = totalBytes === 0 ? 0 : Math.min(Math.floor((doneBytes * 100) / totalBytes), 99);
+      const tenth = Math.floor(pct / 10);
+      if (tenth === told) return;
+      told = tenth;
+      const msg = `${kind}: ${doneBytes} of ${totalBytes} bytes`;
+      this.#parts.events.emit({ job, phase: null, state: kind, pct, etaS, msg });
+    };
+  }
+
   /** A job of this process that must not run beside a change of the pair. */
   #localJob(): string | null {
-    const found = this.#jobs.list().find((job) => job.state === 'running' && job.kind !== 'stage');
+    const beside: ReadonlySet<string> = new Set(['stage', 'verify']);
+    const found = this.#jobs.list().find((job) => job.state === 'running' && !beside.has(job.kind));
     return found?.id ?? null;
   }
 

@@ -9,6 +9,8 @@ import { endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus } from '../core/status.ts';
 
+/** Kinds whose whole work is done by this process; the others become rollouts. */
+const LOCAL: ReadonlySet<JobKind> = new Set(['stage', 'verify', 'resync', 'resolve']);
 /** Finished local jobs that are still shown. */
 const LOCAL_MAX = 100;
 /** A commit is a later part of a rollout: its job id is the rollout's with this ending. */
@@ -73,7 +75,7 @@ export class Jobs {
     const { id, kind } = started;
     try {
       const message = await work(signal);
-      if (kind === 'stage') {
+      if (LOCAL.has(kind)) {
         end({ state: 'done', exit: EXIT.done, message });
         return;
       }
@@ -81,7 +83,8 @@ export class Jobs {
       this.#local.set(id, { ...started, message });
       this.#aborts.delete(id);
     } catch (cause) {
-      const error = signal.aborted
+      const cancelled = signal.aborted && asUpdateError(cause).code !== 'job.not_cancellable';
+      const error = cancelled
         ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)
         : asUpdateError(cause);
       const { code, message, next } = error.report();

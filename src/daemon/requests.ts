@@ -33,7 +33,16 @@ export type DriverRequest =
   | { readonly do: 'finalize' }
   | { readonly do: 'switchover' }
   /** `by` null resumes. */
-  | { readonly do: 'pause'; readonly by: string | null };
+  | { readonly do: 'pause'; readonly by: string | null }
+  | { readonly do: Exclude<StorageRequest, 'keep-copy'> };
+
+/** What the storage software of one certain node is to do. */
+export type StorageRequest = 'verify' | 'verify-cancel' | 'resync' | 'keep-copy';
+
+/** The peer's copy of a split brain is kept: it becomes the holder. */
+interface KeepRequest {
+  readonly do: 'keep-copy';
+}
 
 /** A question to the peer, whoever serves. */
 interface FactsRequest {
@@ -57,6 +66,8 @@ export class DriverRequests {
   readonly #link: PeerLink;
   readonly #pause: Pause;
   readonly #pending = new Map<string, Pending>();
+  /** What this node's storage does when it is asked to; set by whoever cares for it. */
+  storage: ((request: StorageRequest) => Promise<void>) | null = null;
   /** What this node answers when the peer asks for facts; set by whoever knows them. */
   facts: ((bundle: Sha256 | null) => Promise<NodeFacts>) | null = null;
 
@@ -95,13 +106,21 @@ export class DriverRequests {
     }
   }
 
+  /** Asks the peer for something that only it can do, whoever serves. */
+  async askPeer(request: KeepRequest): Promise<void> {
+    await this.#send(request, gone);
+    if (peerReport(this.#runner.state) !== null) return;
+    const message = `node ${other(this.#runner.state)} does not answer`;
+    throw new UpdateError('pair.peer_unreachable', message);
+  }
+
   async #hand(request: DriverRequest): Promise<void> {
     await this.#send(request, (s) => isMade(request, s));
   }
 
   /** The peer's answer; without one in time only what is over already is no error. */
   async #send(
-    request: DriverRequest | FactsRequest,
+    request: DriverRequest | FactsRequest | KeepRequest,
     over: (s: NodeState) => boolean,
     limitMs = ANSWER_MS,
   ): Promise<Answer> {
@@ -140,14 +159,18 @@ export class DriverRequests {
 
   async #answer(id: string, request: object): Promise<void> {
     try {
-      const answer = await this.#serve(request as DriverRequest | FactsRequest);
+      const answer = await this.#serve(request as DriverRequest | FactsRequest | KeepRequest);
       this.#link.send({ type: 'answer', id, answer });
     } catch (error) {
       this.#link.send({ type: 'answer', id, answer: { error: asUpdateError(error).report() } });
     }
   }
 
-  async #serve(request: DriverRequest | FactsRequest): Promise<Answer> {
+  async #serve(request: DriverRequest | FactsRequest | KeepRequest): Promise<Answer> {
+    if (request.do === 'keep-copy' && this.storage !== null) {
+      await this.storage(request.do);
+      return {};
+    }
     if (request.do === 'facts' && this.facts !== null) {
       return { facts: await this.facts(request.bundle) };
     }
@@ -192,6 +215,11 @@ export class DriverRequests {
         return this.#runner.dispatch({ type: 'switchover' });
       case 'pause':
         return this.#runner.dispatch({ type: 'pause', by: request.by });
+      case 'verify':
+      case 'verify-cancel':
+      case 'resync':
+        await this.storage?.(request.do);
+        return this.storage !== null;
       default: {
         const { do: word } = request as { readonly do?: unknown };
         const asked = JSON.stringify(word ?? null).slice(0, WORD_CHARS_MAX);
@@ -224,5 +252,11 @@ function isMade(request: DriverRequest, s: NodeState): boolean {
       return s.record.role.holder === me(s);
     case 'pause':
       return isPaused(s) === (request.by !== null);
+    case 'verify':
+      return s.world.store.verify?.state === 'running';
+    case 'verify-cancel':
+      return s.world.store.verify?.state !== 'running';
+    case 'resync':
+      return s.world.store.local === 'stale';
   }
 }

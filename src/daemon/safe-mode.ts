@@ -53,6 +53,7 @@ function safeBackend(config: Config, host: Host, error: UpdateError): ControlBac
     cancel: () => Promise.resolve().then(refuse),
     act: () => Promise.resolve().then(refuse),
     takeover: refuse,
+    storage: () => Promise.resolve().then(refuse),
     precheck: () => Promise.resolve().then(refuse),
     audit: () => Promise.resolve([]),
     eventsSince: () => [],

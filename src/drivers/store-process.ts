@@ -5,10 +5,15 @@
  * or `goAlone` returns, `status()` already shows it. Imports core, ports and json-lines.
  */
 import { UpdateError } from '../core/errors.ts';
+import type { NodeId } from '../core/model.ts';
 import { STORE_UNKNOWN } from '../core/store.ts';
-import type { Store, StoreStatus } from '../ports.ts';
+import type { SavedRecords, SplitView, StorageView, VerifyReport } from '../core/store.ts';
+import type { Store, StoreCare, StoreStatus } from '../ports.ts';
 import { openSocketCalls, type SocketCalls } from './json-lines.ts';
 
+/** Longest wait for a comparison of two split copies, and for the end of a split. */
+const COMPARE_MS = 60_000;
+const RESOLVE_MS = 30 * 60_000;
 /** Longest wait for an answer; `demote` itself waits at most 2 s for writes under way. */
 const CALL_MS = 5000;
 
@@ -19,7 +24,7 @@ export interface StoreProcessOptions {
 }
 
 /** The store with the end of its connection. */
-export interface StoreProcess extends Store, AsyncDisposable {}
+export interface StoreProcess extends Store, StoreCare, AsyncDisposable {}
 
 /**
  * Connects to the storage software and stays connected through its restarts; it need not run yet.
@@ -73,12 +78,39 @@ class SocketStore implements StoreProcess {
     throw new UpdateError('internal.bug', 'the storage software gave no format level');
   }
 
+  async view(): Promise<StorageView> {
+    const verify = (await this.#call({ op: 'verifyReport' })) as VerifyReport | null;
+    if (!this.#status.splitBrain) return { verify, split: null };
+    const split = (await this.#call({ op: 'split' }, COMPARE_MS)) as SplitView;
+    return { verify, split };
+  }
+
+  async verify(): Promise<VerifyReport> {
+    return (await this.#call({ op: 'verify' })) as VerifyReport;
+  }
+
+  async cancelVerify(): Promise<void> {
+    await this.#call({ op: 'cancelVerify' });
+  }
+
+  async resync(): Promise<void> {
+    await this.#call({ op: 'resync' });
+  }
+
+  async resolve(
+    keep: NodeId,
+    { by, reason }: { readonly by: string; readonly reason: string },
+  ): Promise<SavedRecords> {
+    const request = { op: 'resolve', keep, by, reason };
+    return (await this.#call(request, RESOLVE_MS)) as SavedRecords;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#calls[Symbol.asyncDispose]();
   }
 
-  async #call(request: object): Promise<unknown> {
-    return await this.#calls.call(request, AbortSignal.timeout(CALL_MS));
+  async #call(request: object, limitMs = CALL_MS): Promise<unknown> {
+    return await this.#calls.call(request, AbortSignal.timeout(limitMs));
   }
 
   #tell(status: StoreStatus): void {

@@ -34,6 +34,7 @@ import { MemoryServiceNetwork } from '../memory/service-address.ts';
 import { makeSlotsDisk, memorySlots } from '../memory/slots.ts';
 import { MemoryStorageSoftware } from '../memory/storage-software.ts';
 import { MemoryStorePair } from '../memory/store.ts';
+import { MemoryStoreCare } from '../memory/store-care.ts';
 import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import { VirtualClock } from '../updater/virtual-clock.ts';
 
@@ -50,6 +51,7 @@ interface World {
   readonly clock: VirtualClock;
   readonly wire: MemoryWire;
   readonly store: MemoryStorePair;
+  readonly care: MemoryStoreCare;
   readonly network: MemoryServiceNetwork;
   readonly bulk: Map<string, MemoryBundle>;
 }
@@ -165,6 +167,7 @@ export class Daemon {
     const slotBytes = { system: 1000, storage: 1000 };
     this.backend = new Backend({
       ...ports,
+      care: world.care.of(id),
       ...where,
       runner: this.runner,
       executor,
@@ -206,6 +209,7 @@ export class DaemonPair {
   readonly wire: MemoryWire;
   readonly network = new MemoryServiceNetwork();
   readonly store = new MemoryStorePair({ auto: true });
+  readonly care = new MemoryStoreCare(this.store);
   readonly a: Daemon;
   readonly b: Daemon;
 
@@ -216,9 +220,10 @@ export class DaemonPair {
       now: () => clock.nowMs,
       noticeMs: 50,
     });
-    const { store } = this;
+    const { store, care } = this;
     for (const node of NODES) store.setRunning(node, false);
-    const world = { clock, wire: this.wire, store, network, bulk: new Map<string, MemoryBundle>() };
+    const bulk = new Map<string, MemoryBundle>();
+    const world = { clock, wire: this.wire, store, care, network, bulk };
     this.a = new Daemon('A', world, options.A ?? {});
     this.b = new Daemon('B', world, options.B ?? {});
   }

@@ -28,6 +28,7 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../../src/core/status.ts';
+import type { StorageView } from '../../src/core/store.ts';
 
 export const AT = '2026-11-21T11:35:48.000Z';
 
@@ -241,6 +242,7 @@ export class FakeBackend implements ControlBackend {
   /** Thrown by the next change. */
   refusal: Error | null = null;
   view: TakeoverView = takeoverView();
+  copies: StorageView = { verify: null, split: null };
   checks: PrecheckReport = precheckReport();
   acts: AuditEntry[] = [];
   /** How the next word of an operator is answered. */
@@ -343,6 +345,10 @@ export class FakeBackend implements ControlBackend {
     const message = `${request.act} is done`;
     this.onAct(request);
     return { act: request.act, changed: true, message, serving, ...this.answer };
+  }
+
+  storage(): Promise<StorageView> {
+    return Promise.resolve(this.copies);
   }
 
   takeover(): TakeoverView {

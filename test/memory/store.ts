@@ -7,7 +7,6 @@
  */
 import { UpdateError } from '../../src/core/errors.ts';
 import { peerOf, type NodeId } from '../../src/core/model.ts';
-import type { Generation } from '../../src/core/records.ts';
 import {
   compareGenerations,
   NEW_GENERATION,
@@ -16,7 +15,8 @@ import {
   writtenAlone,
 } from '../../images/storage/generation.ts';
 import type { Store, StoreStatus } from '../../src/ports.ts';
-import { STORE_UNKNOWN } from '../../src/core/store.ts';
+import { apply, replica, same, sizeOf, type Replica, type Write } from './replica.ts';
+import { STORE_UNKNOWN, type VerifyBrief } from '../../src/core/store.ts';
 
 /** One write as the client of the store sees it. */
 export interface MemoryWrite {
@@ -26,51 +26,10 @@ export interface MemoryWrite {
   readonly state: 'waiting' | 'acknowledged' | 'failed';
 }
 
-interface Write {
-  key: string;
-  value: string | null;
-  state: MemoryWrite['state'];
-}
-
 /**
  * `none` = not connected; `idle` = connected, no primary; then what the primary says of the peer.
  */
 type Link = 'none' | 'idle' | 'syncing' | 'current' | 'split';
-
-interface Replica {
-  // Durable.
-  epoch: number;
-  generation: Generation;
-  stale: boolean;
-  formatLevel: number;
-  readonly data: Map<string, string>;
-  // Volatile.
-  running: boolean;
-  role: 'primary' | 'secondary';
-  /** Has compared itself with the peer, or is the primary: knows whether its copy lags. */
-  known: boolean;
-  alone: boolean;
-  waiting: Write[];
-  lastSync: StoreStatus['lastSync'];
-  told: StoreStatus;
-  readonly listeners: ((status: StoreStatus) => void)[];
-}
-
-const replica = (): Replica => ({
-  epoch: 0,
-  generation: newGeneration(),
-  stale: false,
-  formatLevel: 1,
-  data: new Map(),
-  running: true,
-  role: 'secondary',
-  known: false,
-  alone: false,
-  waiting: [],
-  lastSync: null,
-  told: STORE_UNKNOWN,
-  listeners: [],
-});
 
 /** How a pair of replicas behaves. */
 export interface MemoryStorePairOptions {
@@ -140,6 +99,34 @@ export class MemoryStorePair {
     self.waiting.push(write);
     this.#settle();
     return write;
+  }
+
+  /** Changes what one copy holds behind the back of both. */
+  tamper(node: NodeId, key: string, value: string | null): void {
+    apply(this.#replicas[node], { key, value });
+  }
+
+  /** What both copies tell of the newest verify. */
+  verified(brief: VerifyBrief): void {
+    for (const node of ['A', 'B'] as const) this.#replicas[node].verify = brief;
+    this.#tell();
+  }
+
+  /** The primary compares everything and sends what differs; its peer is stale until the end. */
+  resync(): void {
+    const primary = this.#primary();
+    if (primary === null) return;
+    this.#replicas[peerOf(primary)].stale = true;
+    this.#link = 'none';
+    this.#settle();
+  }
+
+  /** An operator gave up this copy: it counts as holding nothing, and meets the other one anew. */
+  giveWay(node: NodeId): void {
+    this.#drop(node);
+    Object.assign(this.#replicas[node], { stale: true, generation: newGeneration() });
+    this.#link = 'none';
+    this.#settle();
   }
 
   /** Cuts the link between the two storage processes, or joins it again. */
@@ -356,6 +343,7 @@ export class MemoryStorePair {
       lastSync: self.lastSync,
       generation: self.generation,
       protocol: [1, 1],
+      verify: self.verify,
     };
   }
 
@@ -375,21 +363,6 @@ export class MemoryStorePair {
       for (const listener of self.listeners) listener(status);
     }
   }
-}
-
-function apply(to: Replica, write: { readonly key: string; readonly value: string | null }): void {
-  if (write.value === null) to.data.delete(write.key);
-  else to.data.set(write.key, write.value);
-}
-
-/** Lists and objects are the same only when they are one: a needless telling does no harm. */
-function same(a: StoreStatus, b: StoreStatus): boolean {
-  const keys = Object.keys(a) as (keyof StoreStatus)[];
-  return keys.every((key) => a[key] === b[key] || key === 'protocol');
-}
-
-function sizeOf(self: Replica): number {
-  return [...self.data.values()].reduce((sum, value) => sum + value.length, 0);
 }
 
 const readOnly = (node: NodeId): UpdateError =>
