@@ -39,7 +39,7 @@ export function step(s: NodeState, event: Event, clock: Clock): NodeState | unde
     case 'pause':
       return onPause(timed, event.by);
     case 'peer-off':
-      return withRecord(timed, onPeerOff(timed, event.word));
+      return withRecord(timed, onPeerOff(timed, event.word, event.since));
     case 'keep-copy':
       return withRecord(timed, onKeepCopy(timed));
     case 'stand-down':

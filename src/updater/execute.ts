@@ -84,7 +84,7 @@ export class Executor {
         await store.goAlone(effect.epoch);
         return;
       case 'fence':
-        return fence(this.#ports.fencer, effect.epoch, peerOf(this.#node()), dispatch, signal);
+        return fence(this.#ports.fencer, effect, peerOf(this.#node()), dispatch, signal);
       case 'raise-format':
         await store.finalizeFormat();
         await dispatch({ type: 'format-raised', rollout: effect.rollout });

@@ -4,7 +4,7 @@
  */
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
-import type { Event } from '../core/state.ts';
+import type { Effect, Event } from '../core/state.ts';
 import type { Fencer, Host, ServiceAddress, Store } from '../ports.ts';
 
 /** How long a demotion may take before the node cuts its own power. */
@@ -47,7 +47,7 @@ export async function release(
 /** Switches the peer off; only one that is provably off counts, anything else is tried again. */
 export async function fence(
   fencer: Fencer,
-  epoch: number,
+  { epoch, since }: Effect & { do: 'fence' },
   peer: NodeId,
   dispatch: Dispatch,
   signal: AbortSignal,
@@ -58,7 +58,7 @@ export async function fence(
     const message = `node ${peer} could not be switched off (${outcome})`;
     throw new UpdateError(outcome === 'failed' ? 'fence.failed' : 'fence.unknown', message);
   }
-  await dispatch({ type: 'peer-off', word: 'fence' });
+  await dispatch({ type: 'peer-off', word: 'fence', since });
   // The effect is not wanted any more by now, but its peer shall come back.
   await fencer.restore(order, AbortSignal.timeout(RESTORE_MS));
 }

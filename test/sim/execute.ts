@@ -74,7 +74,7 @@ export function execute(w: EffectWorld, a: Appliance, running: Running): Work {
     case 'go-alone':
       return goAlone(w, a, effect);
     case 'fence':
-      return fence(w, a);
+      return fence(w, a, effect);
     case 'raise-format':
       return raiseFormat(w, a, effect);
     case 'fetch':
@@ -146,7 +146,7 @@ function* goAlone(w: EffectWorld, a: Appliance, effect: Of<'go-alone'>): Work {
 }
 
 /** Off counts only with proof; the peer may be on again before the proof arrives. */
-function* fence(w: EffectWorld, a: Appliance): Work {
+function* fence(w: EffectWorld, a: Appliance, { since }: Of<'fence'>): Work {
   const { fault } = w.fencers[a.id];
   yield w.pace.ms(0, 10, 4000);
   if (fault === 'fails')
@@ -156,7 +156,7 @@ function* fence(w: EffectWorld, a: Appliance): Work {
   w.cutPower(peerOf(a.id), 'fence');
   yield w.pace.ms(0, 1, fault === 'mute' ? 10_000 : 6000);
   if (fault === 'mute') throw new UpdateError('fence.unknown', 'the answer of the fencer is lost');
-  w.send(a.id, { type: 'peer-off', word: 'fence' });
+  w.send(a.id, { type: 'peer-off', word: 'fence', since });
 }
 
 function* raiseFormat(w: EffectWorld, a: Appliance, effect: Of<'raise-format'>): Work {
