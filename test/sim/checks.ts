@@ -5,7 +5,12 @@
  */
 import type { NodeId, Slot } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
-import { compareWriter, type Phase, type RolloutRecord } from '../../src/core/records.ts';
+import {
+  compareWriter,
+  END_PHASES,
+  type Phase,
+  type RolloutRecord,
+} from '../../src/core/records.ts';
 import { satisfies } from '../../src/core/version.ts';
 import type { Appliance } from './appliance.ts';
 import type { Storage } from './storage.ts';
@@ -33,13 +38,14 @@ const FIRST_ONLY: ReadonlySet<Phase> = new Set<Phase>([
   'BACK1',
 ]);
 
-const known = new Map<string, boolean>();
+const known = new Map<string, Map<string, boolean>>();
 
 /** `satisfies`, which is asked for the same few words after every event. */
 function runsUnder(version: string, range: string): boolean {
-  const key = `${version} ${range}`;
-  const found = known.get(key) ?? satisfies(version, range);
-  known.set(key, found);
+  const byRange = known.get(version) ?? new Map<string, boolean>();
+  const found = byRange.get(range) ?? satisfies(version, range);
+  byRange.set(range, found);
+  known.set(version, byRange);
   return found;
 }
 
@@ -83,6 +89,29 @@ function ofNode(pair: Checked, node: NodeId): string | null {
   if (info !== null && info.slot !== disk.boot.default) return 'I8 an uncommitted trial serves';
   const lost = pair.storage.lacks(node);
   return lost === null ? null : `I2 node ${node} serves without acknowledged record ${lost}`;
+}
+
+/** Nothing moves any more: the same end of a rollout on both nodes, and highly available. */
+export function isQuiet(pair: Checked): boolean {
+  const [a, b] = [pair.nodes.A.state?.rollout ?? null, pair.nodes.B.state?.rollout ?? null];
+  const ended = [a, b].every((one) => one === null || END_PHASES.has(one.phase));
+  if (!ended || !isHighlyAvailable(pair)) return false;
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** One node serves, and the other one could take over with every acknowledged record. */
+export function isHighlyAvailable(pair: Checked): boolean {
+  const states = { A: pair.nodes.A.state, B: pair.nodes.B.state };
+  const holder = NODES.find((node) => states[node]?.world.serving != null);
+  if (holder === undefined) return false;
+  const [active, standby] = [states[holder], states[peerOf(holder)]];
+  if (active === null || standby === null) return false;
+  return (
+    standby.world.admitted &&
+    active.record.role.peerMayTakeOver &&
+    standby.record.standDown === null &&
+    NODES.every((node) => pair.storage.latest[node].local === 'current')
+  );
 }
 
 /** What must be true once the pair is at rest, beyond being highly available. */

@@ -26,7 +26,7 @@ import { decodeValue, encodeValue, readCopies } from '../../src/drivers/two-copy
 import type { DirectFile, FakeDisk } from '../memory/disk.ts';
 
 /** Small, so that the journal is compacted again and again. */
-const JOURNAL_BYTES = 40 * 1024;
+const JOURNAL_BYTES = 20 * 1024;
 
 /** The last records of a journal; null = none of this kind. */
 export interface Found {

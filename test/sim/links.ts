@@ -26,6 +26,8 @@ export interface LinkUser {
 
 /** Messages that wait on a blocked connection before newer ones take their place. */
 const BUFFER = 6;
+/** Pause between two tries where nothing is left to chance. */
+const DIAL_MS = 10;
 /** How long a message takes where nothing is left to chance: it is there with the next tick. */
 const WAY_MS = 90;
 /** Silence after which an end gives its connection up. */
@@ -148,9 +150,10 @@ class Network {
   dial(): void {
     if (this.#dialling || this.ends.A) return;
     this.#dialling = true;
-    this.#agenda.after(this.#pace.ms(1, 100, 2000), () => {
+    this.#agenda.after(this.#pace.ms(DIAL_MS, 100, 2000), () => {
       this.#dialling = false;
-      if (this.ends.A || !this.whole || !NODES.every(this.#user.speaks)) return;
+      if (this.ends.A || !this.#user.alive('A')) return;
+      if (!this.whole || !NODES.every(this.#user.speaks)) return this.dial();
       this.#down('B');
       this.#connect();
     });
@@ -212,10 +215,13 @@ class Network {
 
 const isLike = (message: PairMessage) => (one: Sent) => one.message.type === message.type;
 
+/** What waits on a serial line, by kind. */
+const noLanes = (): Partial<Record<PairMessage['type'], Sent | null>> => ({});
+
 /** The serial line: slow, noisy, and either up on both ends or soon on none. */
 class Serial {
   readonly ends = both(() => false);
-  readonly #lanes = both(() => ({ report: null, rollout: null }));
+  readonly #lanes = both(noLanes);
   readonly #reportAtMs = both(() => 0);
   #whole = true;
   #session = 0;
@@ -274,7 +280,7 @@ class Serial {
   #set(end: NodeId, up: boolean): void {
     if (this.ends[end] === up) return;
     this.ends[end] = up;
-    this.#lanes[end] = { report: null, rollout: null };
+    this.#lanes[end] = noLanes();
     if (this.#user.alive(end)) this.#user.onLink(end);
   }
 

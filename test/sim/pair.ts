@@ -7,17 +7,17 @@
  */
 import type { NodeId, Slot } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
-import { compareWriter, END_PHASES, type RolloutRecord } from '../../src/core/records.ts';
-import { readPairMessage, type NodeReport, type PairMessage } from '../../src/core/report.ts';
+import { compareWriter, type RolloutRecord } from '../../src/core/records.ts';
+import { readPairMessage, type PairMessage } from '../../src/core/report.ts';
 import { peerReport, type Event, type NodeState } from '../../src/core/state.ts';
-import { reportOf } from '../../src/updater/report.ts';
 import { Agenda, Pace } from './agenda.ts';
 import { Appliance, PowerCut } from './appliance.ts';
-import { broken, unrest } from './checks.ts';
+import { broken, isHighlyAvailable, isQuiet, unrest } from './checks.ts';
 import { SimEffects } from './effects.ts';
 import { execute, type EffectWorld, type SimFencer } from './execute.ts';
 import { bundleOf, disk, firstRecord, type PairOptions } from './fixture.ts';
 import { Links } from './links.ts';
+import { isNews } from './news.ts';
 import { Storage, type Replica } from './storage.ts';
 import { nodeWords, stepWords } from './words.ts';
 
@@ -55,10 +55,12 @@ export class Pair implements EffectWorld {
   luck: () => boolean = () => true;
   /** Told what happens, when somebody wants to read it. */
   trace: ((line: string) => void) | null = null;
+  #storeCut = false;
   #gapMs = 0;
   #clean = false;
   readonly #effects = both((): SimEffects | null => null);
-  readonly #sent = both((): NodeReport | null => null);
+  /** The state that the peer was told of last. */
+  readonly #told = both((): NodeState | null => null);
 
   constructor(options: PairOptions = {}) {
     this.options = options;
@@ -107,7 +109,13 @@ export class Pair implements EffectWorld {
   /** The way of the network from this node to its peer is cut, or whole again. */
   cutPath(from: NodeId, cut: boolean): void {
     this.links.network.setPath(from, !cut);
-    this.storage.setPath(this.linkUp);
+    this.storage.setPath(this.linkUp && !this.#storeCut);
+  }
+
+  /** The connection of the store alone is cut, while the nodes hear each other. */
+  set storeCut(cut: boolean) {
+    this.#storeCut = cut;
+    this.storage.setPath(this.linkUp && !cut);
   }
 
   wired = (): boolean => this.linkUp;
@@ -142,6 +150,15 @@ export class Pair implements EffectWorld {
     this.#guard(node, () => void this.nodes[node].send(event, this.ms));
     this.check();
     this.#after(node, event.type === 'tick');
+  }
+
+  /** The same, told whether the event had a meaning. */
+  ask(node: NodeId, event: Event): boolean {
+    const { unknownEvents, life } = this.nodes[node];
+    const before = unknownEvents.length;
+    this.trace?.(`OPERATOR ${event.type} (${node})`);
+    this.send(node, event);
+    return unknownEvents.length === before && this.nodes[node].life === life;
   }
 
   later(node: NodeId, event: Event): void {
@@ -197,9 +214,8 @@ export class Pair implements EffectWorld {
   #report(node: NodeId, s: NodeState, beat: boolean): void {
     if (!s.world.linkUp) return;
     if (!beat) {
-      const report = reportOf(s, 0);
-      if (sameReport(this.#sent[node], report)) return;
-      this.#sent[node] = report;
+      if (!isNews(this.#told[node], s)) return;
+      this.#told[node] = s;
     }
     const report = this.nodes[node].report();
     if (report !== null) this.#post(node, { type: 'report', report });
@@ -224,7 +240,7 @@ export class Pair implements EffectWorld {
   #onLink(node: NodeId): void {
     const up = this.links.up(node);
     this.trace?.(`${node} link ${up ? 'up' : 'down'}`);
-    if (up) this.#sent[node] = null;
+    if (up) this.#told[node] = null;
     this.#hear(node, { type: 'link', up });
   }
 
@@ -248,6 +264,7 @@ export class Pair implements EffectWorld {
 
   reboot(node: NodeId): void {
     this.reboots++;
+    this.trace?.(`${node} restarts`);
     this.#clean = true;
     this.nodes[node].state = null;
     this.#clean = false;
@@ -265,7 +282,7 @@ export class Pair implements EffectWorld {
   #onEnd(node: NodeId, how: 'power' | 'kill'): void {
     this.#effects[node]?.end();
     this.#effects[node] = null;
-    this.#sent[node] = null;
+    this.#told[node] = null;
     this.address[node] = null;
     this.software[node] = null;
     this.bulk[node] = false;
@@ -295,7 +312,8 @@ export class Pair implements EffectWorld {
     this.links.started(node);
     if (this.options.takeover === 'fence') this.#testFencer(node, appliance.life);
     if (this.pace.chance) this.#beat(node, appliance.life);
-    this.#after(node, false);
+    // The first event of a runner; nothing is done before what it makes the node decide.
+    this.send(node, { type: 'link', up: this.links.up(node) });
   }
 
   /** The self-test of the fencer, again and again (src/daemon/fence-watch.ts). */
@@ -335,24 +353,11 @@ export class Pair implements EffectWorld {
 
   /** True when nothing moves any more: an end phase, both admitted, both current. */
   quiet(): boolean {
-    const [a, b] = [this.nodes.A.state?.rollout ?? null, this.nodes.B.state?.rollout ?? null];
-    const ended = [a, b].every((one) => one === null || END_PHASES.has(one.phase));
-    if (!ended || !this.highlyAvailable()) return false;
-    return a === b || JSON.stringify(a) === JSON.stringify(b);
+    return isQuiet(this);
   }
 
   highlyAvailable(): boolean {
-    const holder = this.serving();
-    if (holder === null) return false;
-    const standby = this.nodes[peerOf(holder)].state;
-    const active = this.nodes[holder].state;
-    if (standby === null || active === null) return false;
-    return (
-      standby.world.admitted &&
-      active.record.role.peerMayTakeOver &&
-      standby.record.standDown === null &&
-      NODES.every((node) => this.storage.latest[node].local === 'current')
-    );
+    return isHighlyAvailable(this);
   }
 
   /** Runs until quiet; throws with the state when it does not come to rest in `seconds`. */
@@ -363,6 +368,11 @@ export class Pair implements EffectWorld {
       calm = this.quiet() ? calm + 1 : 0;
       if (this.ms > untilMs) throw new Error(`not quiet: ${this.describe()}`);
     }
+    this.rested();
+  }
+
+  /** Throws when something is wrong in a pair that is quiet. */
+  rested(): void {
     const found = unrest(this);
     if (found !== null) throw new Error(`at rest, but ${found}\n${this.describe()}`);
   }
@@ -381,15 +391,4 @@ export class Pair implements EffectWorld {
     const changes = stepWords(before, after);
     if (changes !== '') this.trace(`${node} ${changes}`);
   }
-}
-
-/** Field by field; the two small objects in it by their content. */
-function sameReport(before: NodeReport | null, now: NodeReport): boolean {
-  if (before === null) return false;
-  for (const key of Object.keys(now) as (keyof NodeReport)[]) {
-    if (before[key] === now[key] || key === 'protocol') continue;
-    const small = key === 'admits' || key === 'rollout';
-    if (!small || JSON.stringify(before[key]) !== JSON.stringify(now[key])) return false;
-  }
-  return true;
 }

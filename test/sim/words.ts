@@ -21,6 +21,8 @@ export function stepWords(before: NodeState, after: NodeState): string {
   note('stand-down', down(before), down(after));
   note('stale', before.record.knownStale, after.record.knownStale);
   note('update', before.record.update.state, after.record.update.state);
+  const reason = after.rollout?.result ?? null;
+  if (reason !== before.rollout?.result && reason !== null) words.push(`reason ${reason.message}`);
   note('phase', before.rollout?.phase, after.rollout?.phase);
   note('writer', before.rollout?.writer.epoch, after.rollout?.writer.epoch);
   note('serving', before.world.serving, after.world.serving);
