@@ -10,7 +10,7 @@ import { nearestName } from '../core/nearest.ts';
 import { END_PHASES } from '../core/records.ts';
 import { isAlarm, isStateWord, recoveryOf, recoveryOfStatus } from '../core/recovery.ts';
 import { STATE_WORDS, type Recovery, type StateWord } from '../core/recovery.ts';
-import { wrap } from './render.ts';
+import { wrapCommands } from './render.ts';
 import { flag, printJson, printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
@@ -89,18 +89,11 @@ export function explainWord(word: string): Explained {
   throw new UpdateError('usage.invalid', `${word} is not an error code or a state; ${hint}`);
 }
 
-/** Words wrapped below the answers; a command in backquotes is never broken. */
-function unbroken(text: string, columns: number): string[] {
-  const whole = text.replaceAll(/`[^`]+`/g, (command) => command.replaceAll(' ', '\u00a0'));
-  const lines = wrap(whole, columns, ' '.repeat(9));
-  return lines.map((line) => line.replaceAll('\u00a0', ' '));
-}
-
 /** The four answers below a headline; `todo` is never empty. */
 function answers(recovery: Recovery, columns: number): string[] {
   const { means, works, todo, costs } = recovery;
   const row = (name: string, text: string): string[] => {
-    const [first = '', ...more] = unbroken(text, columns);
+    const [first = '', ...more] = wrapCommands(text, columns, ' '.repeat(9));
     return [`  ${name.padEnd(7)}${first.trimStart()}`, ...more];
   };
   const steps = todo.flatMap((step, index) => {

@@ -9,7 +9,7 @@ import type { ReformItem, SlotStatus } from '../core/status.ts';
 import { renderReforming } from './render-checks.ts';
 import { rolloutHeadline } from './render-rollout.ts';
 import { bytes, clip, duration, mark, plain, progressWords, stamp } from './render.ts';
-import { table, wrap } from './render.ts';
+import { table, wrap, wrapCommands } from './render.ts';
 import type { Mark, RenderOptions } from './render.ts';
 
 const UNKNOWN = 'UNKNOWN';
@@ -33,7 +33,9 @@ export function renderStatus(status: PairStatus, options: RenderOptions): string
 /** What a person can do, where nothing happens by itself. */
 function remedyLines({ ha }: PairStatus, options: RenderOptions): string[] {
   const remedy = ha.remedy ?? null;
-  return remedy === null ? [] : wrap(`To do: ${plain(remedy, options)}`, options.columns, '  ');
+  return remedy === null
+    ? []
+    : wrapCommands(`To do: ${plain(remedy, options)}`, options.columns, '  ');
 }
 
 function nodeTable(status: PairStatus, options: RenderOptions): string[] {
@@ -119,12 +121,19 @@ function updateLines(status: PairStatus, options: RenderOptions): string[] {
   return lines;
 }
 
-function alarmLines(status: PairStatus, options: RenderOptions): string[] {
-  return status.alarms.flatMap((alarm) => {
-    const where = alarm.node === null ? '' : ` node ${alarm.node}:`;
-    const text = `ALARM${where} ${plain(alarm.message, options)} (${alarm.code})`;
-    return ['', ...wrap(text, options.columns)];
+/** Each alarm with its code, then where to read on; the sentence itself may name its node. */
+function alarmLines({ alarms }: PairStatus, options: RenderOptions): string[] {
+  const { columns } = options;
+  const lines = alarms.flatMap(({ code, node, message }) => {
+    const said = node === null || message.startsWith(`node ${node} `);
+    const where = said ? '' : ` node ${node}:`;
+    return wrapCommands(`ALARM${where} ${plain(message, options)} (${code})`, columns);
   });
+  const codes = [...new Set(alarms.map(({ code }) => code))];
+  const more = codes.map((code) => `  tandem explain ${plain(code, options)}`);
+  return lines.length === 0
+    ? []
+    : ['', ...lines, 'What to do:', ...more.map((l) => clip(l, columns))];
 }
 
 const REFORM_MARKS: Readonly<Record<ReformItem['state'], Mark>> = {

@@ -51,6 +51,12 @@ export function clip(line: string, width: number): string {
   return width <= 1 ? line.slice(0, Math.max(0, width)) : `${line.slice(0, width - 1)}~`;
 }
 
+/** As `wrap`, for sentences with commands in backquotes: such a command is never broken. */
+export function wrapCommands(text: string, width: number, indent = ''): string[] {
+  const whole = text.replaceAll(/`[^`]+`/g, (command) => command.replaceAll(' ', '\u00a0'));
+  return wrap(whole, width, indent).map((line) => line.replaceAll('\u00a0', ' '));
+}
+
 /** Words wrapped at the width; a longer word is cut into pieces. */
 export function wrap(text: string, width: number, indent = ''): string[] {
   const room = Math.max(10, width - indent.length);

@@ -5,7 +5,8 @@
  */
 import { NODES, type NodeId } from '../core/model.ts';
 import { OPERATOR } from '../core/role.ts';
-import { other, peerReport, type NodeState } from '../core/state.ts';
+import { downWanted } from '../core/phases.ts';
+import { other, peerReport, running, type NodeState } from '../core/state.ts';
 import type { Alarm, NodeStatus } from '../core/status.ts';
 import { silence, splitBrain } from './reform.ts';
 import { frozenNode, remedyOf } from './remedy.ts';
@@ -13,6 +14,9 @@ import { reportOf } from './report.ts';
 
 /** A sync that brought nothing for so long is told as stalled, in milliseconds. */
 export const SYNC_STALLED_MS = 60_000;
+
+/** A node that restarts for its turn in an update is missed only after this time. */
+const RESTART_MS = 300_000;
 
 /** What the state of the node does not tell, for the alarms. */
 export interface AlarmExtras {
@@ -30,11 +34,6 @@ export interface AlarmExtras {
 export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
   const { nodes, ageMs, quietMs } = extras;
   const found: Alarm[] = [];
-  const peer = other(s);
-  if (!nodes[peer].known) {
-    const message = `node ${peer} does not answer; ${silence(s, ageMs)}`;
-    found.push({ code: 'pair.peer_unreachable', node: peer, message });
-  }
   const frozen = frozenNode(s);
   if (frozen !== null) {
     const message = `node ${frozen} acknowledges no write; ${remedyOf(s) ?? ''}`;
@@ -44,12 +43,23 @@ export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
     const message = 'both copies of the storage were written alone; a person decides which is kept';
     found.push({ code: 'store.split_brain', node: null, message });
   }
+  const peer = other(s);
+  const restarts = downFor(s, peer) && ageMs !== null && ageMs < RESTART_MS;
+  if (!nodes[peer].known && !restarts) {
+    const message = `node ${peer} does not answer: ${silence(ageMs)}`;
+    found.push({ code: 'pair.peer_unreachable', node: peer, message });
+  }
   if (quietMs !== null && quietMs >= SYNC_STALLED_MS) {
     const quietS = Math.floor(quietMs / 1000);
     const message = `the sync of the storage has made no progress for ${quietS} s`;
     found.push({ code: 'sync.stalled', node: null, message });
   }
   return [...found, ...reported(s), ...held(s, extras)];
+}
+
+/** It is this node's turn to restart. */
+function downFor({ rollout }: NodeState, node: NodeId): boolean {
+  return running(rollout) && downWanted(rollout) === node;
 }
 
 /** What the nodes themselves say: promises of an operator, and effects that keep failing. */

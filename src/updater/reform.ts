@@ -25,7 +25,7 @@ export function reformItems(s: NodeState, extras: ReformExtras = {}): readonly R
   const peer = peerReport(s);
   const link = linkItem(s, channels, peer !== null, ageMs);
   if (peer === null) {
-    const words = silence(s, ageMs);
+    const words = `node ${other(s)} ${silence(ageMs)}`;
     const unknown = (name: ReformItem['name']): ReformItem => {
       return { name, state: 'unknown', text: words, ageMs };
     };
@@ -38,10 +38,10 @@ export function reformItems(s: NodeState, extras: ReformExtras = {}): readonly R
   return [link, ...items].map((item) => (ageMs === null ? item : { ...item, ageMs }));
 }
 
-/** Since when nothing was heard of the peer, in words. */
-export function silence(s: NodeState, ageMs: number | null): string {
-  if (ageMs === null) return `node ${other(s)} was not heard since this daemon started`;
-  return `node ${other(s)} was last heard ${Math.round(ageMs / 1000)} s ago`;
+/** Since when nothing was heard of the peer, in words without a subject. */
+export function silence(ageMs: number | null): string {
+  if (ageMs === null) return 'not heard since this daemon started';
+  return `last heard ${Math.round(ageMs / 1000)} s ago`;
 }
 
 /** A channel that brought nothing for long is unknown, whatever its driver still believes. */
@@ -61,7 +61,7 @@ function linkItem(
     const why = error === null ? '' : `, ${error.message}`;
     return `${name} ${channelWord(channel)}, ${age}${why}`;
   });
-  const head = heard ? `node ${other(s)} answers` : silence(s, peerAgeMs);
+  const head = heard ? `node ${other(s)} answers` : `node ${other(s)} ${silence(peerAgeMs)}`;
   const text = [head, ...words].join('; ');
   const base = { name: 'link', state: heard ? 'ok' : 'waiting', text, ageMs: peerAgeMs } as const;
   return channels.length === 0 ? base : { ...base, channels };

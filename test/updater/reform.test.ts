@@ -18,7 +18,7 @@ const ROLE = { epoch: 1, holder: 'A', peerMayTakeOver: false } as const;
 
 /** What every item says of a peer that was never heard. */
 const lost = (node: 'A' | 'B'): Record<string, string> => {
-  const silent = `node ${node} was not heard since this daemon started`;
+  const silent = `node ${node} not heard since this daemon started`;
   const unknown = `unknown: ${silent}`;
   const waits = `waiting: ${silent}`;
   return { link: waits, versions: unknown, epoch: unknown, storage: unknown, admitted: unknown };

@@ -276,23 +276,6 @@ t.test('slots: what runs, what is good, what is not', async (t) => {
   t.equal(SEALS.system.B, null);
 });
 
-const alarms = (change: StateChange): string[] =>
-  statusOf(nodeState('A', change)).alarms.map((one) => `${one.code} ${one.node} ${one.message}`);
-
-t.test('alarms: what needs a person, and nothing else', async (t) => {
-  t.strictSame(alarms({}), []);
-  const code = 'service.failed' as const;
-  const mine = { serve: { code, message: 'the address is taken' } };
-  const theirs = { 'run-storage': { code: 'slot.unpack' as const, message: 'no' } };
-  t.strictSame(alarms({ world: { troubles: mine }, peer: { troubles: theirs } }), [
-    'service.failed A serve: the address is taken',
-    'slot.unpack B run-storage: no',
-  ]);
-  const held = rollout('HOLD_MIXED');
-  t.match(alarms({ rollout: held, peer: NEW }), [/^standby\.failed_held null .*tandem rollback/]);
-  t.strictSame(alarms({ rollout: held }), [], 'gone as soon as both run the same');
-});
-
 const at = (seconds: number): string =>
   new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
 
@@ -333,8 +316,8 @@ t.test(
     t.match(isolated, { state: 'FROZEN', ha: { ok: false, remedy } });
     t.match(isolated.ha.text, /^node A acknowledges no write: node B is lost/);
     t.match(isolated.alarms, [
-      { code: 'pair.peer_unreachable' },
       { code: 'pair.frozen', node: 'A', message: /run `tandem takeover` on node A/ },
+      { code: 'pair.peer_unreachable' },
     ]);
     const peer = { serving: true, store: frozen };
     t.match(statusOf(nodeState('B', { peer })), { state: 'FROZEN', ha: { remedy } });
