@@ -221,7 +221,9 @@ export function effectsOf(s: NodeState): readonly Effect[] {
   const role = roleEffect(s);
   if (role !== undefined) effects.push(role);
   if (node !== undefined) effects.push(node);
-  if (wantsFence(s)) effects.push({ do: 'fence', epoch: s.record.role.epoch });
+  if (wantsFence(s)) {
+    effects.push({ do: 'fence', epoch: s.record.role.epoch, since: s.world.linkLostMs });
+  }
   if (soaks(s)) effects.push({ do: 'watch-service' });
   effects.push(...rolloutEffects(s));
   return effects;

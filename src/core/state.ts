@@ -111,7 +111,12 @@ export type Event =
   | { readonly type: 'cancel'; readonly by: string; readonly reason: string }
   | { readonly type: 'finalize' }
   | { readonly type: 'takeover-policy'; readonly takeover: World['takeover'] }
-  | { readonly type: 'peer-off'; readonly word: 'fence' | 'operator' }
+  /** `since`: the loss of the link that the fence was asked for; absent = not known. */
+  | {
+      readonly type: 'peer-off';
+      readonly word: 'fence' | 'operator';
+      readonly since?: number | null;
+    }
   | { readonly type: 'format-raised'; readonly rollout: string }
   | { readonly type: 'switchover' }
   | { readonly type: 'stand-down'; readonly on: boolean }
@@ -128,7 +133,8 @@ export type Effect =
   | { readonly do: 'serve'; readonly epoch: number }
   | { readonly do: 'release' }
   | { readonly do: 'go-alone'; readonly epoch: number }
-  | { readonly do: 'fence'; readonly epoch: number }
+  /** `since`: `linkLostMs` of the loss that it is about. */
+  | { readonly do: 'fence'; readonly epoch: number; readonly since: number | null }
   | { readonly do: 'fetch'; readonly bundle: Sha256; readonly bytes: number; readonly port: number }
   | { readonly do: 'offer'; readonly bundle: Sha256 }
   | { readonly do: 'install'; readonly job: Job }

@@ -52,9 +52,18 @@ function headStartIsOver({ world }: NodeState): boolean {
   return clock.ms - linkLostMs >= headStartMs - Math.min(silentMs, headStartMs / 2);
 }
 
-/** The peer was switched off, provably or by an operator's word: what becomes durable of it. */
-export function onPeerOff(s: NodeState, word: 'fence' | 'operator'): NodeRecord | undefined {
+/**
+ * The peer was switched off, provably or by an operator's word: what becomes durable of it. A proof
+ * counts for the loss of the link that the fence was asked for and for no later one: in between the
+ * peer came back, and may serve.
+ */
+export function onPeerOff(
+  s: NodeState,
+  word: 'fence' | 'operator',
+  since: number | null = s.world.linkLostMs,
+): NodeRecord | undefined {
   const { record, world } = s;
+  if (word === 'fence' && since !== world.linkLostMs) return undefined;
   // Reports leave only while the link is up, so a peer that came back meanwhile and heard this node
   // is not overtaken: with the link up a proof that is older counts no more.
   if (word === 'fence' ? world.linkUp : connected(s)) return undefined;
