@@ -56,6 +56,11 @@ const linesOf = (file: string): Line[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
 
+const sorted = (view: SplitView): SplitView => ({
+  ...view,
+  keys: view.keys.toSorted((x, y) => x.key.localeCompare(y.key)),
+});
+
 t.test('both sides tell the same, and nothing is changed by it', async (t) => {
   await using pair = await makeStoragePair(`${root}/told`, image);
   const { a, b } = pair;
@@ -68,10 +73,6 @@ t.test('both sides tell the same, and nothing is changed by it', async (t) => {
   for (const side of [told.A, told.B]) t.match(side.aloneSince, /^\d{4}-\d\d-\d\dT.*Z$/);
   t.equal(told.keys.length, 5);
   const again = (await b.call({ op: 'split' })) as SplitView;
-  const sorted = (view: SplitView) => ({
-    ...view,
-    keys: view.keys.toSorted((x, y) => x.key.localeCompare(y.key)),
-  });
   t.strictSame(sorted(again), sorted(told));
   t.same(
     [await a.info(), await b.info()].map(({ logBytes }) => logBytes),
