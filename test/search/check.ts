@@ -14,7 +14,9 @@ export interface Bundle {
 }
 
 const served = (x: Site): boolean => x.serves;
-const newSystem = (x: Site): boolean => x.seals.system[x.boot.default]?.release.counter === 2;
+const systemOf = (x: Site): number => x.seals.system[x.boot.default]?.release.counter ?? 0;
+const storageOf = (x: Site): number =>
+  x.seals.storage[x.record.storage.current]?.release.counter ?? 0;
 
 /** What must never be, in words; null when the state is sound. */
 export function broken(a: Site, b: Site, bundle: Bundle): string | null {
@@ -57,9 +59,10 @@ function records(a: Site, b: Site): string | null {
 /** I3: the second node is untouched until the first is committed, unless the pair rolls back. */
 function untouched(x: Site, first: Site): string | null {
   const { rollout } = x;
-  if (rollout === null || rollout.kind !== 'update' || rollout.first === x.node) return null;
+  if (rollout === null || rollout.first === x.node) return null;
   const { update } = x.record;
-  if (update.state === 'idle' || update.rollout !== rollout.id || newSystem(first)) return null;
+  const done = systemOf(first) === rollout.to.counter;
+  if (update.state === 'idle' || update.rollout !== rollout.id || done) return null;
   const back = [rollout, first.rollout].some(
     (one) => one !== null && (one.phase.startsWith('RB_') || BACK.has(one.phase)),
   );
@@ -67,6 +70,31 @@ function untouched(x: Site, first: Site): string | null {
 }
 
 const BACK: ReadonlySet<string> = new Set(['ROLLED_BACK', 'HOLD_MIXED']);
+
+/** Ends at which both nodes have what they had before. */
+const UNCHANGED: ReadonlySet<string> = new Set(['FAILED', 'CANCELLED', 'ROLLED_BACK']);
+
+/** At a quiet end: what the nodes run must be what the end says; null when it is so. */
+export function falseEnd(a: Site, b: Site): string | null {
+  const { rollout } = a;
+  if (rollout === null) return null;
+  const { phase, to, first } = rollout;
+  const after = to.counter;
+  const before = 3 - after;
+  const [one, two] = first === 'A' ? [a, b] : [b, a];
+  const runs = [systemOf(one), systemOf(two)];
+  const want = phase === 'DONE' ? [after, after] : phase === 'HOLD_MIXED' ? [after, before] : null;
+  const good = want ?? (UNCHANGED.has(phase) ? [before, before] : []);
+  const told = `the end ${phase} of ${rollout.id}`;
+  if (runs.join() !== good.join()) return `${told} with systems ${runs.join(' and ')}`;
+  const storages = [storageOf(one), storageOf(two)];
+  const wanted = rollout.to.images.some((image) => image.class === 'storage') ? 2 : 1;
+  const level = rollout.kind === 'update' && phase === 'DONE';
+  if (level && storages.some((counter) => counter !== wanted)) {
+    return `${told} with storage ${storages.join(' and ')}`;
+  }
+  return null;
+}
 
 /** Nothing moves any more: an end, both know it, one serves, the other may take over. */
 export function quiet(a: Site, b: Site, p: PairState, core: Core): boolean {

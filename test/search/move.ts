@@ -1,6 +1,7 @@
 /**
  * One move of a node, and which faults a search lets happen. Only tests import it.
  */
+import type { RolloutRecord } from '../../src/core/records.ts';
 import type { World } from '../../src/core/state.ts';
 import type { Site } from './site.ts';
 
@@ -8,12 +9,16 @@ import type { Site } from './site.ts';
 export class Broken extends Error {}
 
 /** What kind of thing a node does by itself. */
-export type OwnKind = 'decide' | 'write' | 'work' | 'news' | 'check' | 'again' | 'boot' | 'time';
+export type OwnKind =
+  'decide' | 'write' | 'work' | 'news' | 'check' | 'again' | 'boot' | 'time' | 'operator';
+
+/** What the peer has to do with a move: its store answers, it loses power, or it must be off. */
+export type Peer = 'promote' | 'kill' | 'off';
 
 /** What a move is besides. */
 export interface Extra {
   readonly fault?: boolean;
-  readonly with?: 'promote' | 'kill';
+  readonly with?: Peer;
   readonly epoch?: number;
 }
 
@@ -24,7 +29,7 @@ export class Move {
   readonly fault: boolean;
   readonly kind: OwnKind;
   /** The move also touches the peer; then `next` is the node if the peer agrees. */
-  readonly with: 'promote' | 'kill' | null;
+  readonly with: Peer | null;
   readonly epoch: number;
   readonly #make: () => Site;
   #next: Site | null = null;
@@ -45,28 +50,45 @@ export class Move {
   }
 }
 
-/** Faults and operators that a search lets happen. */
-export interface Faults {
+/** Faults, and words of an operator; each that happens is taken from the budget of a search. */
+export const KINDS = [
   /** One node or both lose power. */
-  readonly crash: boolean;
+  'crash',
+  /** The daemon ends, with all that it runs, and starts again in the same boot. */
+  'restart',
   /** The cable is cut. */
-  readonly link: boolean;
+  'link',
+  /** What a second, serial channel adds: one side alone finds it silent for a while; the rollout
+   * comes before the report that was sent with it. */
+  'serial',
   /** In prompt order: something takes longer than everything else. */
-  readonly slow: boolean;
+  'slow',
   /** A trial or its storage is not healthy, does not boot, or serves badly. */
-  readonly health: boolean;
+  'health',
   /** A trial hears nothing of its driver for its dead-man time. */
-  readonly deadman: boolean;
+  'deadman',
   /** The other slot cannot be written. */
-  readonly install: boolean;
+  'install',
   /** A fence fails, or works and its result is not known. */
-  readonly fence: boolean;
-  /** An operator cancels. */
-  readonly cancel: boolean;
-}
+  'fence',
+  /** Words of an operator; pauses and promises are ended by one more word, at no cost. */
+  'cancel',
+  'pause',
+  'start',
+  'finalize',
+  'switchover',
+  'stand-down',
+  /** The word that the peer is off, while it is, and holds nothing that this node lacks. */
+  'takeover',
+] as const;
+
+/** One kind of fault. */
+export type FaultKind = (typeof KINDS)[number];
 
 /** Under what a pair is searched. */
 export interface Rules {
   readonly takeover: World['takeover'];
-  readonly faults: Faults;
+  readonly faults: ReadonlySet<FaultKind>;
+  /** What an operator may start; null when nothing more is started. */
+  readonly start: RolloutRecord | null;
 }

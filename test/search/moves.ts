@@ -4,13 +4,12 @@
  * Always holds: a durable write, the work around it and the event that tells of it are moves of
  * their own, so that power can go between them. Only tests import it.
  */
-import type { Event, NodeState, World } from '../../src/core/state.ts';
-import { STORE_UNKNOWN } from '../../src/core/store.ts';
-import { Broken, Move, type Rules } from './move.ts';
+import type { Event, NodeState } from '../../src/core/state.ts';
+import { Broken, Move, type Extra, type Rules } from './move.ts';
 import { writesAlone } from './replica.ts';
 import { NOW } from './reduce.ts';
-import { bootName, DEADMAN_MS, LONG_MS } from './site.ts';
 import type { Group, Parts, Site, Sites } from './site.ts';
+import { bootName, DEADMAN_MS, LONG_MS, worldAt } from './start.ts';
 import { Work } from './work.ts';
 
 const FAULT = { fault: true } as const;
@@ -55,7 +54,7 @@ export class Moves {
       ...this.#news(site),
       ...this.#time(site, s),
       ...this.#checks(site, s),
-      ...this.#operator(site),
+      ...this.#operator(site, s),
     ];
   }
 
@@ -63,7 +62,7 @@ export class Moves {
     const { selectBoot } = this.#sites.core.boot;
     const chosen = selectBoot(site.boot, site.counter);
     const moves = [new Move(`boots slot ${chosen.slot}`, 'boot', () => this.#boot(site))];
-    if (chosen.reason === 'trial' && this.#rules.faults.health) {
+    if (chosen.reason === 'trial' && this.#rules.faults.has('health')) {
       const counter = { trialId: site.boot.trialId, used: site.boot.tries };
       const say = 'finds that its trial does not boot, and falls back';
       moves.push(new Move(say, 'boot', () => this.#boot({ ...site, counter }), FAULT));
@@ -77,39 +76,8 @@ export class Moves {
     const seal = site.seals.system[slot];
     if (seal === null)
       throw new Broken(`node ${site.node} boots slot ${slot}, which is not sealed`);
-    const bootId = bootName(site.node);
-    const world: World = {
-      clock: NOW,
-      run: bootId,
-      program: '',
-      boot: { bootId, slot, reason, attempt },
-      bootState: site.boot,
-      system: seal.release,
-      seals: site.seals,
-      depot: site.depot,
-      freeBytes: null,
-      storage: null,
-      store: STORE_UNKNOWN,
-      serving: null,
-      draining: false,
-      switching: false,
-      peerTakeover: 'manual',
-      peerKnows: 'manual',
-      formatRaisedFor: null,
-      linkUp: false,
-      peer: null,
-      linkLostMs: null,
-      takeover: this.#rules.takeover,
-      headStartMs: LONG_MS / 2,
-      peerHeardMs: 0,
-      admitted: false,
-      activity: null,
-      troubles: {},
-      bulkPort: 1,
-      staging: null,
-      phaseSinceMs: 0,
-      driverHeardMs: 0,
-    };
+    const boot = { bootId: bootName(site.node), slot, reason, attempt };
+    const world = worldAt(site, boot, this.#rules.takeover);
     const { record, rollout } = site;
     const next = { ...site, counter: save ?? site.counter };
     return this.#sites.settled(next, { record, rollout, world });
@@ -148,7 +116,7 @@ export class Moves {
       moves.push(new Move('finds that the time is over', 'time', next));
     }
     const { state } = s.record.update;
-    if (this.#rules.faults.deadman && (state === 'trial' || state === 'healthy')) {
+    if (this.#rules.faults.has('deadman') && (state === 'trial' || state === 'healthy')) {
       const next = (): Site => this.#sites.event(site, { type: 'tick' }, DEADMAN_MS);
       moves.push(new Move('heard nothing of the driver for too long', 'time', next, FAULT));
     }
@@ -176,7 +144,7 @@ export class Moves {
         const event: Event = { type: 'health', trialId, reason: null };
         tell('finds its trial healthy', event, false, trialId);
       }
-      if (faults.health) {
+      if (faults.has('health')) {
         const bad = (reason: typeof GOOD | typeof BAD_STORAGE): Event => {
           return { type: 'health', trialId, reason };
         };
@@ -184,20 +152,43 @@ export class Moves {
         if (!proven) tell('finds its new storage not healthy', bad(BAD_STORAGE), true);
       }
     }
-    if (effects.some((one) => one.do === 'watch-service') && faults.health) {
+    if (effects.some((one) => one.do === 'watch-service') && faults.has('health')) {
       const effect = 'watch-service';
       tell('serves badly', { type: 'trouble', effect, reason: GOOD }, true);
     }
     return moves;
   }
 
-  #operator(site: Site): Move[] {
-    if (!this.#rules.faults.cancel) return [];
-    const s = this.#sites.state(site);
-    const event: Event = { type: 'cancel', by: 'x', reason: 'x' };
-    if (this.#sites.core.machine.step(s, event, NOW) === undefined) return [];
-    const next = (): Site => this.#sites.event(site, event);
-    return [new Move('is told to cancel', 'check', next, FAULT)];
+  #operator(site: Site, s: NodeState): Move[] {
+    const { faults, start } = this.#rules;
+    const moves: Move[] = [];
+    const tell = (say: string, event: Event, more: Extra = FAULT): void => {
+      if (this.#sites.core.machine.step(s, event, NOW) === undefined) return;
+      const next = (): Site => this.#sites.event(site, event);
+      moves.push(new Move(`is told ${say}`, 'operator', next, more));
+    };
+    const { rollout, record } = s;
+    const paused = (rollout?.paused ?? null) !== null;
+    if (faults.has('cancel')) tell('to cancel', { type: 'cancel', by: 'x', reason: 'x' });
+    if (faults.has('pause') && !paused) tell('to pause', { type: 'pause', by: 'x' });
+    if (paused) tell('to go on', { type: 'pause', by: null }, {});
+    if (faults.has('start') && start !== null && rollout === null) {
+      tell(`to start ${start.id}`, { type: 'start', record: start });
+    }
+    if (faults.has('finalize')) tell('to make it permanent', { type: 'finalize' });
+    if (faults.has('switchover') && !s.world.switching)
+      tell('to hand over', { type: 'switchover' });
+    const down = record.standDown?.rollout === 'operator';
+    if (faults.has('stand-down') && !down) tell('to stand down', { type: 'stand-down', on: true });
+    if (down) tell('that it may take over again', { type: 'stand-down', on: false }, {});
+    if (faults.has('takeover')) {
+      tell(
+        'that its peer is off',
+        { type: 'peer-off', word: 'operator' },
+        { ...FAULT, with: 'off' },
+      );
+    }
+    return moves;
   }
 
   /** The next piece of an effect's work. */

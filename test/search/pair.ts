@@ -10,7 +10,7 @@ import type { Move, OwnKind, Rules } from './move.ts';
 import { DECIDES, told, type Moves } from './moves.ts';
 import { Post } from './post.ts';
 import { detached, meet, promote, synced, type Replica } from './replica.ts';
-import type { Site, Sites } from './site.ts';
+import type { Over, Site, Sites } from './site.ts';
 
 /** A state of the pair, as numbers. */
 export interface PairState {
@@ -55,6 +55,7 @@ const KINDS = [
   'again',
   'time',
   'boot',
+  'operator',
   'cable',
 ] as const satisfies readonly (OwnKind | PairKind)[];
 type PairKind = 'receive' | 'send' | 'session' | 'link' | 'meet' | 'connect' | 'sync' | 'cable';
@@ -137,7 +138,7 @@ export class PairMoves {
       if (put(one)) first = one.rank;
     }
     if (slow !== 0) emit(open, false, () => 'what was slow goes on');
-    else if (faults && this.#rules.faults.slow && others && first > DECIDE_RANK) {
+    else if (faults && this.#rules.faults.has('slow') && others && first > DECIDE_RANK) {
       const words = `${KINDS[(first - 1) >> 1]} of node ${first % 2 === 1 ? 'A' : 'B'} is slow`;
       emit({ ...p, flags: p.flags | (first << SLOW_SHIFT) }, true, () => words);
     }
@@ -158,11 +159,15 @@ export class PairMoves {
     } else {
       this.#own(p, a, b, faults, found);
       this.#own(p, b, a, faults, found);
-      this.#mail(p, a, b, found);
-      this.#mail(p, b, a, found);
+      this.#mail(p, a, b, faults, found);
+      this.#mail(p, b, a, faults, found);
       this.#between(p, a, b, faults, found);
     }
-    if (faults && this.#rules.faults.crash) this.#crashes(p, a, b, found);
+    if (faults && this.#rules.faults.has('crash')) this.#crashes(p, a, b, found);
+    if (faults && this.#rules.faults.has('restart')) {
+      this.#restart(p, a, b, found);
+      this.#restart(p, b, a, found);
+    }
     return found;
   }
 
@@ -191,6 +196,7 @@ export class PairMoves {
   ): void {
     for (const move of this.#moves.of(x)) {
       if ((move.fault && !faults) || (killsOnly && move.with !== 'kill')) continue;
+      if (move.with === 'off' && !isGone(y)) continue;
       const say = (next: PairState): string => {
         const after = this.#site(x.node === 'A' ? next.a : next.b);
         return `node ${x.node} ${move.say === DECIDES ? told(x, after) : move.say}`;
@@ -208,10 +214,21 @@ export class PairMoves {
   }
 
   /** The state with `x` off: its boot is over for everybody. */
-  #dead(p: PairState, x: Site, y: Site): PairState {
-    const other = this.sites.aged(y, x.node);
-    const toY = other.world === null ? 0 : this.#post.aged(toOf(p, y), x.node);
+  #dead(p: PairState, x: Site, y: Site, over: Over = 'boot'): PairState {
+    const other = this.sites.aged(y, x.node, over);
+    const toY = other.world === null ? 0 : this.#post.aged(toOf(p, y), x.node, over);
     return this.#put(p, x, other, 0, toY);
+  }
+
+  /** The daemon of `x` ends and starts again: its connection is gone, too. */
+  #restart(p: PairState, x: Site, y: Site, found: Candidate[]): void {
+    if (x.world === null) return;
+    const next = (): PairState => {
+      const after = this.#dead(p, this.sites.restarted(x), y, 'run');
+      return { ...after, flags: after.flags & ~LINKED };
+    };
+    const say = (): string => `the daemon of node ${x.node} starts again`;
+    found.push({ rank: rank('boot', x.node), fault: true, next, say });
   }
 
   #promoted(p: PairState, x: Site, y: Site, move: Move): PairState {
@@ -233,16 +250,17 @@ export class PairMoves {
   }
 
   /** Sending, receiving, and noticing that the link or the session of the store came or went. */
-  #mail(p: PairState, x: Site, y: Site, found: Candidate[]): void {
+  #mail(p: PairState, x: Site, y: Site, faults: boolean, found: Candidate[]): void {
     if (x.world === null) return;
     const { node } = x;
     const add = (
       kind: PairKind,
       words: string | ((next: PairState) => string),
       next: () => PairState,
+      fault = false,
     ) => {
       const say = typeof words === 'string' ? () => words : words;
-      found.push({ rank: rank(kind, node), fault: false, next, say });
+      found.push({ rank: rank(kind, node), fault, next, say });
     };
     const toX = toOf(p, x);
     const linked = (p.flags & LINKED) !== 0;
@@ -261,11 +279,33 @@ export class PairMoves {
       const left = linked ? toX : 0;
       add('link', words, () => this.#put(p, this.#post.linked(x, linked), y, left));
     }
+    if (faults && this.#rules.faults.has('serial')) this.#serial(p, x, y, add);
     if (x.copy.met && (p.flags & JOINED) === 0) {
       add('session', `the store of node ${node} finds its session lost`, () =>
         this.#put(p, this.sites.withCopy(x, detached(x.copy)), y),
       );
     }
+  }
+
+  /** What a second channel adds: see `serial` in move.ts. */
+  #serial(
+    p: PairState,
+    x: Site,
+    y: Site,
+    add: (kind: PairKind, words: string, next: () => PairState, fault: boolean) => void,
+  ): void {
+    const toX = toOf(p, x);
+    const linked = (p.flags & LINKED) !== 0;
+    if (linked && x.world?.linkUp === true) {
+      const words = `node ${x.node} hears nothing for a while`;
+      add('link', words, () => this.#put(p, this.#post.linked(x, false), y), true);
+    }
+    const parts = this.#post.parts(toX);
+    if (parts === null) return;
+    const words = `node ${x.node} receives${this.#post.words(parts.rollout)} before its report`;
+    const next = (): PairState =>
+      this.#put(p, this.#post.received(x, parts.rollout), y, parts.report);
+    add('receive', words, next, true);
   }
 
   /** The cable, the connection, the session of the store and its sync. */
@@ -275,7 +315,7 @@ export class PairMoves {
       found.push({ rank: rank(kind, 'A'), fault, next, say: () => words });
     };
     if (wired !== true) add('cable', 'the cable is back', () => ({ ...p, flags: p.flags | WIRED }));
-    else if (faults && this.#rules.faults.link) {
+    else if (faults && this.#rules.faults.has('link')) {
       add('cable', 'the cable is cut', () => ({ ...p, flags: 0 }), true);
     }
     if (a.world === null || b.world === null) return;
@@ -330,6 +370,13 @@ const turnedSync = (x: Replica, y: Replica): readonly [Replica, Replica] => {
 
 const toOf = (p: PairState, site: Site): number => (site.node === 'A' ? p.toA : p.toB);
 const isWrite = (at: number): boolean => at === WRITE_RANK || at === WRITE_RANK - 1;
+
+/**
+ * Is this peer off, and lost nothing by it that an operator has to be warned of? One that was told
+ * to go on alone may have been written, and serves again as soon as it is back.
+ */
+const isGone = ({ world, copy, record, node }: Site): boolean =>
+  world === null && !copy.ahead && (record.role.holder !== node || record.role.peerMayTakeOver);
 
 /** Whether two states are the same one. */
 export function same(x: PairState, y: PairState): boolean {

@@ -6,7 +6,7 @@
 import type { NodeId } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type { NodeReport } from '../../src/core/report.ts';
-import type { Site, Sites } from './site.ts';
+import type { Over, Site, Sites } from './site.ts';
 
 /** What is on the way to a node: a report, and after it the rollout record. */
 export interface Mail {
@@ -51,16 +51,16 @@ export class Post {
     return id;
   }
 
-  /** The message after the boot of `node` is over. */
-  aged(mail: number, node: NodeId): number {
+  /** The message after the boot of `node`, or the run of its daemon, is over. */
+  aged(mail: number, node: NodeId, over: Over): number {
     if (mail === 0) return 0;
-    const key = mail * 2 + (node === 'A' ? 0 : 1);
+    const key = mail * 4 + (node === 'A' ? 0 : 1) + (over === 'boot' ? 0 : 2);
     let id = this.#aged.get(key);
     if (id === undefined) {
       const { report, rollout } = this.mail(mail);
       id = this.#id({
-        report: this.#sites.age(report, node),
-        rollout: this.#sites.age(rollout, node),
+        report: this.#sites.age(report, node, over),
+        rollout: this.#sites.age(rollout, node, over),
       });
       this.#aged.set(key, id);
     }
@@ -107,6 +107,16 @@ export class Post {
   rest(mail: number): number {
     const { report, rollout } = this.mail(mail);
     return report === null ? 0 : this.#id({ report: null, rollout });
+  }
+
+  /** Only the rollout of what is on the way, and only the report; null when one is missing. */
+  parts(mail: number): { readonly rollout: number; readonly report: number } | null {
+    const { report, rollout } = this.mail(mail);
+    if (report === null || rollout === null) return null;
+    return {
+      rollout: this.#id({ report: null, rollout }),
+      report: this.#id({ report, rollout: null }),
+    };
   }
 
   /** The node after it found the link up or down. */

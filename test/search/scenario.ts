@@ -1,147 +1,51 @@
 /**
- * One search by name: which order, which bundle, which policy and how many faults; from a formed
- * pair with a rollout just started. Only tests import it.
+ * One search by name: which rollout, which bundle, which policy, how many faults and of which
+ * kinds; from a formed pair. Only tests import it.
  */
-import type { NodeId, Release, Sha256, SlotClass, SlotSeal } from '../../src/core/model.ts';
-import { peerOf } from '../../src/core/model.ts';
-import type { NodeRecord, Order, Phase, Policy } from '../../src/core/records.ts';
-import type { RolloutImage, RolloutRecord } from '../../src/core/records.ts';
+import type { Phase } from '../../src/core/records.ts';
 import type { World } from '../../src/core/state.ts';
-import { broken, quiet as isQuiet, type Bundle } from './check.ts';
+import { firstSite, rollbackOf, updateOf, type Plan } from './begin.ts';
+import { broken, falseEnd, quiet, serverOf, type Bundle } from './check.ts';
 import type { Core } from './core.ts';
 import { Search, type Found } from './explore.ts';
-import type { Faults } from './move.ts';
+import { KINDS, type FaultKind, type Rules } from './move.ts';
 import { Moves } from './moves.ts';
-import { sealFor } from './work.ts';
 import { PairMoves, WIRED, type PairState } from './pair.ts';
-import { FRESH } from './replica.ts';
 import { Sites, type Site } from './site.ts';
 
-const DIGEST = 'c'.repeat(64) as Sha256;
-
 /** What is searched. */
-export interface Scenario {
-  readonly order: Order;
-  readonly storageRunsWith: string | null;
+export interface Scenario extends Plan {
   readonly takeover: World['takeover'];
   readonly faults: number;
-  readonly statesMax?: number;
-  readonly onSecondFailure?: Policy['onSecondFailure'];
-  readonly retries?: number;
-  readonly kinds?: Partial<Faults>;
-  readonly ends?: boolean;
+  /** Which kinds of faults; default: those of `USUAL`. */
+  readonly kinds?: readonly FaultKind[];
+  /**
+   * `update`: it has just been started. `rollback`: an update is done, and the way back was just
+   * started. `none`: a formed pair; an operator may start an update.
+   */
+  readonly begin?: 'update' | 'rollback' | 'none';
+  /** Every order of steps instead of the prompt one. */
   readonly anyOrder?: boolean;
+  /** States at most; a search that was cut short says so. */
+  readonly statesMax?: number;
 }
 
-/** Every fault and operator that there is. */
-export const ALL_FAULTS: Faults = {
-  crash: true,
-  link: true,
-  slow: true,
-  health: true,
-  deadman: true,
-  install: true,
-  fence: true,
-  cancel: true,
-};
+/** Faults that are always looked for; the others only where a search names them. */
+export const USUAL: readonly FaultKind[] = [
+  'crash',
+  'link',
+  'slow',
+  'health',
+  'deadman',
+  'install',
+  'fence',
+  'cancel',
+];
 
-/** None; for a search that names those that it wants. */
-export const NO_FAULTS: Faults = {
-  crash: false,
-  link: false,
-  slow: false,
-  health: false,
-  deadman: false,
-  install: false,
-  fence: false,
-  cancel: false,
-};
+/** All that there are. */
+export const EVERY: readonly FaultKind[] = KINDS;
 
-function firstRecord(node: NodeId): NodeRecord {
-  return {
-    schema: 1,
-    node,
-    pair: 'p',
-    bootId: '',
-    role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
-    standDown: null,
-    knownStale: false,
-    generation: { current: 'g', base: null, history: [] },
-    slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
-    storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
-    update: { state: 'idle' },
-    lastTrialId: 0,
-    canRollBack: false,
-    featureLevel: 1,
-    releaseFloor: 0,
-  };
-}
-
-const releaseOf = (cls: SlotClass, counter: number): Release => ({
-  product: 'p',
-  class: cls,
-  version: `${counter}.0.0`,
-  counter,
-});
-
-const imageOf = (cls: SlotClass, runsWith: string): RolloutImage => ({
-  name: cls,
-  class: cls,
-  release: releaseOf(cls, 2),
-  runsWith,
-});
-
-const sealOf = (cls: SlotClass): SlotSeal => ({
-  ...sealFor({ class: cls, release: releaseOf(cls, 1) }),
-  committed: 0,
-});
-
-function firstSite(sites: Sites, node: NodeId): Site {
-  return sites.make({
-    node,
-    busy: false,
-    record: firstRecord(node),
-    rollout: null,
-    world: null,
-    boot: { seq: 1, default: 'A', trial: null, trialId: 0, tries: 0, otherOk: false },
-    counter: { trialId: 0, used: 0 },
-    seals: {
-      system: { A: sealOf('system'), B: null },
-      storage: { A: sealOf('storage'), B: null },
-    },
-    depot: node === 'A' ? [DIGEST] : [],
-    storage: null,
-    serves: false,
-    copy: FRESH,
-    ops: { service: null, slots: null, storage: null, fetch: null, fence: null },
-    healthy: 0,
-  });
-}
-
-function rolloutOf(scenario: Scenario): RolloutRecord {
-  const { order, storageRunsWith, retries = 1, onSecondFailure = 'hold' } = scenario;
-  const plain = { from: { system: null, storage: null }, skip: false, attempts: 0, log: [] };
-  const images = [imageOf('system', '>=1.0.0')];
-  if (storageRunsWith !== null) images.push(imageOf('storage', storageRunsWith));
-  return {
-    schema: 1,
-    id: 'update',
-    kind: 'update',
-    to: { bundle: DIGEST, bytes: 1, product: 'p', version: '2.0.0', counter: 2, images },
-    first: order === 'active-first' ? 'A' : peerOf('A'),
-    policy: { order, onSecondFailure, retries, soakS: 1, tries: 2, deadmanS: 1e6 },
-    writer: { epoch: 0, seq: 0 },
-    phase: 'STAGE',
-    nodes: { A: plain, B: plain },
-    soak: null,
-    abort: null,
-    result: null,
-    startedAt: '',
-    phaseAt: '',
-    estimateS: null,
-    finalized: false,
-  };
-}
+const STATES_MAX = 200_000_000;
 
 /** What a search said, and how long it took. */
 export interface Searched extends Found {
@@ -158,39 +62,24 @@ export interface Searched extends Found {
 export function search(core: Core, scenario: Scenario): Searched {
   const startMs = performance.now();
   const sites = new Sites(core);
-  const bundle: Bundle = { storageRunsWith: scenario.storageRunsWith };
-  const rules = {
-    takeover: scenario.takeover,
-    faults: { ...ALL_FAULTS, ...scenario.kinds },
-  };
+  const { begin = 'update', takeover, kinds = USUAL } = scenario;
+  const start = begin === 'none' ? updateOf(scenario, 'A') : null;
+  const rules = { takeover, faults: new Set(kinds), start };
   const moves = new PairMoves(sites, new Moves(sites, rules), rules, scenario.anyOrder ?? false);
-  const at = (id: number): Site => sites.list[id] as Site;
-  const checks = {
-    broken: (p: PairState) => broken(at(p.a), at(p.b), bundle),
-    quiet: (p: PairState) => isQuiet(at(p.a), at(p.b), p, core),
-  };
-  const formed = form(moves, checks, {
-    a: firstSite(sites, 'A').id,
-    b: firstSite(sites, 'B').id,
-    toA: 0,
-    toB: 0,
-    flags: WIRED,
-  });
-  const started = sites.event(at(formed.a), { type: 'start', record: rolloutOf(scenario) });
-  const initial = { ...formed, a: started.id };
+  const checks = checksOf(sites, scenario);
+  const initial = beginning(sites, rules, checks, scenario, begin);
   const ends: Record<string, number> = {};
-  const quiet = (p: PairState): boolean => {
-    if (!checks.quiet(p)) return false;
-    const phase = at(p.a).rollout?.phase ?? 'none';
-    ends[phase] = (ends[phase] ?? 0) + 1;
-    return true;
-  };
   const found = new Search(moves, {
     ...checks,
-    quiet,
+    quiet: (p) => {
+      if (!checks.quiet(p)) return false;
+      const phase = sites.list[p.a]?.rollout?.phase ?? 'none';
+      ends[phase] = (ends[phase] ?? 0) + 1;
+      return true;
+    },
     faults: scenario.faults,
-    statesMax: scenario.statesMax ?? 60_000_000,
-    ends: scenario.ends ?? true,
+    statesMax: scenario.statesMax ?? STATES_MAX,
+    ends: true,
   }).run(initial);
   const seconds = (performance.now() - startMs) / 1000;
   const phases = new Set(sites.list.flatMap(({ rollout }) => rollout?.phase ?? []));
@@ -199,23 +88,59 @@ export function search(core: Core, scenario: Scenario): Searched {
 
 type Checks = Pick<ConstructorParameters<typeof Search>[1], 'broken' | 'quiet'>;
 
-/** Both nodes boot and form the pair: the first quiet state. */
-function form(moves: PairMoves, checks: Checks, off: PairState): PairState {
-  let formed: PairState | null = null;
-  const quietly = (p: PairState): boolean => {
-    if (checks.quiet(p)) formed ??= p;
-    return false;
+function checksOf(sites: Sites, { storageRunsWith }: Scenario): Checks {
+  const at = (id: number): Site => sites.list[id] as Site;
+  const bundle: Bundle = { storageRunsWith };
+  const rests = (p: PairState): boolean => quiet(at(p.a), at(p.b), p, sites.core);
+  const wrong = (p: PairState): string | null => {
+    const [a, b] = [at(p.a), at(p.b)];
+    return broken(a, b, bundle) ?? (rests(p) ? falseEnd(a, b) : null);
   };
-  const search = new Search(moves, {
-    ...checks,
-    broken: (p) => checks.broken(p) ?? (formed === null ? null : 'formed'),
-    quiet: quietly,
+  return { broken: wrong, quiet: rests };
+}
+
+/** The state in which the search begins. */
+function beginning(
+  sites: Sites,
+  rules: Rules,
+  checks: Checks,
+  scenario: Scenario,
+  begin: 'update' | 'rollback' | 'none',
+): PairState {
+  const never = { ...rules, start: null };
+  const moves = new PairMoves(sites, new Moves(sites, never), never);
+  const [a, b] = [firstSite(sites, 'A').id, firstSite(sites, 'B').id];
+  const formed = firstQuiet(moves, checks, { a, b, toA: 0, toB: 0, flags: WIRED });
+  if (begin === 'none') return formed;
+  const updating = started(sites, formed, scenario, updateOf);
+  if (begin === 'update') return updating;
+  return started(sites, firstQuiet(moves, checks, updating), scenario, rollbackOf);
+}
+
+/** The state after the node that serves was told to start a rollout. */
+function started(sites: Sites, p: PairState, plan: Plan, make: typeof updateOf): PairState {
+  const [a, b] = [sites.list[p.a] as Site, sites.list[p.b] as Site];
+  const active = serverOf(a, b);
+  if (active === null) throw new Error('nobody serves');
+  const site = active === 'A' ? a : b;
+  const { id } = sites.event(site, { type: 'start', record: make(plan, active) });
+  if (id === site.id) throw new Error('the rollout is not started');
+  return active === 'A' ? { ...p, a: id } : { ...p, b: id };
+}
+
+/** The first state, without a fault, in which everything rests. */
+function firstQuiet(moves: PairMoves, checks: Checks, from: PairState): PairState {
+  let found: PairState | null = null;
+  const { violation } = new Search(moves, {
+    broken: (p) => checks.broken(p) ?? (found === null ? null : 'found'),
+    quiet: (p) => {
+      if (checks.quiet(p)) found ??= p;
+      return false;
+    },
     faults: 0,
     statesMax: 1_000_000,
     ends: false,
-  });
-  const found = search.run(off);
-  const { violation } = found;
-  if (formed !== null) return formed;
-  throw new Error(`the pair does not form: ${violation?.what} ${violation?.trace.join('\n')}`);
+  }).run(from);
+  if (found !== null) return found;
+  throw new Error(`the pair does not come to rest: ${violation?.what}`);
 }

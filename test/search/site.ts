@@ -15,7 +15,8 @@ import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import type { Core } from './core.ts';
 import { Interner } from './intern.ts';
 import { atRest, NOW, plain, readPart } from './reduce.ts';
-import { ended, statusOf, type Replica } from './replica.ts';
+import { ended as copyEnded, statusOf, type Replica } from './replica.ts';
+import { bootName, oldBoot, oldRun, runName, worldAt } from './start.ts';
 
 /** An effect under way, and how far its work has come. */
 export interface Op {
@@ -74,13 +75,8 @@ export interface Site extends Parts {
   readonly id: number;
 }
 
-/** What time does: everything short is over, or the dead-man time is over too. */
-export const LONG_MS = 30_000;
-export const DEADMAN_MS = 1e12;
-
-/** Names of this boot and of earlier ones. */
-export const bootName = (node: NodeId): string => `${node} this boot`;
-const oldBoot = (node: NodeId): string => `${node} earlier boot`;
+/** What is over: the boot of a node, or only the run of its daemon. */
+export type Over = 'boot' | 'run';
 
 /** Makes nodes, each only once. */
 export class Sites {
@@ -89,7 +85,12 @@ export class Sites {
   readonly list: Site[] = [];
   readonly #byKey = new Map<string, Site>();
   readonly #aged = new Map<number, object>();
-  readonly #agedSites: Record<NodeId, (Site | undefined)[]> = { A: [], B: [] };
+  readonly #agedSites: Record<`${NodeId}${Over}`, (Site | undefined)[]> = {
+    Aboot: [],
+    Arun: [],
+    Bboot: [],
+    Brun: [],
+  };
   readonly #off: (Site | undefined)[] = [];
   readonly #status = new WeakMap<Replica, StoreStatus>();
   readonly #withCopy = new Map<number, Site>();
@@ -268,46 +269,49 @@ export class Sites {
   off(site: Site): Site {
     const known = this.#off[site.id];
     if (known !== undefined) return known;
-    const dead = this.make({
-      ...site,
-      busy: false,
-      world: null,
-      storage: null,
-      serves: false,
-      copy: ended(site.copy),
-      ops: NO_OPS,
-    });
-    const next = this.aged(dead, site.node);
+    const next = this.aged(this.make({ ...ended(site), busy: false, world: null }), site.node);
     this.#off[site.id] = next;
     return next;
   }
 
-  /** The same value after the boot of `node` is over. */
-  age<T extends object | null>(value: T, node: NodeId): T {
+  /** The daemon ended, with all that it ran, and has started again in the same boot. */
+  restarted(site: Site): Site {
+    const { world } = site;
+    if (world === null) return site;
+    const old = this.aged(this.make({ ...ended(site), world: null }), site.node, 'run');
+    const { record, rollout } = old;
+    return this.settled(old, { record, rollout, world: worldAt(old, world.boot, world.takeover) });
+  }
+
+  /** The same value after the boot of `node`, or the run of its daemon, is over. */
+  age<T extends object | null>(value: T, node: NodeId, over: Over = 'boot'): T {
     if (value === null) return value;
-    const id = this.values.id(value) * 2 + (node === 'A' ? 0 : 1);
+    const id = this.values.id(value) * 4 + (node === 'A' ? 0 : 1) + (over === 'boot' ? 0 : 2);
     let old = this.#aged.get(id) as T | undefined;
     if (old === undefined) {
       const text = JSON.stringify(this.values.of(value));
-      const aged = text.replaceAll(`"${bootName(node)}"`, `"${oldBoot(node)}"`);
+      let aged = text.replaceAll(`"${runName(node)}"`, `"${oldRun(node)}"`);
+      if (over === 'boot') aged = aged.replaceAll(`"${bootName(node)}"`, `"${oldBoot(node)}"`);
       old = this.values.of(JSON.parse(aged) as T);
       this.#aged.set(id, old as object);
     }
     return old;
   }
 
-  /** A node after the boot of `node`, itself or its peer, is over. */
-  aged(site: Site, node: NodeId): Site {
-    const known = this.#agedSites[node][site.id];
+  /** A node after the boot of `node`, itself or its peer, or the run of its daemon is over. */
+  aged(site: Site, node: NodeId, over: Over = 'boot'): Site {
+    const cache = this.#agedSites[`${node}${over}`];
+    const known = cache[site.id];
     if (known !== undefined) return known;
     const { world } = site;
+    const peer = this.age(world?.peer ?? null, node, over);
     const next = this.make({
       ...site,
-      record: this.age(site.record, node),
-      rollout: this.age(site.rollout, node),
-      world: world === null ? null : { ...world, peer: this.age(world.peer, node) },
+      record: this.age(site.record, node, over),
+      rollout: this.age(site.rollout, node, over),
+      world: world === null ? null : { ...world, peer },
     });
-    this.#agedSites[node][site.id] = next;
+    cache[site.id] = next;
     return next;
   }
 
@@ -338,3 +342,12 @@ export class Sites {
     return this.settled(site, { ...next, world });
   }
 }
+
+/** The parts of a node whose daemon has ended, with all that it ran. */
+const ended = (site: Parts): Parts => ({
+  ...site,
+  storage: null,
+  serves: false,
+  copy: copyEnded(site.copy),
+  ops: NO_OPS,
+});

@@ -8,20 +8,27 @@ import type { Slot, SlotSeal } from '../../src/core/model.ts';
 import type { Job, Target } from '../../src/core/records.ts';
 import type { Seals } from '../../src/core/report.ts';
 import type { Effect, Event } from '../../src/core/state.ts';
-import { Broken, Move, type Extra, type Faults } from './move.ts';
+import { Broken, Move, type Extra, type FaultKind } from './move.ts';
 import { demote, ended, goAlone } from './replica.ts';
 import type { Group, Op, Parts, Site, Sites } from './site.ts';
 
 /** The work of one effect. */
 export class Work {
   readonly #sites: Sites;
-  readonly #faults: Faults;
+  readonly #faults: ReadonlySet<FaultKind>;
   readonly #site: Site;
   readonly #group: Group;
   readonly #op: Op;
   readonly #stage: number;
 
-  constructor(sites: Sites, faults: Faults, site: Site, group: Group, op: Op, stage: number) {
+  constructor(
+    sites: Sites,
+    faults: ReadonlySet<FaultKind>,
+    site: Site,
+    group: Group,
+    op: Op,
+    stage: number,
+  ) {
     this.#sites = sites;
     this.#faults = faults;
     this.#site = site;
@@ -59,7 +66,7 @@ export class Work {
       case 'reboot':
         return this.#reboot();
       case 'fence':
-        return this.#fence();
+        return this.#fence(effect);
       default:
         return [];
     }
@@ -170,7 +177,7 @@ export class Work {
       case 2: {
         if (this.#op.aborted) return [this.#go('gives the installation up', {}, 3)];
         const moves = [this.#go('seals its other slots', { seals: sealed() }, 3)];
-        if (!this.#faults.install) return moves;
+        if (!this.#faults.has('install')) return moves;
         return [...moves, this.#go('cannot write its slot', {}, 3, { fault: true })];
       }
       case 3:
@@ -261,10 +268,10 @@ export class Work {
     return [this.#move('goes down to restart', () => this.#sites.off(this.#site))];
   }
 
-  #fence(): Move[] {
+  #fence(effect: Effect & { do: 'fence' }): Move[] {
     if (this.#stage === 0) {
       const killed = this.#go('has its peer switched off', {}, 1, { with: 'kill' });
-      if (!this.#faults.fence) return [killed];
+      if (!this.#faults.has('fence')) return [killed];
       const unknown = { with: 'kill', fault: true } as const;
       return [
         killed,
@@ -272,7 +279,9 @@ export class Work {
         this.#last('switches its peer off, but does not know, so fence', {}, true, unknown),
       ];
     }
-    return [this.#tell({ type: 'peer-off', word: 'fence' }, 'over')];
+    // An order that was given up is about an earlier loss of the link.
+    const since = this.#op.aborted ? -1 : effect.since;
+    return [this.#tell({ type: 'peer-off', word: 'fence', since }, 'over')];
   }
 }
 
