@@ -3,9 +3,9 @@
  * and power controller in one process. `node scripts/supervisor.ts DIR [--tied] [--off]
  * [--failpoints]` runs the appliance whose `supervisor.json` is in DIR: `--tied` ends it together
  * with whoever holds the other end of its standard input, `--off` leaves the power off,
- * `--failpoints` lets tests arm failpoints of the daemon in the file `failpoint` in DIR. Always holds: its own end takes
- * the node down, and a node that a killed supervisor left behind is taken down at the next start.
- * Imports core, the boot and unpack drivers, and its own parts.
+ * `--failpoints` lets tests arm failpoints of the daemon in the file `failpoint` in DIR. Always
+ * holds: its own end takes the node down, and a node that a killed supervisor left behind is taken
+ * down at the next start. Imports core, the boot and unpack drivers, and its own parts.
  */
 import { createHash } from 'node:crypto';
 import { realpath, rm } from 'node:fs/promises';

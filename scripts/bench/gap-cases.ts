@@ -109,7 +109,7 @@ async function standbyReboot(pair: GapPair, promised: boolean): Promise<GapFound
       await pair.until(serving, (status) => {
         return status.nodes[standby].standDown && !status.nodes[standby].admitted;
       });
-      // The holder writes down that it counts on the promise; the next beat brings it at the latest.
+      // The holder writes down that it counts on the promise, at the latest with the next beat.
       await sleep(400);
     }
     const before = await pair.running.power(standby);

@@ -1,6 +1,6 @@
 /**
- * A client that writes all the time and measures how long it got no acknowledgement. Always holds: a
- * write that got no answer is sent again, the same one, until it gets one, so every gap has two
+ * A client that writes all the time and measures how long it got no acknowledgement. Always holds:
+ * a write that got no answer is sent again, the same one, until it gets one, so every gap has two
  * ends; what was acknowledged is remembered, and right after each gap it is read back what the
  * service says of the newest of it. The clock is monotonic. Imports node.
  */

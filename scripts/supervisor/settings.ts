@@ -57,7 +57,10 @@ const TIMES = ['postMs', 'restartMs', 'watchdogMs'];
 /** File in the appliance's folder that arms a failpoint (src/drivers/failpoints.ts). */
 export const FAILPOINT_FILE = 'failpoint';
 
-/** Reads the settings; failpoints are never part of the file. Relative paths start at the file's folder. Throws `config.invalid`. */
+/**
+ * Reads the settings; failpoints are never part of the file. Relative paths start at the file's
+ * folder. Throws `config.invalid`.
+ */
 export async function loadSettings(file: string): Promise<SupervisorSettings> {
   const refuse = (what: string): never => {
     throw new UpdateError('config.invalid', `${file}: ${what}`);

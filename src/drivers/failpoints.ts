@@ -1,11 +1,11 @@
 /**
  * Places at which a test lets this daemon die, stand still or fail: before and after every durable
  * write of a record, every effect, every message. Always holds: in the field nothing of this is
- * there. The variable TANDEM_FAILPOINT alone does nothing; it counts only beside TANDEM_FAILPOINT_BOOT
- * with the id of this very boot, which is random and which only a boot loader knows that was
- * started for tests (`scripts/supervisor.ts --failpoints`). So no forgotten line in a unit file, in
- * a shell or in an image can arm one, not even one that was copied from a test. Without both, the
- * ports are handed back untouched and cost nothing. Imports core, ports and node.
+ * there. The variable TANDEM_FAILPOINT alone does nothing; it counts only beside
+ * TANDEM_FAILPOINT_BOOT with the id of this very boot, which is random and which only a boot loader
+ * knows that was started for tests (`scripts/supervisor.ts --failpoints`). So no forgotten line in
+ * a unit file, in a shell or in an image can arm one, not even one that was copied from a test.
+ * Without both, the ports are handed back untouched and cost nothing. Imports core, ports and node.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { UpdateError } from '../core/errors.ts';

@@ -13,7 +13,7 @@ import { running, type Effect, type Event, type NodeState } from '../core/state.
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
 import type { BootChooser, Depot, Fencer, Installer, Slots, Store } from '../ports.ts';
 import { MESSAGE_CHARS_MAX } from './effects.ts';
-import { DEMOTION_MS, fence, release } from './let-go.ts';
+import { DEMOTION_MS, fence, reboot, REBOOT_MS, release } from './let-go.ts';
 import { checkHealth, checkStillHealthy, watchService } from './health.ts';
 import type { HealthPorts, HealthTimes } from './health.ts';
 
@@ -39,6 +39,8 @@ export interface ExecuteOptions {
   readonly health: HealthTimes;
   /** Milliseconds that a demotion may take; 5000 when not given. */
   readonly demotionMs?: number;
+  /** Milliseconds that the way to a restart may take; 15,000 when not given. */
+  readonly rebootMs?: number;
 }
 
 type Dispatch = (event: Event) => Promise<boolean>;
@@ -69,7 +71,7 @@ export class Executor {
 
   /** Runs one effect to its end; throws UpdateError when it failed and may be tried again. */
   async run(effect: Effect, dispatch: Dispatch, signal: AbortSignal): Promise<void> {
-    const { store, service, boot, host, storage } = this.#ports;
+    const { store, service, boot } = this.#ports;
     switch (effect.do) {
       case 'run-storage':
         return this.#runStorage(effect.slot, dispatch, signal);
@@ -104,10 +106,7 @@ export class Executor {
       case 'close-other-slot':
         return this.#changeBoot(boot.setOtherOk(false), dispatch);
       case 'reboot':
-        await service.release();
-        await storage.stop();
-        await host.reboot(effect.reason);
-        return;
+        return reboot(this.#ports, effect.reason, this.#options.rebootMs ?? REBOOT_MS);
       case 'watch-service':
         return watchService(this.#ports, this.#options.health, signal);
       case 'check-health': {

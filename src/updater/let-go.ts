@@ -1,14 +1,16 @@
 /**
- * The two effects that end something for certain: this node's own service, and the peer's power
- * (docs/ARCHITECTURE.md, R2 and R3). Imports core and ports.
+ * The effects that end something for certain: this node's own service, its boot, and the peer's
+ * power (docs/ARCHITECTURE.md, R2 and R3). Imports core and ports.
  */
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { Effect, Event } from '../core/state.ts';
-import type { Fencer, Host, ServiceAddress, Store } from '../ports.ts';
+import type { Fencer, Host, ServiceAddress, StorageSoftware, Store } from '../ports.ts';
 
 /** How long a demotion may take before the node cuts its own power. */
 export const DEMOTION_MS = 5000;
+/** How long the way to a restart may take before the node cuts its own power instead. */
+export const REBOOT_MS = 15_000;
 /** How long giving a fenced peer its power back may take. */
 const RESTORE_MS = 30_000;
 
@@ -42,6 +44,35 @@ export async function release(
     clearTimeout(timer);
   }
   await dispatch({ type: 'serving', epoch: null });
+}
+
+/**
+ * Ends what runs here, then the boot. A part that hangs, in a dead disk for instance, must not keep
+ * the node in a boot that it has to leave: then it cuts its own power, which waits for nothing.
+ */
+export async function reboot(
+  ports: {
+    readonly host: Host;
+    readonly service: ServiceAddress;
+    readonly storage: StorageSoftware;
+  },
+  reason: string,
+  limitMs: number,
+): Promise<void> {
+  const { host, service, storage } = ports;
+  const end = async (): Promise<never> => {
+    await service.release();
+    await storage.stop();
+    return host.reboot(reason);
+  };
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(() => limit.resolve(), limitMs);
+  try {
+    await Promise.race([end(), limit.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+  host.hardReset(`${reason}; its restart hung`);
 }
 
 /** Switches the peer off; only one that is provably off counts, anything else is tried again. */

@@ -4,11 +4,12 @@
  * effect or a message, both of them, one that stands still, pulled cables, clocks that jump. No
  * acknowledged write is lost, each rollout ends as documented, the pair is available again, and the
  * gap of every strike is told. `npm test` does a covering few; PAIR_ALL=1 does every phase,
- * STRIKES= and POLICY= a part of it.
+ * STRIKES=, ONLY= (a pattern) and POLICY= a part of it.
  */
 import t, { type Test } from 'tap';
 import { GapWriter } from '../../scripts/bench/gap-writer.ts';
 import { layWires, type PairWires } from '../../scripts/bench/wire.ts';
+import { EXIT } from '../../src/core/codes.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import { layClock } from './clock.ts';
 import { EXITS } from './faults.ts';
@@ -16,6 +17,7 @@ import { Bench, READY_MS, RELEASES, type Command } from './harness.ts';
 import { expectReady, versionsAfter, versionsOf } from './judge.ts';
 import {
   nameOf,
+  placeOf,
   STRIKES,
   Striker,
   tableOf,
@@ -28,6 +30,7 @@ import {
 const ALL = process.env['PAIR_ALL'] !== undefined;
 const POLICIES = (process.env['POLICY'] ?? (ALL ? 'fence,manual' : 'fence')).split(',');
 const WORDS = process.env['STRIKES']?.split(',');
+const ONLY = new RegExp(process.env['ONLY'] ?? '');
 /** Phases between two strikes of one rollout. */
 const SPACING = 3;
 /** For the few of `npm test`, which all find place in one rollout. */
@@ -100,6 +103,10 @@ function strikesOf(kind: string, turn: number): Strike[] {
   }
 }
 
+/** The strikes of a kind that are asked for. */
+const asked = (kind: string, turn: number): Strike[] =>
+  strikesOf(kind, turn).filter((one) => ONLY.test(nameOf(one)));
+
 const KINDS = [...STRIKES, 'effects', 'messages', 'node'];
 
 /** What `npm test` does: each kind once, on both turns of an update and on both nodes. */
@@ -111,15 +118,13 @@ const FEW: readonly Strike[] = [
   { kind: 'stall', node: null, step: 'after:write-rollout', phase: 'COMMIT2' },
 ];
 
-const placeOf = (one: Strike): number => UPDATE_PHASES.findIndex((phase) => phase === one.phase);
-
 /** Strikes for one rollout: in the order of their phases, and not too close together. */
 function choose(queue: readonly Strike[], update: boolean, spacing: number): Strike[] {
   const chosen: Strike[] = [];
-  for (const one of queue.toSorted((a, b) => placeOf(a) - placeOf(b))) {
+  for (const one of queue.toSorted((a, b) => placeOf(a.phase) - placeOf(b.phase))) {
     if (one.phase === 'STAGE' && !update) continue;
     const last = chosen.at(-1);
-    if (last === undefined || placeOf(one) - placeOf(last) >= spacing) chosen.push(one);
+    if (last === undefined || placeOf(one.phase) - placeOf(last.phase) >= spacing) chosen.push(one);
   }
   return chosen;
 }
@@ -138,6 +143,7 @@ async function round(t: Test, site: Site, queue: readonly Strike[], spacing: num
   const update = before.A !== '2.0.0' || before.B !== '2.0.0';
   const strikes = choose(queue, update, spacing);
   const from = bench.watch.events.length;
+  const [last] = await bench.history(asked);
   const words = ['rollback', '--wait', '--yes', '--json', '--timeout', '200'];
   const command: Command = update
     ? bench.update(asked, good, '--json')
@@ -146,10 +152,15 @@ async function round(t: Test, site: Site, queue: readonly Strike[], spacing: num
   const { exit, stdout, stderr } = await command.done;
   const ready = await expectReady(t, bench);
   striker.settle(found);
-  const [rollout] = await bench.history(asked);
+  const [newest] = await bench.history(asked);
+  // A daemon that died before the first record of the job was durable has never begun it.
+  const rollout = newest?.id === last?.id ? undefined : newest;
   const end = rollout?.phase ?? 'none';
   const what = `${update ? 'update' : 'rollback'} struck by ${strikes.map(nameOf).join(', ')}`;
-  t.ok(EXITS[end]?.includes(exit), `${what}: ${end} and ${String(exit)}: ${stdout}${stderr}`);
+  t.ok(
+    (EXITS[end] ?? [EXIT.usage]).includes(exit),
+    `${what}: ${end} and ${String(exit)}: ${stdout}${stderr}`,
+  );
   if (rollout !== undefined) t.strictSame(ready.systems, versionsAfter(rollout, before), what);
   const why = rollout?.result == null ? '' : ` (${rollout.result.message})`;
   return found.map((one) => ({ ...one, end: `${update ? 'update' : 'rollback'} ${end}${why}` }));
@@ -197,7 +208,7 @@ for (const [turn, policy] of POLICIES.entries()) {
     };
     if (ALL || WORDS !== undefined) {
       for (const kind of WORDS ?? KINDS) {
-        await t.test(kind, async (t) => sweep(t, strikesOf(kind, turn), SPACING));
+        await t.test(kind, async (t) => sweep(t, asked(kind, turn), SPACING));
       }
     } else {
       await t.test('a few strikes', async (t) => {

@@ -36,7 +36,7 @@ export const UPDATE_PHASES = [
   'DONE',
 ] as const;
 
-/** Kinds of strikes. `kill` and `stall` take the nodes that are named, `both` kills one and then the other. */
+/** Kinds of strikes; `both` kills the daemon that comes to the step, then at once the other one. */
 export const STRIKES = ['kill', 'both', 'stall', 'cut', 'clock'] as const;
 /** A word of the table above. */
 export type StrikeKind = (typeof STRIKES)[number];
@@ -65,6 +65,10 @@ const STALL_MS = 2500;
 const CUT_MS = 3000;
 /** As far as a clock can be off: a battery that is empty, and a typing error. */
 const JUMPS_MS = [-Date.now(), 3_650 * 86_400_000, 0] as const;
+
+/** Place of a phase in an update; -1 = on the way back, or at an end. */
+export const placeOf = (phase: string | null): number =>
+  UPDATE_PHASES.findIndex((one) => one === phase);
 
 /** A strike in few words. */
 export function nameOf({ kind, node, step, phase }: Strike): string {
@@ -115,13 +119,13 @@ export class Striker {
         watch.events.slice(from).some(({ phase, state }) => {
           return state === 'phase' && phase === one.phase;
         });
-      if (!(await this.#until(seen, over))) return false;
+      if (!(await this.#until(seen, one, from, over))) return false;
       onHit();
       if (one.kind === 'clock') await this.#jump();
       else await this.#cut();
       return true;
     }
-    return this.#strike(one, over, onHit);
+    return this.#strike(one, from, over, onHit);
   }
 
   async #cut(): Promise<void> {
@@ -138,13 +142,14 @@ export class Striker {
     }
   }
 
-  async #strike({ kind, node, step, phase }: Strike, over: { yes: boolean }, onHit: () => void) {
+  async #strike(strike: Strike, from: number, over: { yes: boolean }, onHit: () => void) {
+    const { kind, node, step, phase } = strike;
     const action = kind === 'stall' ? `stall:${String(STALL_MS)}` : 'kill';
     const nodes = node === null ? NODES : [node];
     const line = `${step}${phase === null ? '' : `@${phase}`}=${action}`;
     for (const one of nodes) await this.#bench.arm(one, line);
     const spent = (): NodeId | undefined => nodes.find((one) => !this.#bench.armed(one));
-    const hit = await this.#until(() => spent() !== undefined, over);
+    const hit = await this.#until(() => spent() !== undefined, strike, from, over);
     if (hit) onHit();
     const first = spent();
     for (const one of nodes) await this.#bench.arm(one, null);
@@ -154,12 +159,23 @@ export class Striker {
     return hit;
   }
 
-  async #until(test: () => boolean, over: { readonly yes: boolean }): Promise<boolean> {
+  /** False once the command is over, or the rollout has gone past the strike's phase. */
+  async #until(test: () => boolean, one: Strike, from: number, over: { readonly yes: boolean }) {
     while (!over.yes && !this.#bench.signal.aborted) {
       if (test()) return true;
+      if (this.#isPast(one, from)) return false;
       await sleep(POLL_MS);
     }
     return test();
+  }
+
+  /** A record that is followed soon by the next one may never be written on the other node. */
+  #isPast({ phase }: Strike, from: number): boolean {
+    if (phase === null) return false;
+    const place = placeOf(phase);
+    return this.#bench.watch.events.slice(from).some((event) => {
+      return event.state === 'phase' && event.phase !== null && placeOf(event.phase) > place + 1;
+    });
   }
 }
 

@@ -105,6 +105,7 @@ function harness(options: Options = {}) {
     trustRoot: '/root.json',
     bulk: { host: 'A', port: 4000, keysDir: '/keys' },
     peerHost: 'B',
+    rebootMs: 20,
     health: { graceMs: 1, stableMs: 1, roundMs: 1, checkMs: 1000 },
   };
   const executor = new Executor(ports, execute, () => state);
@@ -329,6 +330,19 @@ t.test('reboot: service and storage end before the node does', async (t) => {
   t.equal(h.network.server(), null);
   t.equal(h.ports.storage.running(), null);
   t.strictSame(h.ports.host.reboots, ['trial 1']);
+});
+
+const dead = (): Promise<never> => new Promise(() => undefined);
+
+t.test('a restart that hangs ends with the power of the node', async (t) => {
+  for (const part of ['release', 'stop', 'reboot'] as const) {
+    const h = harness();
+    if (part === 'release') h.ports.service.release = dead;
+    if (part === 'stop') h.ports.storage.stop = dead;
+    if (part === 'reboot') h.ports.host.reboot = dead;
+    await t.rejects(h.run({ do: 'reboot', reason: 'trial 1' }), Rebooted, part);
+    t.strictSame(h.ports.host.resets, ['trial 1; its restart hung']);
+  }
 });
 
 t.test('offer and fetch: the bundle reaches the other depot, older ones make room', async (t) => {
