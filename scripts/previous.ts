@@ -24,22 +24,25 @@ export interface Pin {
   readonly commit: string;
 }
 
-/** An image that the previous release's own script makes. */
-export interface PreviousImage {
+/** An image that a release's own script makes. */
+export interface ReleaseImage {
   readonly class: SlotClass;
   readonly product: string;
   readonly version: string;
   readonly counter: number;
 }
 
-/** The previous release, built. */
-export interface Previous extends Pin {
+/** A release that was built in a tree of its own. */
+export interface BuiltRelease {
   /** Its source tree. */
   readonly dir: string;
   readonly programs: Programs;
   /** Path of an image, made by the release's own script; made once. */
-  image(spec: PreviousImage): Promise<string>;
+  image(spec: ReleaseImage): Promise<string>;
 }
+
+/** The previous release, built. */
+export type Previous = Pin & BuiltRelease;
 
 /** The pin in the package.json of `root`; throws `tool.failed` when it has none. */
 export async function pinOf(root: string): Promise<Pin> {
@@ -139,7 +142,7 @@ async function makeTree(root: string, commit: string, dir: string): Promise<void
     await tool('tar', ['-xf', 'tree.tar'], part);
     await rm(`${part}/tree.tar`);
     await installPackages(part);
-    await tool(process.execPath, ['scripts/build.ts', 'build'], part);
+    await buildTree(part);
     await rm(dir, { recursive: true, force: true });
     await rename(part, dir);
   } finally {
@@ -157,16 +160,26 @@ export async function openPrevious(root: string = PROJECT_DIR): Promise<Previous
   const dir = join(BUILD_DIR, 'previous', pin.commit);
   await needCommit(root, pin);
   if (!(await usable(dir))) await makeTree(root, pin.commit, dir);
+  return { ...pin, ...builtIn(dir) };
+}
+
+/** Builds the programs of a source tree with its own script; throws `tool.failed`. */
+export async function buildTree(dir: string): Promise<BuiltRelease> {
+  await tool(process.execPath, ['scripts/build.ts', 'build'], dir);
+  return builtIn(dir);
+}
+
+function builtIn(dir: string): BuiltRelease {
   const program = (name: string): string => join(dir, 'build', `${name}.mjs`);
   const programs: Programs = {
     tandem: program('tandem'),
     storage: program('storage'),
     workload: program('workload'),
   };
-  return { ...pin, dir, programs, image: async (spec) => imageOf(dir, spec) };
+  return { dir, programs, image: async (spec) => imageOf(dir, spec) };
 }
 
-async function imageOf(dir: string, spec: PreviousImage): Promise<string> {
+async function imageOf(dir: string, spec: ReleaseImage): Promise<string> {
   const { class: cls, product, version, counter } = spec;
   const out = join(dir, 'build', `${product}-${cls}-${version}-${String(counter)}.img`);
   const there = await access(out).then(

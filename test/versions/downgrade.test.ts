@@ -12,7 +12,7 @@ import { releaseOf, TwoReleases } from './workshop.ts';
 t.setTimeout(400_000);
 
 const NOW = releaseOf('1.0.0', 1, 'present');
-const BEFORE = releaseOf('2.0.0', 2, 'previous');
+const BEFORE = releaseOf('2.0.0', 2, 'other');
 
 t.test('a higher release with the previous program, and back', VERSIONS, async (t) => {
   const workshop = await TwoReleases.open(t.testdir());

@@ -15,10 +15,10 @@ import { releaseOf, TwoReleases } from './workshop.ts';
 
 t.setTimeout(400_000);
 
-const OLD = releaseOf('1.0.0', 1, 'previous');
+const OLD = releaseOf('1.0.0', 1, 'other');
 const NEW = releaseOf('2.0.0', 2, 'present', 2);
 /** As new as can be by its number, and yet it cannot read what the pair writes by then. */
-const AGAIN = releaseOf('3.0.0', 3, 'previous');
+const AGAIN = releaseOf('3.0.0', 3, 'other');
 
 const none = (): void => undefined;
 
@@ -55,7 +55,7 @@ t.test('commit raises the levels and closes the way back', VERSIONS, async (t) =
 
   const back = await bench.cli('A', 'rollback', ...words);
   t.match(back, { exit: 12, json: [{ error: { code: 'rollback.unavailable' } }] });
-  const older = await bench.bundle(releaseOf('1.0.0', 1, 'previous'));
+  const older = await bench.bundle(releaseOf('1.0.0', 1, 'other'));
   t.match(await bench.cli('A', 'validate', older, '--json'), {
     exit: 11,
     json: [{ ok: false, code: 'version.same_or_newer' }],

@@ -26,8 +26,8 @@ export async function cliOf(
   node: NodeId,
   ...args: readonly string[]
 ): Promise<Finished> {
-  const { previous, present } = bench.workshop as TwoReleases;
-  const file = program === 'previous' ? previous.programs.tandem : present.programs.tandem;
+  const workshop = bench.workshop as TwoReleases;
+  const file = workshop[program].programs.tandem;
   const socket = bench.pair.nodes[node].controlSocket;
   return runCommand(process.execPath, [file, ...args, '--socket', socket]).done;
 }
@@ -58,7 +58,7 @@ export async function expectMixed(
   await sleep(MIXED_MS);
   const versions = { A: releases.A.version, B: releases.B.version };
   for (const node of NODES) {
-    for (const program of ['previous', 'present'] as const) {
+    for (const program of ['other', 'present'] as const) {
       const said = await cliOf(bench, program, node, 'status', '--json');
       const name = `node ${node} through the ${program} command line`;
       t.equal(said.exit, 0, `${name}: ${said.stderr}`);

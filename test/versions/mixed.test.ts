@@ -12,7 +12,7 @@ import { releaseOf, TwoReleases } from './workshop.ts';
 
 t.setTimeout(400_000);
 
-const OLD = releaseOf('1.0.0', 1, 'previous');
+const OLD = releaseOf('1.0.0', 1, 'other');
 const NEW = releaseOf('2.0.0', 2, 'present');
 
 /** Cuts the power of the node that serves; resolves when the other one serves. */

@@ -12,7 +12,7 @@ import { releaseOf, TwoReleases } from './workshop.ts';
 
 t.setTimeout(400_000);
 
-const OLD = releaseOf('1.0.0', 1, 'previous');
+const OLD = releaseOf('1.0.0', 1, 'other');
 const NEW = releaseOf('2.0.0', 2, 'present', 2);
 
 t.test('the previous release, this one, and back', VERSIONS, async (t) => {

@@ -1,6 +1,6 @@
 /**
- * A factory for two releases side by side: images with the program of this tree and images with
- * that of the release before it, which that release's own scripts make. Always holds: bundles are
+ * A factory for two releases side by side: images with the program of this tree, and images with
+ * that of another one, the release before unless it is told, which that one's own scripts make. Always holds: bundles are
  * made by this tree and signed by a key of the run that is never on disk; what a release runs is in
  * its row, nothing is guessed from its version. Imports core, bundle and the scripts.
  */
@@ -10,7 +10,7 @@ import type { FactoryImage } from '../../scripts/appliance.ts';
 import type { DemoRelease, Workshop } from '../../scripts/demo/workshop.ts';
 import { HARDWARE, openWorkshop, PRODUCT } from '../../scripts/demo/workshop.ts';
 import { makeStorageImage } from '../../scripts/make-image.ts';
-import { openPrevious, type Previous } from '../../scripts/previous.ts';
+import { openPrevious, type BuiltRelease } from '../../scripts/previous.ts';
 import { makeBundle, signBundle } from '../../src/bundle/builder.ts';
 import { generateSigningKey } from '../../src/bundle/keys.ts';
 import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
@@ -21,8 +21,8 @@ const LEVEL = 3;
 
 /** A release with the program that its images hold. */
 export interface VersionRelease extends DemoRelease {
-  /** This tree, or the commit that package.json pins. */
-  readonly program: 'present' | 'previous';
+  /** This tree, or the other one of the workshop. */
+  readonly program: 'present' | 'other';
   /** Highest format that its storage software writes. */
   readonly formatLevel: number;
 }
@@ -38,23 +38,23 @@ export function releaseOf(
   return { version, counter, program, formatLevel, ...words };
 }
 
-/** The factory; `previous` and `present` are its two sources of programs. */
+/** The factory; `present` and `other` are its two sources of programs. */
 export class TwoReleases implements Workshop {
   readonly present: Workshop;
-  readonly previous: Previous;
+  readonly other: BuiltRelease;
   readonly #dir: string;
   readonly #key = generateSigningKey();
 
-  private constructor(present: Workshop, previous: Previous, dir: string) {
+  private constructor(present: Workshop, other: BuiltRelease, dir: string) {
     this.present = present;
-    this.previous = previous;
+    this.other = other;
     this.#dir = dir;
   }
 
-  /** Builds both releases; `dir` takes what is made for this run. */
-  static async open(dir: string): Promise<TwoReleases> {
+  /** Builds this tree; `dir` takes what is made for this run. */
+  static async open(dir: string, other?: BuiltRelease): Promise<TwoReleases> {
     await mkdir(dir, { recursive: true });
-    return new TwoReleases(await openWorkshop(), await openPrevious(), dir);
+    return new TwoReleases(await openWorkshop(), other ?? (await openPrevious()), dir);
   }
 
   get programs(): Workshop['programs'] {
@@ -68,7 +68,7 @@ export class TwoReleases implements Workshop {
       return this.present.systemImage({ ...release, version, counter });
     }
     const words: Release = { product: PRODUCT, class: 'system', version, counter };
-    const file = await this.previous.image({ class: 'system', product: PRODUCT, version, counter });
+    const file = await this.other.image({ class: 'system', product: PRODUCT, version, counter });
     return { file, release: words, runsWith: '>=1.0.0' };
   }
 
@@ -76,9 +76,9 @@ export class TwoReleases implements Workshop {
     const { version, counter, program, formatLevel, storageRunsWith: runsWith } = rowOf(release);
     const spec = { product: PRODUCT, version, counter };
     const words: Release = { ...spec, class: 'storage', formatLevel };
-    if (program === 'previous') {
-      if (formatLevel !== 1) throw new Error('the previous release is made with format level 1');
-      const file = await this.previous.image({ class: 'storage', ...spec });
+    if (program === 'other') {
+      if (formatLevel !== 1) throw new Error('the other release is made with format level 1');
+      const file = await this.other.image({ class: 'storage', ...spec });
       return { file, release: words, runsWith };
     }
     const out = join(this.#dir, `storage-${version}-${String(counter)}.img`);
