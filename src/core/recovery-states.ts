@@ -52,7 +52,7 @@ export const STATE_RECOVERY = {
     todo: [
       'See what the pair waits for: `tandem cluster status`.',
       'If a node has stood down by an operator, on that node: `tandem stand-down --end`.',
-      'If both copies of the storage were written alone: `tandem explain store.split_brain`.',
+      'If both copies of the storage were written alone: `tandem storage status`.',
     ],
     costs: 'No high availability as long as it lasts.',
   },

@@ -31,13 +31,11 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
   'store.split_brain': {
     works: 'Neither node serves: each copy has writes that the other one lacks.',
     costs:
-      'The service until a person decides, and then every write that only the copy that is ' +
-      'given up has.',
+      'The service until a person decides. What only the copy that is given up has is saved to a ' +
+      'file of its node and is in the service no more.',
     steps: [
-      'See what each copy has that the other one lacks: `tandem storage status`.',
       'See who was asked for what, and when, on both nodes: `tandem history --audit`.',
-      'Keep one copy: `tandem storage resolve --keep A --reason TEXT` (or `B`). What only the ' +
-        'other copy has is saved first, in a file on its node that the answer names.',
+      'Keep one copy: `tandem storage resolve --keep A`.',
       READY,
     ],
     alarm: true,

@@ -73,7 +73,7 @@ export function remedyOf(s: NodeState): string | null {
     return `bring node ${lost} back; or switch it off and ${word}`;
   }
   if (splitBrain(s)) {
-    return 'decide which copy is kept, then see `tandem explain store.split_brain`';
+    return 'see `tandem storage status`, then `tandem storage resolve --keep A` (or B)';
   }
   if (peerReport(s) !== null) {
     const down = [s.record, peerReport(s)?.record].find(

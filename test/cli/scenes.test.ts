@@ -89,7 +89,7 @@ const SCENES: Readonly<Record<string, Scene>> = {
     change: { world: { serving: null, store: storeStatus('secondary', { splitBrain: true }) } },
     reads: [
       'no service: both copies of the storage were written alone',
-      'To do: decide which copy is kept',
+      'To do: see `tandem storage status`, then `tandem storage resolve --keep A` (or B)',
       'tandem explain store.split_brain',
       '[!] storage failed: both copies were written alone',
     ],
