@@ -12,6 +12,7 @@ import type { Effect, Event } from '../../src/core/state.ts';
 import type { Pace } from './agenda.ts';
 import { seal, type Appliance } from './appliance.ts';
 import type { Running, Work } from './effects.ts';
+import type { PairOptions } from './fixture.ts';
 import type { Storage } from './storage.ts';
 
 /** What is wrong with the fencer of a node. */
@@ -32,6 +33,7 @@ export interface SimFencer {
 
 /** The world as the effects of one node reach it. */
 export interface EffectWorld {
+  readonly options: PairOptions;
   readonly pace: Pace;
   readonly storage: Storage;
   readonly fencers: Record<NodeId, SimFencer>;
@@ -240,7 +242,7 @@ function* writeSlots(w: EffectWorld, a: Appliance, job: Job, r: Running): Work {
   w.send(a.id, { type: 'seals', seals: a.seals() });
   for (const target of job.targets) {
     r.soft = true;
-    yield w.pace.ms(0, 10, 3000);
+    yield w.pace.ms(w.options.installMs ?? 0, 10, 3000);
     a.mark('content', () => undefined);
     if (w.strikes('installer')) throw new UpdateError('slot.io', `${target.class}: i/o error`);
   }

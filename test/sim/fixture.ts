@@ -22,6 +22,8 @@ export interface PairOptions {
   readonly newStorage?: number;
   /** Which systems the new storage software runs under. */
   readonly storageRunsWith?: string;
+  /** How long an image takes to be written. */
+  readonly installMs?: number;
   /** Ticks that a sync of the storage takes at least. */
   readonly syncTicks?: number;
   /** The nodes have a serial line beside the network. */
