@@ -8,7 +8,7 @@
 import { agreedProtocol } from './levels.ts';
 import type { Sha256 } from './model.ts';
 import { askOf, canCancel } from './phases.ts';
-import { finalized, nodeEffect, onAsk, onNodeEvent } from './node.ts';
+import { finalized, nodeEffect, onAsk, onNodeEvent, onStorageEnded } from './node.ts';
 import { compareWriter, PROTOCOL, RECORD_SCHEMA } from './records.ts';
 import type { NodeRecord, RolloutRecord } from './records.ts';
 import type { NodeReport } from './report.ts';
@@ -42,6 +42,10 @@ export function step(s: NodeState, event: Event, clock: Clock): NodeState | unde
       return withRecord(timed, onPeerOff(timed, event.word, event.since));
     case 'keep-copy':
       return withRecord(timed, onKeepCopy(timed));
+    case 'storage-ended': {
+      const gone = { ...timed, world: { ...timed.world, storage: null } };
+      return withRecord(gone, onStorageEnded(gone, event.reason)) ?? gone;
+    }
     case 'stand-down':
       return withRecord(timed, onStandDown(timed, event.on));
     case 'switchover': {

@@ -16,7 +16,7 @@ import type {
   Target,
   Trial,
 } from './records.ts';
-import { onTrial, peerReport, storageSlot } from './state.ts';
+import { onTrial, peerReport, storageSlot, trialOf } from './state.ts';
 import type { Effect, Event, NodeState } from './state.ts';
 import { jobOf, set, toReverting } from './trial.ts';
 import { satisfies } from './version.ts';
@@ -246,6 +246,19 @@ function onHealth(
     ? { ...record.storage, trial: { ...trial, proven: false } }
     : record.storage;
   return toReverting({ ...record, storage }, update, reason);
+}
+
+/**
+ * The storage software ended by itself. It is started again; but in a trial one end is one too
+ * many, whether the software is new or only the system under it: what was not proven goes back.
+ */
+export function onStorageEnded(s: NodeState, why: string): NodeRecord | undefined {
+  const { record, world } = s;
+  const { update } = record;
+  const trial = trialOf(update);
+  if (trial === null || world.boot.slot !== trial.slot) return undefined;
+  const message = `the storage software of node ${record.node} ended in its trial: ${why}`;
+  return onHealth(record, trial.id, { code: 'health.storage', message });
 }
 
 function sameWork(update: Job, job: Job): boolean {

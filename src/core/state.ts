@@ -95,6 +95,8 @@ export type Event =
   | { readonly type: 'rollout'; readonly record: RolloutRecord }
   | { readonly type: 'store'; readonly status: StoreStatus }
   | { readonly type: 'storage'; readonly running: World['storage'] }
+  /** It ended without having been asked to. */
+  | { readonly type: 'storage-ended'; readonly reason: string }
   | { readonly type: 'serving'; readonly epoch: number | null }
   | { readonly type: 'boot-state'; readonly state: BootState }
   | { readonly type: 'seals'; readonly seals: Seals }

@@ -76,7 +76,7 @@ export class Listeners implements RunnerEvents {
     store.onStatus((status) => void runner.dispatch({ type: 'store', status }));
     storage.onExit((reason) => {
       this.log(`the storage software ended: ${reason}`);
-      void runner.dispatch({ type: 'storage', running: null });
+      void runner.dispatch({ type: 'storage-ended', reason });
     });
     const { node } = runner.state.record;
     this.#parts.events.onEvent((event) => {

@@ -28,6 +28,20 @@ const report = (change: object = {}, node: NodeId = 'B'): Event => {
   return { type: 'report', report: { ...peer, seq: 2, ...change } } as Event;
 };
 
+t.test('storage software that ends is gone, and ends a trial', async (t) => {
+  const ended = { type: 'storage-ended', reason: 'was killed' } as const;
+  const calm = nodeState('A');
+  const next = on(calm, ended);
+  t.equal(next?.world.storage, null);
+  t.equal(next?.record, calm.record);
+  const trial = nodeState('A', {
+    world: { boot: TRIAL_BOOT, bootState: ARMED },
+    record: { update: updateOf('healthy') },
+  });
+  const failed = on(trial, ended);
+  t.match(failed, { world: { storage: null }, record: { update: { state: 'reverting' } } });
+});
+
 t.test('what is observed changes the world and nothing durable', async (t) => {
   const s = nodeState('A');
   const activity = { name: 'installing', progress: null, job: null };

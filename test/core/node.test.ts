@@ -6,6 +6,7 @@ import t from 'tap';
 import {
   onAsk,
   onNodeEvent,
+  onStorageEnded,
   atRest,
   finalized,
   nodeEffect,
@@ -153,6 +154,14 @@ t.test('storage that failed after it was proven is not kept', async (t) => {
     t.match(onNodeEvent(s, failed), { update: { state: 'reverting' } });
     t.equal(onNodeEvent(s, failed)?.storage.trial?.proven, false, `${state}: storage`);
     t.equal(onNodeEvent(s, BAD)?.storage.trial?.proven, true, `${state}: the system`);
+  }
+  for (const state of STATES) {
+    const s = inState(state, { world: { boot: TRIAL_BOOT, bootState: ARMED } });
+    const fails = state === 'trial' || state === 'healthy';
+    const next = onStorageEnded(s, 'was killed');
+    t.equal(word(next), fails ? 'reverting 1' : '-', `storage ended in ${state}`);
+    if (fails) t.match(next?.update, { reason: { code: 'health.storage', message: /killed/ } });
+    t.equal(onStorageEnded(inState(state), 'x'), undefined, `${state}, not in the slot of a trial`);
   }
   const calm = inState('healthy');
   t.equal(onNodeEvent(calm, HEALTH), calm.record, 'no change');

@@ -276,7 +276,7 @@ export class Pair implements EffectWorld {
     if (this.software[node] === null) return;
     this.software[node] = null;
     this.storage.run(node, false);
-    this.#hear(node, { type: 'storage', running: null });
+    this.#hear(node, { type: 'storage-ended', reason: 'was killed' });
   }
 
   #onEnd(node: NodeId, how: 'power' | 'kill'): void {
