@@ -50,7 +50,7 @@ export interface PrecheckRow {
   readonly result: 'ok' | 'failed' | 'warning' | 'unknown';
   readonly code: Code | null;
   readonly detail: string;
-  /** What to do about it; null when it is ok. */
+  /** What to do about it, a sentence; null only when it is ok. */
   readonly fix: string | null;
 }
 

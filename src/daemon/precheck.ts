@@ -10,7 +10,8 @@ import type { Estimate, PrecheckReport, PrecheckRow } from '../core/operator.ts'
 import type { NodeView, PolicyView } from '../core/policy.ts';
 import { me, onTrial, other, peerReport, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, ValidateReport } from '../core/status.ts';
-import { reformItems } from '../updater/status.ts';
+import { reformItems } from '../updater/reform.ts';
+import { remedyOf } from '../updater/remedy.ts';
 import type { NodeFacts } from './facts.ts';
 import { standsDown } from './operator-rules.ts';
 
@@ -30,13 +31,19 @@ export function bad(
   name: string,
   code: Code,
   detail: string,
-  result: 'failed' | 'warning' = 'failed',
+  { result = 'failed', fix = CODES[code].next }: BadRow = {},
 ): PrecheckRow {
-  return { name, result, code, detail, fix: CODES[code].next };
+  return { name, result, code, detail, fix };
 }
 
-const unknown = (name: string, detail: string): PrecheckRow => {
-  return { name, result: 'unknown', code: null, detail, fix: null };
+/** What a row says that does not hold: whether it refuses, and what to do when that is special. */
+interface BadRow {
+  readonly result?: 'failed' | 'warning';
+  readonly fix?: string;
+}
+
+const unknown = (name: string, detail: string, fix: string): PrecheckRow => {
+  return { name, result: 'unknown', code: null, detail, fix };
 };
 
 /** The pair as it is now: the rows that need nothing but the state of this node. */
@@ -60,7 +67,10 @@ function linkRow(s: NodeState, channels: readonly ChannelStatus[]): PrecheckRow 
   if (down === undefined) return good('link', `${node} answers`);
   const why = down.error === null ? '' : `: ${down.error.message}`;
   const detail = `${node} answers, but its ${down.name} channel is down${why}`;
-  return bad('link', down.error?.code ?? 'pair.peer_unreachable', detail, 'warning');
+  const cable = `Check the ${down.name} channel on both nodes: cable, settings of \`link\`.`;
+  const fix = down.error === null ? { fix: cable } : {};
+  const code = down.error?.code ?? 'pair.peer_unreachable';
+  return bad('link', code, detail, { result: 'warning', ...fix });
 }
 
 function standDownRow(s: NodeState): PrecheckRow {
@@ -69,7 +79,8 @@ function standDownRow(s: NodeState): PrecheckRow {
   const theirs = peer !== null && standsDown({ ...s, record: peer.record });
   const down = standsDown(s) ? me(s) : theirs ? other(s) : null;
   if (down === null) return good(name, 'no node was told to stand down');
-  return bad(name, 'pair.stood_down', `node ${down} has stood down by an operator's word`);
+  const fix = `On node ${down}: \`tandem stand-down --end\`.`;
+  return bad(name, 'pair.stood_down', `node ${down} has stood down by an operator's word`, { fix });
 }
 
 function availableRow(s: NodeState): PrecheckRow {
@@ -77,7 +88,10 @@ function availableRow(s: NodeState): PrecheckRow {
   const waiting = reformItems(s).filter((item) => item.state !== 'ok' && item.name !== 'versions');
   if (waiting.length === 0) return good(name, 'the pair is highly available');
   const detail = waiting.map((item) => `${item.name}: ${item.text}`).join('; ');
-  return bad(name, 'pair.not_healthy', detail);
+  const remedy = remedyOf(s);
+  const wait = 'Wait for it: `tandem cluster status --wait-ready`.';
+  const fix = remedy === null ? wait : `${remedy.slice(0, 1).toUpperCase()}${remedy.slice(1)}.`;
+  return bad(name, 'pair.not_healthy', detail, { fix });
 }
 
 function bootRow(s: NodeState): PrecheckRow {
@@ -87,7 +101,8 @@ function bootRow(s: NodeState): PrecheckRow {
   const trial = peer?.record.slots.trial != null || peer?.boot.slot !== peer?.record.slots.default;
   const armed = own ?? (peer !== null && trial ? other(s) : null);
   if (armed === null) return good(name, 'no trial is armed on either node');
-  return bad(name, 'boot.armed', `a trial of node ${armed} is armed or runs`);
+  const fix = `Wait until node ${armed} has committed or reverted it; see \`tandem slots\`.`;
+  return bad(name, 'boot.armed', `a trial of node ${armed} is armed or runs`, { fix });
 }
 
 /** No rollout and no other job may be going on. */
@@ -96,8 +111,10 @@ export function idleRow(s: NodeState, job: string | null): PrecheckRow {
   const { rollout } = s;
   const id = running(rollout) ? rollout.id : job;
   if (id === null) return good(name, 'no update is running');
-  const paused = running(rollout) && (rollout.paused ?? null) !== null ? ', paused' : '';
-  return bad(name, 'job.busy', `${id} is running${paused}`);
+  const paused = running(rollout) && (rollout.paused ?? null) !== null;
+  const act = paused ? 'Let it go on: `tandem job resume`' : 'Wait: `tandem job wait --follow`';
+  const fix = `${act}. Or turn it back: \`tandem job cancel ${id}\`.`;
+  return bad(name, 'job.busy', `${id} is running${paused ? ', paused' : ''}`, { fix });
 }
 
 /** The checks of the bundle as rows; room that is not known is not called enough. */
@@ -106,7 +123,9 @@ export function bundleRows(report: ValidateReport, view: PolicyView | null): Pre
     if (!ok) return bad(name, code ?? 'internal.bug', detail);
     const blind = NODES.filter((node) => (view?.nodes[node].freeBytes ?? null) === null);
     if (name !== 'depot' || blind.length === 0) return good(name, detail);
-    return unknown(name, `the free space of node ${blind.join(' and ')} is not known`);
+    const where = `node ${blind.join(' and ')}`;
+    const fix = `Check the data partition of ${where}; without room the copy ends by itself.`;
+    return unknown(name, `the free space of ${where} is not known`, fix);
   });
 }
 
@@ -135,27 +154,41 @@ function fencerRow(facts: PairFacts): PrecheckRow {
     if (error !== null) return bad(name, error.code, `fencer of node ${node}: ${error.message}`);
   }
   const silent = NODES.find((node) => facts[node] === null);
-  if (silent !== undefined) return unknown(name, `node ${silent} does not tell of its fencer`);
+  if (silent !== undefined) {
+    return unknown(name, `node ${silent} does not tell of its fencer`, onNode(silent));
+  }
   const [a, b] = NODES.map((node) => facts[node]?.fencer);
   if (a?.policy !== b?.policy) {
     const detail = `policy ${a?.policy} on node A, ${b?.policy} on node B`;
-    return bad(name, 'config.invalid', detail, 'warning');
+    const fix = 'Set `fence.policy` to the same word on both nodes, start both daemons again.';
+    return bad(name, 'config.invalid', detail, { result: 'warning', fix });
   }
   if (a?.policy === 'fence') return good(name, 'the self-tests of both fencers passed');
   return good(name, 'policy manual: no fencer is used, a person decides about a takeover');
 }
 
+/** A node that is away, or whose older program does not tell. */
+const onNode = (node: NodeId): string =>
+  `Look on node ${node} itself: \`tandem status\`; an older program does not tell this.`;
+
 function clockRow({ A, B }: PairFacts): PrecheckRow {
   const name = 'clock';
-  if (A === null || B === null) return unknown(name, 'a node does not tell its time');
+  if (A === null || B === null) {
+    const silent = A === null ? 'A' : 'B';
+    return unknown(name, `node ${silent} does not tell its time`, onNode(silent));
+  }
   const skewS = Math.round(Math.abs(A.nowMs - B.nowMs) / 100) / 10;
   const detail = `the clocks of the two nodes differ by ${skewS} s`;
-  return skewS > SKEW_S ? bad(name, 'pair.clock_skew', detail, 'warning') : good(name, detail);
+  if (skewS <= SKEW_S) return good(name, detail);
+  return bad(name, 'pair.clock_skew', detail, { result: 'warning' });
 }
 
 /** How long it will take, as a row that never refuses. */
 export function estimateRow(estimate: Estimate | null): PrecheckRow {
-  if (estimate === null) return unknown('estimate', 'not known while the bundle is refused');
+  if (estimate === null) {
+    const fix = 'Correct what failed above; then the estimate is known.';
+    return unknown('estimate', 'not known while the bundle is refused', fix);
+  }
   return good('estimate', `about ${estimate.totalS} s, by ${estimate.text}`);
 }
 

@@ -5,12 +5,21 @@
  */
 import t, { type Test } from 'tap';
 import type { PrecheckReport, PrecheckRow } from '../../src/core/operator.ts';
+import { parseCommand } from '../../src/cli/parse.ts';
 import type { RolloutRecord, StepLog } from '../../src/core/records.ts';
+import type { NodeState } from '../../src/core/state.ts';
+import type { ValidateReport } from '../../src/core/status.ts';
 import { fromHistory, fromSizes } from '../../src/daemon/estimate.ts';
 import { NO_FENCER, readFacts, roomFor, type NodeFacts } from '../../src/daemon/facts.ts';
-import { factRows, stateRows } from '../../src/daemon/precheck.ts';
+import {
+  bundleRows,
+  estimateRow,
+  factRows,
+  idleRow,
+  stateRows,
+} from '../../src/daemon/precheck.ts';
 import { makeDepotDisk, memoryDepot } from '../memory/depot.ts';
-import { ARMED, BUNDLE, nodeState, rolloutRecord } from '../core/states.ts';
+import { ARMED, BUNDLE, nodeState, rolloutRecord, storeStatus } from '../core/states.ts';
 import { CALLER, DaemonPair, GOOD, type DaemonOptions } from './harness.ts';
 
 const never = new AbortController().signal;
@@ -118,6 +127,23 @@ const facts = (change: Partial<NodeFacts> = {}): NodeFacts => {
 };
 const fence = (error: NodeFacts['fencer']['error'] = null) =>
   ({ policy: 'fence', kind: 'power', error }) as const;
+const fixOf = (s: NodeState, name: string): unknown =>
+  stateRows(s, []).find((one) => one.name === name)?.fix;
+const NO_ANSWER = { code: 'fence.self_test', message: 'no answer' } as const;
+const ROOM: ValidateReport = {
+  ok: false,
+  bundle: null,
+  product: null,
+  version: null,
+  lagging: [],
+  checks: [
+    { name: 'signature', ok: false, code: 'trust.untrusted', detail: '0 of 2 keys' },
+    { name: 'depot', ok: true, code: null, detail: 'enough' },
+  ],
+  code: 'trust.untrusted',
+  message: '0 of 2 keys',
+  next: null,
+};
 const results = (A: NodeFacts | null, B: NodeFacts | null): readonly string[] =>
   factRows({ A, B }).map(({ result }) => result);
 
@@ -135,6 +161,44 @@ t.test('rows of facts: fencers and clocks', async (t) => {
   });
   for (const odd of [null, 1, {}, { nowMs: 'x' }]) t.equal(readFacts(odd), null);
   t.match(readFacts({ nowMs: 1, freeBytes: '1', fencer: 7 }), { freeBytes: null });
+});
+
+t.test('every row that is not ok has a fix, with commands that the program has', async (t) => {
+  const serial = { name: 'serial', up: false, ageMs: null, error: null };
+  const standDown = { rollout: 'operator', epoch: 1 };
+  const store = storeStatus('primary', { peer: 'syncing' });
+  const paused = { by: 'anna', at: '2026-01-01T00:00:00.000Z' };
+  const states = [
+    nodeState('A', { peer: null }),
+    nodeState('B', { peer: null }),
+    nodeState('A', { peerRecord: { standDown }, peer: { admitted: false } }),
+    nodeState('A', { world: { store } }),
+    nodeState('A', { world: { store: storeStatus('primary', { splitBrain: true }) } }),
+    nodeState('A', { world: { bootState: ARMED } }),
+  ];
+  const rows = [
+    ...states.flatMap((s) => stateRows(s, [serial])),
+    ...factRows({ A: facts(), B: null }),
+    ...factRows({ A: facts({ fencer: fence() }), B: facts({ nowMs: 60_000 }) }),
+    ...factRows({ A: facts(), B: facts({ fencer: fence(NO_ANSWER) }) }),
+    idleRow(nodeState('A', { rollout: rolloutRecord({ phase: 'HAND1', paused }) }), null),
+    idleRow(nodeState('A'), 'validate-1'),
+    ...bundleRows(ROOM, null),
+    estimateRow(null),
+  ];
+  const seen = new Set(rows.filter(({ result }) => result !== 'ok').map(({ name }) => name));
+  const all = ['link', 'available', 'stand-down', 'boot', 'fencer', 'clock', 'idle', 'depot'];
+  t.strictSame([...seen].toSorted(), [...all, 'estimate', 'signature'].toSorted());
+  for (const { name, result, fix, detail } of rows) {
+    if (result === 'ok') t.equal(fix, null, name);
+    else t.match(fix, /^[A-Z].*\.$/, `${name}: ${detail}: ${fix}`);
+    for (const [, command = ''] of (fix ?? '').matchAll(/`tandem ([^`]+)`/g)) {
+      t.match(await parseCommand(command.split(' ')), { kind: 'verb' }, command);
+    }
+  }
+  t.match(fixOf(states[2]!, 'stand-down'), 'On node B: `tandem stand-down --end`.');
+  t.match(fixOf(states[3]!, 'available'), '`tandem cluster status --wait-ready`');
+  t.match(fixOf(states[4]!, 'available'), '`tandem storage resolve --keep A`');
 });
 
 t.test('room for a bundle counts what staging it removes', async (t) => {
