@@ -1,8 +1,9 @@
 /**
  * A factory for two releases side by side: images with the program of this tree, and images with
- * that of another one, the release before unless it is told, which that one's own scripts make. Always holds: bundles are
- * made by this tree and signed by a key of the run that is never on disk; what a release runs is in
- * its row, nothing is guessed from its version. Imports core, bundle and the scripts.
+ * that of another one, the release before unless it is told, which that one's own scripts make.
+ * Always holds: bundles are made by this tree and signed by a key of the run that is never on disk;
+ * what a release runs is in its row, nothing is guessed from its version. Imports core, bundle and
+ * the scripts.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
