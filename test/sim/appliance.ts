@@ -88,6 +88,8 @@ export class Appliance {
   cutOp = 0;
   /** What a cut inside a write leaves of it. */
   cutLeaves: number | Choose = LOST;
+  /** Told of a cut inside a write, before the disk decides what is left of it. */
+  onCut: (bytes: FakeDisk) => void = () => undefined;
   /** Records that were read torn, and dropped as they must be. */
   torn = 0;
   seq = 0;
@@ -159,7 +161,10 @@ export class Appliance {
     try {
       change();
     } catch (error) {
-      if (error instanceof PowerCut) this.fall(this.cutLeaves);
+      if (error instanceof PowerCut) {
+        this.onCut(this.bytes);
+        this.fall(this.cutLeaves);
+      }
       throw error;
     }
     if (struck) this.bytes.cutAt(Infinity);

@@ -6,7 +6,7 @@
  * the link. Only tests import it.
  */
 import type { NodeId, Slot } from '../../src/core/model.ts';
-import { NODES, peerOf } from '../../src/core/model.ts';
+import { NODES } from '../../src/core/model.ts';
 import { compareWriter, type RolloutRecord } from '../../src/core/records.ts';
 import { readPairMessage, type PairMessage } from '../../src/core/report.ts';
 import { peerReport, type Event, type NodeState } from '../../src/core/state.ts';
