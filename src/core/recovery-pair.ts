@@ -128,6 +128,7 @@ export const PAIR_RECOVERY: Readonly<Record<Words, CodeRecovery>> = {
       'See what its slots hold: `tandem slots`.',
       'Go forward with the newest bundle: `tandem update FILE`.',
       'Or try again: `tandem rollback`.',
+      'Or keep the version that both run; the burn-in does not do it now: `tandem commit`.',
     ],
     alarm: true,
   },

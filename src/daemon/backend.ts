@@ -25,7 +25,7 @@ import { Bundles, refusal } from './bundles.ts';
 import { Checks, type Checked, type CheckParts } from './dry-run.ts';
 import { commitId, Jobs } from './jobs.ts';
 import { Operator } from './operator.ts';
-import { policyView, rollbackRecord, updateRecord } from './plan.ts';
+import { commitRecord, policyView, rollbackRecord, updateRecord } from './plan.ts';
 import { StorageCare } from './storage-care.ts';
 
 /** What the backend answers from. */
@@ -297,14 +297,16 @@ export class Backend implements ControlBackend {
     const { rollout } = this.#state;
     if (rollout?.finalized === true) return this.#jobs.get(commitId(rollout));
     const open = rollout?.phase === 'DONE' && rollout.kind === 'update';
-    if (!open) {
-      this.#checks.idle();
+    if (!open) this.#checks.idle();
+    const past = this.#parts.history.with(rollout);
+    const record = open ? rollout : commitRecord(this.#state, past, this.#at());
+    if (record === null) {
       const message = 'there is no update that waits for its commit';
       throw new UpdateError('rollback.unavailable', message);
     }
     this.#checks.healthy();
-    await this.#parts.requests.ask({ do: 'finalize' });
-    return this.#begin(commitId(rollout), 'commit', asked, () =>
+    await this.#parts.requests.ask(open ? { do: 'finalize' } : { do: 'start', record });
+    return this.#begin(commitId(record), 'commit', asked, () =>
       Promise.resolve('the commit has begun'),
     );
   }

@@ -127,7 +127,15 @@ export function rollbackRecord(s: NodeState, draft: Draft): RolloutRecord {
     const message = `the other system slot of node ${one} holds no whole image`;
     throw new UpdateError('rollback.unavailable', message);
   }
-  const to = { ...s.rollout.to, version: old.version, counter: old.counter, images: [] };
+  // Two nodes that were updated from different versions go back to different versions.
+  const olds = able.map((node) => {
+    const { record: theirs, seals: held } = reports[node];
+    return [node, held.system[otherSlot(theirs.slots.default)]?.release.version ?? null] as const;
+  });
+  const same = olds.every(([, version]) => version === old.version);
+  const each = olds.map(([node, version]) => `${version ?? 'nothing'} (${node})`);
+  const version = same ? old.version : each.join(', ');
+  const to = { ...s.rollout.to, version, counter: old.counter, images: [] };
   const skips = { A: !able.includes('A'), B: !able.includes('B') };
   // A node that is left alone must be there already, or the pair would end in two versions.
   const stuck = NODES.find((node) => skips[node] && reports[node].system?.counter !== old.counter);
@@ -137,6 +145,24 @@ export function rollbackRecord(s: NodeState, draft: Draft): RolloutRecord {
     throw new UpdateError('rollback.unavailable', message);
   }
   return { ...baseRecord(s, draft, skips), kind: 'rollback', to };
+}
+
+/**
+ * The first record of a commit when the newest rollout is not the update that is committed: that
+ * one is taken up again where its commit begins. So it is after a rollback that was turned back, or
+ * a later update that came to nothing. Null when both nodes do not surely run what it brought.
+ */
+export function commitRecord(
+  s: NodeState,
+  past: readonly RolloutRecord[],
+  at: string,
+): RolloutRecord | null {
+  const last = past.find(({ kind, phase }) => kind === 'update' && phase === 'DONE');
+  const brought = last?.to.images.find((image) => image.class === 'system')?.release;
+  if (last === undefined || brought === undefined || last.finalized) return null;
+  const running = [s.world.system, peerReport(s)?.system ?? null];
+  if (!running.every((release) => release?.counter === brought.counter)) return null;
+  return { ...last, phase: 'FINALIZE', phaseAt: at };
 }
 
 function baseRecord(

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { EXIT } from '../../src/core/codes.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { JobStatus } from '../../src/core/status.ts';
-import { BUNDLE, BUNDLE_BYTES, manifestOf } from '../core/states.ts';
+import { BUNDLE, BUNDLE_BYTES, manifestOf, release, rolloutRecord } from '../core/states.ts';
 import { CALLER, DaemonPair, GOOD, type Daemon, type DaemonOptions } from './harness.ts';
 
 const never = new AbortController().signal;
@@ -206,6 +206,24 @@ t.test('an order and a policy of the request count for that update', async (t) =
   t.match(rollout, { first: 'B', policy: { order: 'standby-first', onSecondFailure: 'rollback' } });
   await pair.until(() => pair.b.runner.state.record.update.state === 'installing');
   t.equal(pair.a.runner.state.record.update.state, 'idle');
+});
+
+t.test('commit of an update after a later rollout that came to nothing', async (t) => {
+  const pair = await makePair(t);
+  const first = { name: 'system', class: 'system', runsWith: '*' } as const;
+  const image = { ...first, release: release('system', 1) };
+  const to = { ...rolloutRecord().to, version: '1.0.0', counter: 1, images: [image] } as const;
+  const done = rolloutRecord({ id: 'update-0', phase: 'DONE', to });
+  const back = rolloutRecord({ id: 'rollback-1', kind: 'rollback', phase: 'FAILED', to });
+  await pair.a.runner.dispatch({ type: 'start', record: done });
+  await pair.a.runner.dispatch({ type: 'start', record: back });
+  await pair.until(() => pair.b.runner.state.rollout?.id === 'rollback-1');
+  const job = await pair.clock.until(pair.a.backend.start({ kind: 'commit' }, CALLER));
+  t.equal(job.id, 'update-0.commit');
+  await pair.until(() => pair.a.backend.job(job.id).state === 'done');
+  t.match(pair.a.backend.job(job.id), { message: '1.0.0 is permanent on both nodes' });
+  t.match(pair.a.runner.state.rollout, { id: 'update-0', phase: 'DONE', finalized: true });
+  for (const node of [pair.a, pair.b]) t.equal(node.runner.state.record.releaseFloor, 1);
 });
 
 t.test('slots and status of both nodes, from either one', async (t) => {

@@ -5,7 +5,8 @@
 import t from 'tap';
 import type { NodeState } from '../../src/core/state.ts';
 import { isRolloutRecord } from '../../src/core/message-shape.ts';
-import { policyView, rollbackRecord, updateRecord, type Identity } from '../../src/daemon/plan.ts';
+import { commitRecord, policyView, rollbackRecord, updateRecord } from '../../src/daemon/plan.ts';
+import type { Identity } from '../../src/daemon/plan.ts';
 import { BUNDLE, manifestOf, nodeState, POLICY, release } from '../core/states.ts';
 import { rolloutRecord, sealOf, type StateChange } from '../core/states.ts';
 
@@ -88,6 +89,26 @@ t.test('a rollback: to what the other slots hold', async (t) => {
   const held = updated(['A'], { peer: { seals: OLD_SEALS, system: release('system', 1) } });
   const one = rollbackRecord(held, DRAFT);
   t.match(one.nodes, { A: { skip: false }, B: { skip: true } }, 'B runs the old version already');
+});
+
+t.test('a rollback to two different old versions names both', async (t) => {
+  const older = { ...OLD_SEALS, system: { ...OLD_SEALS.system, A: sealOf('system', 0) } };
+  const change = { peer: { ...RUNS_NEW, seals: older } };
+  const record = rollbackRecord(updated(['A', 'B'], change), DRAFT);
+  t.match(record.to, { version: '1.0.0 (A), 0.0.0 (B)', counter: 1 });
+});
+
+t.test('a commit takes up the update that was left open, and no other one', async (t) => {
+  const back = rolloutRecord({ id: 'rollback-1', kind: 'rollback', phase: 'FAILED' });
+  const done = rolloutRecord({ phase: 'DONE' });
+  const s = updated(['A', 'B'], { rollout: back });
+  t.match(commitRecord(s, [back, done], DRAFT.at), { id: done.id, phase: 'FINALIZE' });
+  t.equal(commitRecord(s, [back], DRAFT.at), null, 'it is not known any more');
+  t.equal(commitRecord(s, [back, { ...done, finalized: true }], DRAFT.at), null);
+  const mixed = updated(['A', 'B'], { rollout: back, peer: { system: release('system', 1) } });
+  t.equal(commitRecord(mixed, [back, done], DRAFT.at), null, 'one node went back');
+  const alone = updated(['A', 'B'], { rollout: back, peer: null });
+  t.equal(commitRecord(alone, [back, done], DRAFT.at), null, 'what the peer runs is not known');
 });
 
 t.test('no rollback where it would not return the pair', async (t) => {
