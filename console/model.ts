@@ -13,7 +13,7 @@ import { heardEvents, heardNothing, heardStatus } from './facts.ts';
 import { hotLetter, nameOf, type Key } from './keys.ts';
 import { actionOf, wordingOf, type Ask } from './plans.ts';
 import { SCREEN } from './screens.ts';
-import type { Answer, Dialog, Numbered, ScreenName, State, Step, Target } from './state.ts';
+import type { Answer, Body, Dialog, Numbered, ScreenName, State, Step, Target } from './state.ts';
 import { shownScreen } from './state.ts';
 
 /** What can happen to a console. */
@@ -54,6 +54,8 @@ function press(state: State, key: Key, pageRows: number): Step {
     const target = SCREEN[shownScreen(state)].enter?.(state) ?? null;
     return target === null ? stay(state) : follow(state, target);
   }
+  const picked = pick(state, key);
+  if (picked !== null) return stay(picked);
   const moved = move(state, key, pageRows);
   return moved === null ? pressLetter(state, key) : stay(moved);
 }
@@ -63,6 +65,11 @@ function back(state: State): State {
   if (state.waiting !== null) return { ...state, waiting: null };
   const screens = state.screens.slice(0, Math.max(1, state.screens.length - 1));
   return { ...state, screens, top: 0, chosen: 0, flash: null };
+}
+
+/** The body as the smallest terminal shows it. */
+function bodyOf(state: State): Body {
+  return SCREEN[shownScreen(state)].body(state, { columns: 79, unicode: false });
 }
 
 /** Up, down and pages; null for any other key. */
@@ -80,12 +87,19 @@ function move(state: State, key: Key, pageRows: number): State | null {
   };
   const amount = by['char' in key ? key.char : (nameOf(key) ?? '')];
   if (amount === undefined) return null;
-  const body = SCREEN[shownScreen(state)].body(state, { columns: 79, unicode: false });
+  const body = bodyOf(state);
   const rows = body.rows?.length ?? 0;
   if (rows > 0) return { ...state, chosen: within(state.chosen + amount, rows - 1) };
   // The last line may be scrolled to the bottom and no further.
   const last = Math.max(0, body.lines.length - pageRows);
   return { ...state, top: within(state.top + amount, last) };
+}
+
+/** A digit chooses the row of that number, where there are rows. */
+function pick(state: State, key: Key): State | null {
+  const number = /^[1-9]$/.test(hotLetter(key) ?? '') ? Number(hotLetter(key)) : null;
+  const rows = number === null ? 0 : (bodyOf(state).rows?.length ?? 0);
+  return number !== null && number <= rows ? { ...state, chosen: number - 1 } : null;
 }
 
 const within = (value: number, max: number): number => Math.max(0, Math.min(value, max));
@@ -95,7 +109,10 @@ function pressLetter(state: State, key: Key): Step {
   if (letter === null) return stay(state);
   if (letter === '?') return stay(goTo(state, 'help'));
   const hot = SCREEN[shownScreen(state)].keys(state).find((one) => one.letter === letter);
-  if (hot === undefined) return stay({ ...state, flash: null });
+  if (hot === undefined) {
+    const text = `"${letter}" is no key of this screen.`;
+    return stay({ ...state, flash: { text, style: 'plain' } });
+  }
   if (hot.refusal !== null) {
     const text = `${hot.label}: not now, ${hot.refusal}`;
     return stay({ ...state, flash: { text, style: 'warn' } });

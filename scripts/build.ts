@@ -71,6 +71,21 @@ const NATIVE: Plugin = {
 };
 
 /**
+ * The drawing library's table of characters asks for the whole of it, to learn how wide a tab is:
+ * every widget would come along. The console draws no tab.
+ */
+const LEAN: Plugin = {
+  name: 'lean',
+  setup(builder) {
+    const namespace = 'lean';
+    builder.onResolve({ filter: /^\.\.\/$/ }, ({ importer }) =>
+      /blessed\/lib\/unicode\.js$/.test(importer) ? { path: importer, namespace } : undefined,
+    );
+    builder.onLoad({ filter: /./, namespace }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
+/**
  * Bundles one entry into one ES module for Node 24. Start-up is fast with Node's compile cache: the
  * file has a stable path and content, and whoever starts it sets `NODE_COMPILE_CACHE` (the cache
  * cannot be switched on from inside the module that should come from it).
@@ -93,7 +108,7 @@ export async function bundleEntry(entry: string, outFile: string): Promise<void>
     banner: { js: BANNER },
     // The package wants to know where it lies before it asks for its native part.
     define: { __dirname: '"/"' },
-    plugins: [NATIVE],
+    plugins: [NATIVE, LEAN],
     logLevel: 'silent',
   });
   await replaceIfOther(outFile, made.outputFiles[0]!.contents);

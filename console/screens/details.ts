@@ -10,9 +10,16 @@ import type { ChannelStatus, NodeStatus, PairStatus, ReformItem } from '../../sr
 import { ageWords, freshStatus } from '../facts.ts';
 import { lineOf, plainLine, plainLines, span, type Line, type Style } from '../picture.ts';
 import type { Body, HotKey, Screen, State } from '../state.ts';
-import { alarmLines, storeWords, takeOverWords, UNKNOWN, versionWords } from './words.ts';
+import {
+  alarmLines,
+  roleWords,
+  storeWords,
+  takeOverWords,
+  UNKNOWN,
+  versionWords,
+} from './words.ts';
 
-const LABEL = 18;
+const LABEL = 20;
 
 const row = (label: string, value: string): string => `  ${label.padEnd(LABEL - 2)}${value}`;
 
@@ -30,7 +37,7 @@ function nodeDetails(node: NodeStatus, self: boolean, options: RenderOptions): r
       ? UNKNOWN
       : `${boot.reason}${boot.attempt > 0 ? `, attempt ${boot.attempt}` : ''}, id ${boot.id}`;
   const texts = [
-    row('role', `${node.role}${node.serving ? ', serving' : ''}, epoch ${node.epoch ?? UNKNOWN}`),
+    row('role', `${roleWords(node)}, epoch ${node.epoch ?? UNKNOWN}`),
     row('product', node.system?.product ?? UNKNOWN),
     row('system', versionWords(node.system)),
     row('storage software', versionWords(node.storage)),
@@ -124,10 +131,11 @@ function verdict(status: PairStatus, options: RenderOptions): readonly Line[] {
   if (status.ha.ok && waits.length === 0) {
     return [lineOf(span('READY', 'good'), `: ${plain(status.ha.text, options)}`)];
   }
-  const words = waits.length === 0 ? plain(status.ha.text, options) : waits.join(', ');
+  const none = waits.length === 0;
+  const words = none ? plain(status.ha.text, options) : waits.join(', ');
   const [first = '', ...more] = wrap(words, options.columns - 13);
   const lines = [
-    lineOf(span('WAITING for', 'warn'), ` ${first}`),
+    lineOf(span(none ? 'NOT READY: ' : 'WAITING for', 'warn'), ` ${first}`),
     ...more.map((rest) => plainLine(' '.repeat(12) + rest)),
   ];
   if (status.reforming == null) return lines;

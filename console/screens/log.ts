@@ -95,7 +95,7 @@ const HELP: readonly string[] = [
   '',
   '*Words',
   '  active, standby    the node that serves, and the one that could take over',
-  '  slot A, B          the two places for an image; one is booted, the other one is free',
+  '  slot A, B          the two places for an image; one is booted',
   '  trial              a boot of the other slot that is not committed yet',
   '  commit             the new version was healthy and becomes the default',
   '  roll back          both nodes return to the old version',

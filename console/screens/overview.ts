@@ -18,7 +18,7 @@ import {
   slotWords,
   storeWords,
 } from './words.ts';
-import { takeOverWords, UNKNOWN, versionWords } from './words.ts';
+import { roleWords, takeOverWords, UNKNOWN, versionWords } from './words.ts';
 
 const LABEL = 15;
 
@@ -26,16 +26,20 @@ const LABEL = 15;
 type Cell = (node: NodeStatus, options: RenderOptions) => readonly [text: string, style: Style];
 
 const CELLS: readonly (readonly [label: string, cell: Cell])[] = [
-  ['role', (node) => [`${node.role}${node.serving ? ', serving' : ''}`, roleStyle(node)]],
+  ['role', (node) => [roleWords(node), roleStyle(node)]],
   ['state', (node) => [node.update, node.update === 'idle' ? 'plain' : 'strong']],
   ['product', (node) => [node.system?.product ?? UNKNOWN, 'plain']],
-  ['runs', (node) => [`${versionWords(node.system)} from ${slotWords(node)}`, 'plain']],
+  ['runs', (node) => [runsWords(node), 'plain']],
   ['other slot', (node) => [otherSlotWords(node), 'plain']],
   ['storage', (node) => [versionWords(node.storage), 'plain']],
   ['copy', (node) => [storeWords(node), copyStyle(node)]],
   ['now', (node, options) => [activityWords(node, options), 'plain']],
   ['may take over', (node) => [takeOverWords(node), 'plain']],
 ];
+
+function runsWords(node: NodeStatus): string {
+  return node.system === null ? UNKNOWN : `${versionWords(node.system)} from ${slotWords(node)}`;
+}
 
 function roleStyle(node: NodeStatus): Style {
   return node.serving ? 'good' : 'plain';
@@ -57,7 +61,8 @@ function nodeLines(facts: Facts, options: RenderOptions): readonly Line[] {
         node === undefined || !node.known ? ([UNKNOWN, 'warn'] as const) : cell(node, options);
       const shown = clip(plain(text, options), width - 1);
       // Blanks stand apart from the text, so that an underlined or inverse value ends with it.
-      return [span(shown, style), span(' '.repeat(width - shown.length), 'plain')];
+      const told = text === UNKNOWN ? 'warn' : style;
+      return [span(shown, told), span(' '.repeat(width - shown.length), 'plain')];
     });
     return lineOf(label.padEnd(LABEL), ...cells.flat());
   });

@@ -33,8 +33,9 @@ function chooseBody(state: State, options: RenderOptions): Body {
   const rows = bundles.map((_, index) => lines.length + index);
   for (const [index, { name, note }] of bundles.entries()) {
     const chosen = index === state.chosen;
-    const text = `${chosen ? '>' : ' '} ${plain(name, options)}`;
-    lines.push(lineOf(chosen ? span(text, 'chosen') : text, `  ${plain(note, options)}`));
+    // Only the sign moves with the choice: names are long, and a line may be slow.
+    const sign = chosen ? span('>', 'chosen') : ' ';
+    lines.push(lineOf(sign, ` ${index + 1}  ${plain(name, options)}  ${plain(note, options)}`));
   }
   return { lines, rows };
 }
@@ -126,13 +127,18 @@ function checksKeys({ facts, checks, source }: State): readonly HotKey[] {
   return [{ letter: 'S', label: 'Start the update', target: { plan }, refusal }, again];
 }
 
-/** What is possible at this moment, in one line. */
-function possibleLine(rollout: RolloutStatus, status: PairStatus): Line {
+/** What the person may count on at this moment, in one line. */
+function serviceLine(status: PairStatus): Line {
   const service = status.ha.ok
-    ? span('Service goes on', 'good')
-    : span('NO high availability now', 'warn');
-  const cancel = rollout.canCancel ? 'can be cancelled' : 'cannot be cancelled any more';
-  return lineOf(service, `; the update ${cancel}. This console may be unplugged.`);
+    ? span('Service goes on.', 'good')
+    : span('NO high availability now.', 'warn');
+  return lineOf(service, ' This console may be unplugged; the update goes on.');
+}
+
+/** The view of the command line, without what the head of every screen says already. */
+function rolloutLines(status: PairStatus, options: RenderOptions): readonly string[] {
+  const quiet = { ...status, ha: { ...status.ha, text: '' } };
+  return renderRollout(quiet, options).filter((text) => !/^(High availability: *)?$/.test(text));
 }
 
 function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly Line[] {
@@ -166,9 +172,9 @@ function progressBody(state: State, options: RenderOptions): Body {
   const { rollout } = status;
   if (rollout === null) return { lines: [plainLine('No update has run on this pair yet.')] };
   if (rollout.ended) {
-    const view = renderRollout({ ...status, rollout }, options).slice(0, -1);
-    const blocks = view.filter((text, index) => text !== '' || index === 2);
-    const lines = [...outcomeLines(rollout, options), [], ...plainLines(blocks)];
+    // Its last line is the outcome, which stands above.
+    const view = rolloutLines(status, options).slice(0, -1);
+    const lines = [...outcomeLines(rollout, options), [], ...plainLines(view)];
     return { lines: [...lines, ...alarmLines(status, options)] };
   }
   const paused = rollout.paused ?? null;
@@ -185,8 +191,8 @@ function progressBody(state: State, options: RenderOptions): Body {
         ];
   return {
     lines: [
-      ...plainLines(renderRollout(status, options).filter((text) => text !== '')),
-      possibleLine(rollout, status),
+      ...plainLines(rolloutLines(status, options)),
+      serviceLine(status),
       ...pause,
       ...latestLines(state.facts, options),
       ...alarmLines(status, options),

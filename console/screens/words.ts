@@ -2,14 +2,8 @@
  * Facts of a node as words, for every screen alike, and the lines that several screens share.
  * Always holds: what is not known is UNKNOWN. Pure; imports core and the pieces of the views.
  */
-import {
-  clip,
-  plain,
-  progressWords,
-  stamp,
-  wrap,
-  type RenderOptions,
-} from '../../src/cli/render.ts';
+import { clip, duration, percent, plain, stamp, wrap } from '../../src/cli/render.ts';
+import type { RenderOptions } from '../../src/cli/render.ts';
 import type { Release } from '../../src/core/model.ts';
 import type { NodeStatus, PairStatus, SlotStatus } from '../../src/core/status.ts';
 import type { Facts } from '../facts.ts';
@@ -18,6 +12,12 @@ import type { HotKey } from '../state.ts';
 
 /** The word for what is not known. */
 export const UNKNOWN = 'UNKNOWN';
+
+/** The role of a node, and whether it serves. */
+export function roleWords({ role, serving }: NodeStatus): string {
+  if (role === 'unknown') return UNKNOWN;
+  return serving ? `${role}, serving` : role;
+}
 
 /** The version of a release. */
 export function versionWords(release: Release | null): string {
@@ -58,17 +58,20 @@ export function storeWords({ store }: NodeStatus): string {
   return `${store.copy}, ${store.connected ? 'connected' : 'NOT connected'}`;
 }
 
-/** What the node does now, with progress. */
+/** What the node does now, with its share and the time that is left. */
 export function activityWords({ activity, store }: NodeStatus, options: RenderOptions): string {
   const sync = store?.sync ?? null;
   if (activity === null && sync === null) return '-';
   const name = plain(activity?.name ?? 'syncing', options);
   const progress = activity?.progress ?? sync;
-  return progress === null ? name : `${name} ${progressWords(progress)}`;
+  const done = progress === null ? null : percent(progress);
+  const left = progress?.etaS === undefined ? '' : `, ${duration(progress.etaS)} left`;
+  return done === null ? name : `${name} ${done} %${left}`;
 }
 
 /** Whether the node may take over, and why not. */
 export function takeOverWords(node: NodeStatus): string {
+  if (node.role === 'unknown') return UNKNOWN;
   if (node.role === 'active') return '-';
   if (node.standDownFor === 'operator') return 'no, stood down by an operator';
   if (node.standDownFor === 'frozen') return 'no, stood down: the peer was frozen';

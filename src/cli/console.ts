@@ -3,17 +3,20 @@
  * asked for. Imports the control client, its own folder, and the console lazily.
  */
 import { EXIT } from '../core/codes.ts';
-import { absolute, CLIENT_OPTIONS, connect, flag, text } from './values.ts';
+import { absolute, CLIENT_OPTIONS, connect, flag, text, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
 async function open(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const client = await connect(values, io);
   const folder = text(values, 'bundles');
-  const { runPlainConsole } = await import('../../console/start.ts');
-  await runPlainConsole({
+  const baud = wholeNumber(values, 'baud', { min: 50, max: 4_000_000 });
+  const { runConsole } = await import('../../console/start.ts');
+  await runConsole({
     client,
     io,
     readonly: flag(values, 'readonly'),
+    plain: flag(values, 'plain'),
+    baud,
     bundles: folder === undefined ? undefined : absolute(folder),
   });
   return EXIT.done;
@@ -31,6 +34,15 @@ export const consoleVerbs: readonly Verb[] = [
     options: {
       ...CLIENT_OPTIONS,
       readonly: { type: 'boolean', help: 'Look only: every change is refused by this console.' },
+      plain: {
+        type: 'boolean',
+        help: 'Line by line, without screens: for TERM=dumb, screen readers and logs.',
+      },
+      baud: {
+        type: 'string',
+        value: 'N',
+        help: 'Speed of the line, where the system does not know it: no more is sent than it takes.',
+      },
       bundles: {
         type: 'string',
         value: 'DIR',

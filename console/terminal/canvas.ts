@@ -1,0 +1,157 @@
+/**
+ * Draws pictures with blessed: one box as large as the terminal, of which only the cells that
+ * changed are sent. Always holds: what the terminal can do comes from its kind and not from the
+ * environment of the process; frames leave through the merger; the cursor rests where the picture
+ * says. Imports blessed, the kinds and the merger.
+ */
+import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
+import Tput from 'blessed/lib/tput.js';
+import Box from 'blessed/lib/widgets/box.js';
+import Screen from 'blessed/lib/widgets/screen.js';
+import type { Line, Picture } from '../picture.ts';
+import { sgrOf, type Kind } from './kinds.ts';
+import { Merger } from './merge.ts';
+
+/** Name under which blessed finds the capabilities below. */
+const TERMINAL = 'tandem';
+
+/** What every terminal that can place its cursor understands; all else the console sends itself. */
+const CAPABILITIES = {
+  cursor_address: '\x1b[%i%p1%d;%p2%dH',
+  parm_right_cursor: '\x1b[%p1%dC',
+  clr_eol: '\x1b[K',
+  clear_screen: '\x1b[H\x1b[J',
+} as const;
+
+Tput.prototype.readTerminfo = () => ({
+  name: TERMINAL,
+  names: [TERMINAL],
+  desc: 'what the console uses of a terminal',
+  bools: { auto_right_margin: true },
+  numbers: { columns: 80, lines: 24, max_colors: 8, U8: -1 },
+  strings: { ...CAPABILITIES },
+});
+
+/** Words of the environment from which blessed would guess what the terminal is. */
+const MISLEADING = ['TMUX', 'VTE_VERSION', 'COLORTERM', 'TERMINATOR_UUID', 'TERM_PROGRAM'] as const;
+
+/** Takes frames from blessed, as a terminal would. */
+class Sink extends EventEmitter {
+  readonly writable = true;
+  readonly isTTY = true;
+  columns: number;
+  rows: number;
+  frame = '';
+
+  constructor(columns: number, rows: number) {
+    super();
+    this.columns = columns;
+    this.rows = rows;
+  }
+
+  write(text: string): boolean {
+    this.frame += text;
+    return true;
+  }
+}
+
+/** A terminal's picture, and the bytes that change it into another one. */
+export class Canvas implements Disposable {
+  readonly #kind: Kind;
+  readonly #sink: Sink;
+  readonly #screen: Screen;
+  readonly #box: Box;
+  readonly #render: () => void;
+  readonly #merger = new Merger();
+  #shown = '';
+  #typing = false;
+
+  constructor(
+    kind: Kind,
+    size: { readonly rows: number; readonly columns: number },
+    utf8: boolean,
+  ) {
+    this.#kind = kind;
+    this.#sink = new Sink(size.columns, size.rows);
+    const kept = MISLEADING.map((name) => [name, process.env[name]] as const);
+    for (const [name] of kept) delete process.env[name];
+    try {
+      this.#screen = new Screen({
+        input: new PassThrough(),
+        output: this.#sink,
+        terminal: TERMINAL,
+        forceUnicode: utf8,
+        fullUnicode: false,
+        useBCE: true,
+      });
+    } finally {
+      for (const [name, value] of kept) if (value !== undefined) process.env[name] = value;
+    }
+    // The library draws by itself after a change of size; here nothing is drawn but pictures.
+    this.#render = this.#screen.render.bind(this.#screen);
+    this.#screen.render = () => {};
+    this.#box = new Box({
+      parent: this.#screen,
+      top: 0,
+      left: 0,
+      width: '100%',
+      height: '100%',
+      wrap: false,
+      tags: false,
+    });
+  }
+
+  /** The bytes that show the picture where the last one is shown; empty when nothing changed. */
+  draw(picture: Picture): string {
+    const text = picture.lines.map((line) => this.#encode(line)).join('\n');
+    const { row, column } = picture.cursor;
+    const key = `${text}\n${row} ${column} ${picture.typing}`;
+    if (key === this.#shown) return '';
+    this.#shown = key;
+    this.#box.setContent(text);
+    this.#render();
+    this.#screen.program.flush();
+    const bytes = this.#merger.merge(this.#sink.frame, picture.cursor);
+    this.#sink.frame = '';
+    return bytes + this.#showCursor(picture.typing);
+  }
+
+  /** Draws everything the next time, because others may have written to the terminal. */
+  forget(): void {
+    this.#shown = '';
+    this.#merger.forget();
+    this.#screen.realloc();
+    if (this.#kind.cursor !== null) this.#typing = false;
+  }
+
+  /** The terminal has this size now; all of it is drawn again. */
+  resize(size: { readonly rows: number; readonly columns: number }): void {
+    if (size.columns !== this.#sink.columns || size.rows !== this.#sink.rows) {
+      this.#sink.columns = size.columns;
+      this.#sink.rows = size.rows;
+      this.#sink.emit('resize');
+    }
+    this.forget();
+  }
+
+  [Symbol.dispose](): void {
+    this.#screen.destroy();
+  }
+
+  #encode(line: Line): string {
+    return line
+      .map(({ text, style }) => {
+        const sgr = sgrOf(style, this.#kind);
+        return sgr === '' ? text : `\x1b[${sgr}m${text}\x1b[m`;
+      })
+      .join('');
+  }
+
+  #showCursor(typing: boolean): string {
+    const { cursor } = this.#kind;
+    if (cursor === null || typing === this.#typing) return '';
+    this.#typing = typing;
+    return typing ? cursor.show : cursor.hide;
+  }
+}
