@@ -79,7 +79,7 @@ const LEAN: Plugin = {
   setup(builder) {
     const namespace = 'lean';
     builder.onResolve({ filter: /^\.\.\/$/ }, ({ importer }) =>
-      /blessed\/lib\/unicode\.js$/.test(importer) ? { path: importer, namespace } : undefined,
+      importer.endsWith('/blessed/lib/unicode.js') ? { path: importer, namespace } : undefined,
     );
     builder.onLoad({ filter: /./, namespace }, () => ({ contents: 'module.exports = {};' }));
   },

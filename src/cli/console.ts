@@ -41,7 +41,7 @@ export const consoleVerbs: readonly Verb[] = [
       baud: {
         type: 'string',
         value: 'N',
-        help: 'Speed of the line, where the system does not know it: no more is sent than it takes.',
+        help: 'Speed of the line, where the system does not know it; output keeps to it.',
       },
       bundles: {
         type: 'string',
