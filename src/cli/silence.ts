@@ -53,6 +53,26 @@ export class Silence {
   }
 }
 
+/**
+ * The answer of the daemon; while it does not come, that is said on standard error, once, for a
+ * person who waits before an empty screen.
+ */
+export async function answered<T>(answer: Promise<T>, io: CliIo): Promise<T> {
+  const over = new AbortController();
+  let told = false;
+  const silence = new Silence(clockOf(io), (quietS) => {
+    if (quietS !== null && !told) io.err(`${silentWords(quietS)}\n`);
+    told = true;
+  });
+  const watching = silence.run(AbortSignal.any([io.signal, over.signal]));
+  try {
+    return await answer;
+  } finally {
+    over.abort();
+    await watching;
+  }
+}
+
 /** What is said of the silence. */
 export function silentWords(quietS: number): string {
   return `no word from the daemon for ${quietS} s`;

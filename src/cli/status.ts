@@ -11,6 +11,7 @@ import { renderAudit } from './render-checks.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
 import { renderRollout } from './render-rollout.ts';
 import { isReady, renderCluster, renderSlots, renderStatus } from './render-status.ts';
+import { answered } from './silence.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
 import { renderOptions, timeoutSeconds, TIMEOUT_OPTION, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
@@ -28,7 +29,7 @@ async function status(_args: readonly string[], values: VerbValues, io: CliIo): 
     },
   };
   if (flag(values, 'watch')) return watchStatus(client, picture, values, io);
-  return show(await client.status(io.signal), picture, values, io);
+  return show(await answered(client.status(io.signal), io), picture, values, io);
 }
 
 async function cluster(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -51,7 +52,8 @@ async function cluster(_args: readonly string[], values: VerbValues, io: CliIo):
     },
   };
   if (watch) return watchStatus(client, picture, values, io);
-  const found = wait ? await waitReady(client, values, io) : await client.status(io.signal);
+  const once = (): Promise<PairStatus> => answered(client.status(io.signal), io);
+  const found = wait ? await waitReady(client, values, io) : await once();
   return show(found, picture, values, io);
 }
 

@@ -7,6 +7,7 @@ import t from 'tap';
 import { lineFollower, quietFollower, terminalFollower } from '../../src/cli/follow.ts';
 import type { CliClock, CliIo } from '../../src/cli/verb.ts';
 import { Watch, type JobClient } from '../../src/cli/wait.ts';
+import { answered } from '../../src/cli/silence.ts';
 import { waitReady, watchStatus } from '../../src/cli/watch.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { PairStatus } from '../../src/core/status.ts';
@@ -180,6 +181,20 @@ t.test('a wait for the pair says so too, and ends when it is ready', async (t) =
   bench.daemon = 'answers';
   bench.pair = pairStatus();
   t.match(await bench.clock.until(running), { state: 'HEALTHY' });
+});
+
+t.test('one look at a daemon that hangs: a person is told why nothing comes', async (t) => {
+  const bench = new Bench();
+  bench.daemon = 'hangs';
+  const answer = answered(bench.client.status(), bench.io(true));
+  await bench.clock.advance(3000);
+  t.equal(bench.said(), '');
+  await bench.clock.advance(5000);
+  t.equal(bench.said(), 'no word from the daemon for 4 s\n');
+  bench.daemon = 'answers';
+  t.match(await bench.clock.until(answer), { state: 'HEALTHY' });
+  t.match(await answered(bench.client.status(), bench.io(true)), { state: 'HEALTHY' });
+  t.equal(bench.said(), '', 'nothing of it remains');
 });
 
 t.test('a watch until the pair is ready, and one that was not patient enough', async (t) => {
