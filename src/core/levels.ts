@@ -2,9 +2,12 @@
  * What two programs of one pair may say and write (rules R10, R11; docs/ARCHITECTURE.md, "Two
  * versions side by side"): the protocol that both speak, and the feature level at which both write
  * until FINALIZE raises it. Always holds: nothing that a pair shares is above what the older
- * program reads, a level is never lowered, and schema numbers are feature levels, so that a program
- * which only knows a lower one finds out by the schema. Pure; imports only core.
+ * program reads; a level is never lowered; the highest schema, feature level and pair protocol of a
+ * program are one number, so that a program which only knows a lower one finds out by the schema,
+ * and a manifest tells by its protocols what its program can read. Pure; imports only core.
  */
+import type { Manifest } from './manifest.ts';
+import { NODES, type NodeId } from './model.ts';
 import { FEATURE_LEVEL, type NodeRecord } from './records.ts';
 
 /** Versions of a protocol that a program speaks, lowest and highest. */
@@ -40,4 +43,33 @@ export function raisedLevel(
   reach: number = FEATURE_LEVEL,
 ): number {
   return Math.max(before, Math.min(reach, peerReach ?? before));
+}
+
+/** What a node has written by now, as far as it is known. */
+export interface WrittenLevels {
+  readonly featureLevel?: number | null;
+  readonly storeFormat?: number | null;
+}
+
+/**
+ * What of a pair a bundle could not read any more, because FINALIZE has raised it (R11), in a
+ * sentence; null when it reads everything. In a trial such a program would only reach safe mode.
+ */
+export function aboveReach(
+  { pair, images }: Pick<Manifest, 'pair' | 'images'>,
+  nodes: Readonly<Record<NodeId, WrittenLevels>>,
+): string | null {
+  const [, reach] = pair.protocol;
+  const format = images.find((image) => image.class === 'storage')?.formatLevel ?? Infinity;
+  for (const node of NODES) {
+    const { featureLevel, storeFormat } = nodes[node];
+    if ((featureLevel ?? 0) > reach) {
+      return `node ${node} writes at level ${featureLevel}; the bundle reads up to ${reach}`;
+    }
+    if ((storeFormat ?? 0) > format) {
+      const found = `the store of node ${node} has format ${storeFormat}`;
+      return `${found}; the bundle reads up to ${format}`;
+    }
+  }
+  return null;
 }

@@ -7,6 +7,7 @@
  */
 import { CODES, type Code } from './codes.ts';
 import { asUpdateError } from './errors.ts';
+import { aboveReach } from './levels.ts';
 import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from './manifest.ts';
 import { NODES, type NodeId, type Release, type Sha256, type SlotClass } from './model.ts';
 import type { ValidateReport } from './status.ts';
@@ -28,7 +29,8 @@ export interface NodeView {
   readonly protocol?: readonly [min: number, max: number] | null;
   /** Bytes that this bundle may take in the depot; what is staged of it already counts as free. */
   readonly freeBytes?: number | null;
-  /** Format level at which the store of this node is written. */
+  /** Level at which this node writes its records, and the format of its store. */
+  readonly featureLevel?: number | null;
   readonly storeFormat?: number | null;
   /** Capacity of a slot of each class. */
   readonly slotBytes?: Readonly<Partial<Record<SlotClass, number | null>>>;
@@ -268,12 +270,9 @@ function checkCombination(subject: Subject): Finding {
       `(under system ${says[1]}) would run together on node ${node}`;
     return { code: 'version.incompatible', detail };
   }
-  // FINALIZE may have raised the store above what the bundle's software reads (R11).
-  const highest = imageOf(subject.manifest, 'storage')?.formatLevel ?? Infinity;
-  const store = NODES.find((node) => (subject.view.nodes[node].storeFormat ?? 0) > highest);
-  if (store === undefined) return { detail: 'system and storage run together on both nodes' };
-  const found = `the store of node ${store} has format ${subject.view.nodes[store].storeFormat}`;
-  return { code: 'version.incompatible', detail: `${found}; the bundle reads up to ${highest}` };
+  const unreadable = aboveReach(subject.manifest, subject.view.nodes);
+  if (unreadable !== null) return { code: 'version.incompatible', detail: unreadable };
+  return { detail: 'system and storage run together on both nodes' };
 }
 
 function checkFloor({ manifest, view }: Subject): Finding {

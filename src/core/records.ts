@@ -12,7 +12,7 @@ import type { NodeId, Release, Sha256, Slot, SlotClass } from './model.ts';
  * `schemaAt` of the feature level (levels.ts): a new program writes the old schema until FINALIZE.
  */
 export const RECORD_SCHEMA = 1;
-/** Pair protocols that this program speaks, lowest and highest. */
+/** Pair protocols that this program speaks; the highest is the number of its schema (levels.ts). */
 export const PROTOCOL: readonly [min: number, max: number] = [1, 1];
 /** Highest feature level of this program, the same number as its schema (rule R11). */
 export const FEATURE_LEVEL: number = RECORD_SCHEMA;

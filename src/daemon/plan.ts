@@ -58,6 +58,7 @@ function nodeView(report: NodeReport, identity: Identity): NodeView {
     updater: report.program,
     protocol: report.protocol,
     freeBytes: report.freeBytes,
+    featureLevel: report.record.featureLevel,
     storeFormat: report.store.formatLevel ?? null,
     slotBytes: identity.slotBytes,
   };

@@ -15,14 +15,20 @@ import { unknownNode } from '../updater/status.ts';
 /** Errors of the journal that are served in safe mode; any other one ends the daemon. */
 const SAFE: ReadonlySet<string> = new Set(['journal.corrupt', 'state.newer_schema']);
 
+/** How long a trial in safe mode can be looked at before it ends. */
+const TRIAL_MS = 20_000;
+
 /**
- * Serves status, and refuses every change, until the signal. Throws what is no safe-mode matter.
+ * Serves status, and refuses every change, until the signal. Throws what is no safe-mode matter. A
+ * trial of a program that is older than the journal can never be healthy nor revert itself, because
+ * it may write nothing: it restarts after `trialMs`, until the boot loader takes the old slot.
  */
 export async function serveSafeMode(
   config: Config,
   host: Host,
   cause: unknown,
   signal: AbortSignal,
+  trialMs: number = TRIAL_MS,
 ): Promise<void> {
   const error = asUpdateError(cause);
   if (!SAFE.has(error.code)) throw error;
@@ -34,8 +40,12 @@ export async function serveSafeMode(
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();
   signal.addEventListener('abort', () => resolve(), { once: true });
+  const older = error.code === 'state.newer_schema' && host.boot().reason === 'trial';
+  const end = older ? setTimeout(resolve, trialMs) : null;
   await promise;
   clearInterval(timer);
+  if (end !== null) clearTimeout(end);
+  if (older && !signal.aborted) await host.reboot(`a trial in safe mode: ${error.code}`);
 }
 
 function safeBackend(config: Config, host: Host, error: UpdateError): ControlBackend {

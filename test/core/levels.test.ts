@@ -4,7 +4,7 @@
 import t from 'tap';
 import { agreedProtocol, raisedLevel, schemaAt, sharedLevel } from '../../src/core/levels.ts';
 import { finalized } from '../../src/core/node.ts';
-import { FEATURE_LEVEL, RECORD_SCHEMA } from '../../src/core/records.ts';
+import { FEATURE_LEVEL, PROTOCOL, RECORD_SCHEMA } from '../../src/core/records.ts';
 import { nodeRecord, nodeState, rolloutRecord } from './states.ts';
 
 t.test('the lower maximum is spoken, or nothing', async (t) => {
@@ -38,6 +38,7 @@ t.test('what both read is written at the lower level of the two', async (t) => {
   t.equal(schemaAt(1, 3), 1, 'a new program writes the old schema');
   t.equal(schemaAt(5, 3), 3);
   t.equal(FEATURE_LEVEL, RECORD_SCHEMA, 'one number, so that old programs find out by the schema');
+  t.equal(PROTOCOL[1], RECORD_SCHEMA, 'and so that a manifest tells what its program reads');
 });
 
 t.test('FINALIZE raises the level with the floor, as far as the peer reaches', async (t) => {

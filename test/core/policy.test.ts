@@ -262,6 +262,15 @@ const ROWS: readonly Row[] = [
     says: /the store of node B has format 2; the bundle reads up to 1/,
   },
   {
+    name: 'a program that cannot read the records that the pair writes by now',
+    manifest: { pair: { protocol: [1, 2], sideBySide: '*' } },
+    view: { protocol: [1, 3] },
+    a: nodeView(1, 1, { featureLevel: 3 }),
+    code: 'version.incompatible',
+    check: 'combination',
+    says: /node A writes at level 3; the bundle reads up to 2/,
+  },
+  {
     name: 'storage software that reads more than the store needs',
     manifest: { images: [image('system', 2), image('storage', 2, { formatLevel: 2 })] },
     a: nodeView(1, 1, { storeFormat: 2 }),

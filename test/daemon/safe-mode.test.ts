@@ -56,6 +56,31 @@ for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
   });
 }
 
+t.test('a trial of a program that is too old for the journal restarts by itself', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-safe-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const config = configOf(join(folder, 'c.sock'));
+  const newer = new UpdateError('state.newer_schema', 'The journal has schema 2');
+  const trial = host();
+  await t.rejects(serveSafeMode(config, trial, newer, never, 1));
+  t.match(trial.reboots, [/state\.newer_schema/]);
+
+  const stop = new AbortController();
+  const boot = { bootId: 'boot-7', slot: 'B', reason: 'default', attempt: 0 } as const;
+  const usual = new MemoryHost(boot);
+  const damaged = host();
+  const corrupt = new UpdateError('journal.corrupt', 'The journal has a damaged record');
+  const waiting = [
+    serveSafeMode(configOf(join(folder, 'd.sock')), usual, newer, stop.signal, 1),
+    serveSafeMode(configOf(join(folder, 'e.sock')), damaged, corrupt, stop.signal, 1),
+  ];
+  while (!existsSync(join(folder, 'e.sock'))) await setImmediate();
+  for (let turn = 0; turn < 50; turn += 1) await setImmediate();
+  stop.abort();
+  await Promise.all(waiting);
+  t.strictSame([...usual.reboots, ...damaged.reboots], [], 'else a person decides');
+});
+
 t.test('anything else ends the daemon', async (t) => {
   const config = configOf('/nowhere/c.sock');
   for (const code of ['state.io', 'internal.bug', 'boot.io'] as const) {

@@ -11,14 +11,14 @@ import { NODES } from '../../src/core/model.ts';
 import { inspectJournal } from '../../src/drivers/journal-file.ts';
 import { Bench, READY_MS } from '../pair/harness.ts';
 import { expectEnd, expectFromSlot } from '../pair/judge.ts';
-import { expectMixed, VERSIONS } from './judge.ts';
+import { cliOf, expectMixed, VERSIONS } from './judge.ts';
 import { openNext } from './next.ts';
 import { releaseOf, TwoReleases } from './workshop.ts';
 
 t.setTimeout(400_000);
 
 const NOW = releaseOf('1.0.0', 1, 'present');
-const NEXT = releaseOf('2.0.0', 2, 'other');
+const NEXT = releaseOf('2.0.0', 2, 'other', 1, 2);
 
 /** Schemas in a node's journal, and the one that this program finds too new. */
 async function schemas(bench: Bench, node: 'A' | 'B') {
@@ -63,4 +63,16 @@ t.test('a release of a higher level, back, and for good', VERSIONS, async (t) =>
     exit: 12,
     json: [{ error: { code: 'rollback.unavailable' } }],
   });
+  const older = await bench.bundle(releaseOf('3.0.0', 3, 'present'));
+  t.match(await cliOf(bench, 'other', 'B', 'validate', older, '--json'), {
+    exit: 12,
+    json: [{ code: 'version.incompatible', message: /at level 2; the bundle reads up to 1/ }],
+  });
+
+  // Its manifest says that it reads level 2, and its program does not: only the trial finds out.
+  const liar = await bench.bundle(releaseOf('3.0.0', 3, 'present', 1, 2));
+  const failed = await bench.update('A', liar, '--json').done;
+  t.match(failed, { exit: 30, json: [{ state: 'failed', code: 'active.failed' }] });
+  bench.startClient();
+  await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'FAILED' });
 });

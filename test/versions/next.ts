@@ -1,8 +1,8 @@
 /**
  * A release after this one, made from this tree: its records have a higher schema, its feature
  * level and its pair protocol are higher, and everything else is the same. It stands for what a
- * later release must be able to do to a pair. Always holds: nothing in this tree is changed. Imports the
- * scripts.
+ * later release must be able to do to a pair. Always holds: nothing in this tree is changed.
+ * Imports the scripts.
  */
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -26,6 +26,8 @@ export interface VersionRelease extends DemoRelease {
   readonly program: 'present' | 'other';
   /** Highest format that its storage software writes. */
   readonly formatLevel: number;
+  /** Highest pair protocol and level of its program. */
+  readonly reach: number;
 }
 
 /** A row with what all of them share. */
@@ -34,9 +36,10 @@ export function releaseOf(
   counter: number,
   program: VersionRelease['program'],
   formatLevel = 1,
+  reach = 1,
 ): VersionRelease {
   const words = { from: '>=1.0.0', storageRunsWith: '>=1.0.0' };
-  return { version, counter, program, formatLevel, ...words };
+  return { version, counter, program, formatLevel, reach, ...words };
 }
 
 /** The factory; `present` and `other` are its two sources of programs. */
@@ -88,7 +91,7 @@ export class TwoReleases implements Workshop {
   }
 
   async bundle(release: DemoRelease, out: string): Promise<void> {
-    const { version, counter, from, formatLevel, storageRunsWith } = rowOf(release);
+    const { version, counter, from, formatLevel, reach, storageRunsWith } = rowOf(release);
     const images = {
       system: (await this.systemImage(release)).file,
       storage: (await this.storageImage(release)).file,
@@ -103,7 +106,7 @@ export class TwoReleases implements Workshop {
       from,
       blocked: [],
       minUpdater: '0.1.0',
-      pair: { protocol: [1, 1], sideBySide: '>=1.0.0' },
+      pair: { protocol: [1, reach], sideBySide: '>=1.0.0' },
       notes: `Release ${version} with the ${rowOf(release).program} program.`,
       images: [
         { name: 'system', class: 'system', ...named, runsWith: '>=1.0.0' },
