@@ -57,9 +57,9 @@ export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
   return [...found, ...reported(s), ...held(s, extras)];
 }
 
-/** It is this node's turn to restart. */
-function downFor({ rollout }: NodeState, node: NodeId): boolean {
-  return running(rollout) && downWanted(rollout) === node;
+/** It is that node's turn to restart, while this one serves: without service nothing is expected. */
+function downFor({ rollout, world }: NodeState, node: NodeId): boolean {
+  return running(rollout) && downWanted(rollout) === node && world.serving !== null;
 }
 
 /** What the nodes themselves say: promises of an operator, and effects that keep failing. */

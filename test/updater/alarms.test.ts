@@ -51,6 +51,12 @@ t.test('a node that restarts for its update is missed only after five minutes', 
   const seen = (ageMs: number): string[] => statusOf(s, ageMs).alarms.map(({ code }) => code);
   t.strictSame(seen(299_999), []);
   t.strictSame(seen(300_000), ['pair.peer_unreachable']);
+  const idle = { ...s, world: { ...s.world, serving: null } };
+  t.strictSame(
+    statusOf(idle, 4000).alarms.map(({ code }) => code),
+    ['pair.peer_unreachable'],
+    'at once when nobody serves',
+  );
   const other = nodeState('A', { rollout: rolloutRecord({ phase: 'INSTALL2', first: 'A' }) });
   t.match(statusOf(other, 4000).alarms, [{ code: 'pair.peer_unreachable' }], 'it should be there');
 });
