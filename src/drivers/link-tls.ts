@@ -43,7 +43,7 @@ export const LINK_TIMERS: LinkTimers = {
   pingMs: 200,
   silentTicks: 6,
   retryMs: 100,
-  retryMaxMs: 2000,
+  retryMaxMs: 400,
   wrongPeerRetryMs: 10_000,
   handshakeMs: 4000,
 };
