@@ -9,11 +9,12 @@ import type { Recovery } from '../src/core/recovery.ts';
 
 const COLUMNS = 100;
 
-/** Words wrapped at the width, every line but the first one indented. */
+/** Words and commands wrapped at the width, every line but the first one indented. */
 export function wrapped(first: string, text: string, indent: string): string {
   const lines: string[] = [];
   let line = first;
-  for (const word of text.split(/\s+/)) {
+  // A command is one word: it is typed as it stands.
+  for (const word of text.match(/[^\s`]*`[^`]+`[^\s`]*|\S+/g) ?? []) {
     if (`${line} ${word}`.length > COLUMNS) {
       lines.push(line);
       line = indent.slice(1);
@@ -38,7 +39,8 @@ function chapter(heading: string, recovery: Recovery): string {
 
 /** Numbers in the text, so that the list of codes stays readable: one entry per code. */
 function entry(heading: string, { means, works, todo, costs }: Recovery): string {
-  const steps = todo.length === 1 ? todo[0]! : todo.map((step, n) => `${n + 1}) ${step}`).join(' ');
+  const steps =
+    todo.length === 1 ? todo[0]! : todo.map((step, n) => `(${n + 1}) ${step}`).join(' ');
   const text = `${means} **Works:** ${works} **To do:** ${steps} **Costs:** ${costs}`;
   return wrapped(`- ${heading}:`, text, '  ');
 }
@@ -54,8 +56,13 @@ function statuses(): string {
   return ALL.statuses.map((one) => chapter(`${one.exit}: ${one.class}`, one)).join('\n\n');
 }
 
-function codes(alarm: boolean): string {
-  const found = ALL.codes.filter((one) => one.alarm === alarm);
+function alarms(): string {
+  const found = ALL.codes.filter((one) => one.alarm);
+  return found.map((one) => chapter(one.code, one)).join('\n\n');
+}
+
+function codes(): string {
+  const found = ALL.codes.filter((one) => !one.alarm);
   return found.map((one) => entry(`**\`${one.code}\`** (exit ${one.exit})`, one)).join('\n');
 }
 
@@ -64,6 +71,6 @@ export const RECOVERY_PARTS: Readonly<Record<string, () => string>> = {
   'recovery-states': () => states('pair'),
   'recovery-ends': () => states('end'),
   'recovery-statuses': statuses,
-  'recovery-alarms': () => codes(true),
-  'recovery-codes': () => codes(false),
+  'recovery-alarms': alarms,
+  'recovery-codes': codes,
 };

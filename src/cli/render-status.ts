@@ -212,8 +212,8 @@ function updateTime({ rollout }: PairStatus, { columns }: RenderOptions): string
   const { elapsedS, estimateS, kind, phase } = rollout;
   const whole = estimateS === null ? 'not known yet' : duration(estimateS);
   const what = kind === 'update' ? 'Update' : 'Rollback';
-  const text = `${what} in phase ${phase}: ${duration(elapsedS)} elapsed; estimated in all: ${whole}`;
-  return wrap(text, columns);
+  const took = `${duration(elapsedS)} elapsed; estimated in all: ${whole}`;
+  return wrap(`${what} in phase ${phase}: ${took}`, columns);
 }
 
 /** Rate, bytes and time of a sync; its share stands before them. */

@@ -57,7 +57,7 @@ export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
   return [...found, ...reported(s), ...held(s, extras)];
 }
 
-/** It is that node's turn to restart, while this one serves: without service nothing is expected. */
+/** It is that node's turn to restart, while this one serves: without service it is missed. */
 function downFor({ rollout, world }: NodeState, node: NodeId): boolean {
   return running(rollout) && downWanted(rollout) === node && world.serving !== null;
 }
@@ -76,6 +76,11 @@ function reported(s: NodeState): readonly Alarm[] {
     const records = differences === 1 ? '1 record' : `${differences} records`;
     const message = `a verify of the storage found ${records} that the copies do not share`;
     found.push({ code: 'store.differs', node: null, message });
+  }
+  for (const { node, store } of reports) {
+    if (store.full !== true) continue;
+    const message = `writes are refused: the data partition of node ${node} is at its reserve`;
+    found.push({ code: 'store.full', node, message });
   }
   for (const report of reports) {
     for (const [effect, reason] of Object.entries(report.troubles)) {

@@ -3,6 +3,7 @@
  * storage, service, admission. What the peer does not tell is unknown. Pure over
  * its inputs; imports only core.
  */
+import { agreedProtocol } from '../core/levels.ts';
 import { peerOf, type NodeId, type Release } from '../core/model.ts';
 import { PROTOCOL } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
@@ -74,7 +75,7 @@ function versionsItem(s: NodeState, peer: NodeReport): ReformItem {
   const system = [word(s.world.system), word(peer.system)] as const;
   const storage = [word(s.world.storage?.release ?? null), word(peer.storage)] as const;
   const agreed = {
-    protocol: Math.min(PROTOCOL[1], peer.protocol[1]),
+    protocol: agreedProtocol(PROTOCOL, peer.protocol) ?? PROTOCOL[0],
     featureLevel: Math.min(s.record.featureLevel, peer.record.featureLevel),
   };
   const level = `protocol ${agreed.protocol}, level ${agreed.featureLevel}`;

@@ -1,6 +1,6 @@
 /**
- * The checklist of a pair that finds itself: one line per thing that has to be well, with what it is
- * made from; a channel or a peer that is silent is unknown. May import tap, core and the module
+ * The checklist of a pair that finds itself: one line per thing that has to be well, with what it
+ * is made from; a channel or a peer that is silent is unknown. May import tap, core and the module
  * under test.
  */
 import t from 'tap';
