@@ -4,9 +4,11 @@
  * modules of the given tree write it, by the ways that the product takes; it is plain JSON, so that
  * it can be kept beside a test. Imports the bench's types and Node.
  */
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { Position } from '../../images/storage/record.ts';
 import type { Hello, Message } from '../../images/storage/wire.ts';
 import type { BootCounter, BootState } from '../../src/core/boot.ts';
 import type { SlotSeal } from '../../src/core/model.ts';
@@ -26,6 +28,8 @@ export interface Artifacts {
   /** The first message, as it goes over the network and over a serial line. */
   readonly link: Packed;
   readonly serial: Packed;
+  /** SHA-256 of what both ends of a serial line know beforehand. */
+  readonly dictionary: string;
   readonly journal: {
     readonly files: readonly [Packed, Packed];
     readonly node: NodeRecord;
@@ -37,6 +41,8 @@ export interface Artifacts {
     readonly state: Packed;
     readonly segments: Readonly<Record<string, Packed>>;
     readonly objects: Readonly<Record<string, string | null>>;
+    /** The last write, and how many there were. */
+    readonly position: Position;
     readonly frames: readonly { readonly head: Hello | Message; readonly bytes: Packed }[];
   };
   readonly bundle: { readonly file: Packed; readonly root: string; readonly id: string };
@@ -241,7 +247,9 @@ async function storeOf(tree: Tree, dir: string): Promise<Artifacts['store']> {
     const body = head.t === 'write' || head.t === 'item' ? Buffer.from('first') : null;
     return { head, bytes: packed(Buffer.concat(tree.wire.encodeFrame(head, body))) };
   });
-  return { state: packed(await readFile(join(dir, 'state'))), segments, objects: values, frames };
+  const position = { run: RUN, version };
+  const state = packed(await readFile(join(dir, 'state')));
+  return { state, segments, objects: values, position, frames };
 }
 
 async function bundleOf(tree: Tree, dir: string): Promise<Artifacts['bundle']> {
@@ -274,6 +282,11 @@ async function bundleOf(tree: Tree, dir: string): Promise<Artifacts['bundle']> {
   return { file: packed(await readFile(out)), root, id: bundle };
 }
 
+/** SHA-256 of the dictionary of the serial line. */
+export function dictionaryOf(tree: Tree): string {
+  return createHash('sha256').update(tree.dictionary.SERIAL_DICTIONARY).digest('hex');
+}
+
 /** Everything that `tree` writes; `dir` is a folder for it that is empty and is left empty. */
 export async function artifactsOf(tree: Tree, dir: string): Promise<Artifacts> {
   const folder = async (name: string): Promise<string> => {
@@ -293,6 +306,7 @@ export async function artifactsOf(tree: Tree, dir: string): Promise<Artifacts> {
       messages,
       link: packed(tree.frames.encodeFrame(first!)),
       serial: packed(tree.serial.packMessage(JSON.stringify(first))),
+      dictionary: dictionaryOf(tree),
       journal: await journalOf(tree, await folder('journal')),
       boot: await bootOf(tree, join(dir, 'boot')),
       seal: await sealOf(tree, await folder('slots')),

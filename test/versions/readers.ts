@@ -10,7 +10,7 @@ import type { Test } from 'tap';
 import type { Frame } from '../../images/storage/wire.ts';
 import { peerOf } from '../../src/core/model.ts';
 import type { PairMessage } from '../../src/core/report.ts';
-import { unpacked, type Artifacts, type Packed } from './artifacts.ts';
+import { dictionaryOf, unpacked, type Artifacts, type Packed } from './artifacts.ts';
 import type { Tree } from './tree.ts';
 
 /** A message goes through everything that a node does with one. */
@@ -84,6 +84,7 @@ export function readMessages(t: Test, tree: Tree, written: Artifacts): void {
   parser.push(unpacked(written.link));
   t.strictSame(parser.next(), { kind: 'message', message: first }, 'over the network');
   t.strictSame(tree.serial.unpackMessage(unpacked(written.serial)), first, 'over a serial line');
+  t.equal(dictionaryOf(tree), written.dictionary, 'the dictionary of version 1 of the line');
 }
 
 async function put(dir: string, name: string, content: Packed): Promise<void> {
@@ -128,7 +129,7 @@ export async function readSeal(t: Test, tree: Tree, written: Artifacts, dir: str
 
 /** The store's state and objects, and every message of its channel. */
 export async function readStore(t: Test, tree: Tree, written: Artifacts, dir: string) {
-  const { state, segments, objects, frames } = written.store;
+  const { state, segments, objects, position, frames } = written.store;
   await put(dir, 'state', state);
   for (const [name, content] of Object.entries(segments)) {
     await put(join(dir, 'log'), name, content);
@@ -141,6 +142,7 @@ export async function readStore(t: Test, tree: Tree, written: Artifacts, dir: st
   for (const [key, text] of Object.entries(objects)) {
     t.equal((await log.get(key))?.toString() ?? null, text, `object ${key}`);
   }
+  t.strictSame(log.position, position, 'the last write');
   const found: Frame[] = [];
   const feed = tree.wire.frameReader((frame) => found.push(frame));
   for (const { bytes } of frames) feed(unpacked(bytes));

@@ -17,6 +17,7 @@ export interface Tree {
   readonly renderStatus: typeof import('../../src/cli/render-status.ts');
   readonly frames: typeof import('../../src/drivers/frames.ts');
   readonly serial: typeof import('../../src/drivers/serial-messages.ts');
+  readonly dictionary: typeof import('../../src/drivers/serial-dictionary.ts');
   readonly journal: typeof import('../../src/drivers/journal-file.ts');
   readonly bootFile: typeof import('../../src/drivers/boot-file.ts');
   readonly bootLoader: typeof import('../../src/drivers/boot-loader.ts');
@@ -44,6 +45,7 @@ const PATHS: Readonly<Record<keyof Tree, string>> = {
   renderStatus: 'src/cli/render-status.ts',
   frames: 'src/drivers/frames.ts',
   serial: 'src/drivers/serial-messages.ts',
+  dictionary: 'src/drivers/serial-dictionary.ts',
   journal: 'src/drivers/journal-file.ts',
   bootFile: 'src/drivers/boot-file.ts',
   bootLoader: 'src/drivers/boot-loader.ts',
