@@ -24,6 +24,7 @@ import { FORMAT_MAX, FORMAT_MIN } from './limits.ts';
 import { ReplicationLink } from './link.ts';
 import { Objects } from './objects.ts';
 import { Replica } from './replica.ts';
+import { Room } from './room.ts';
 import { StateFile } from './state.ts';
 import { Verifier } from './verify.ts';
 
@@ -117,8 +118,10 @@ async function run(settings: Settings): Promise<void> {
         `at most ${formatMax}`,
     );
   }
+  using room = await Room.open(dataDir);
   await using objects = await Objects.open({
     dir: logDir,
+    room,
     formatLevel: () => state.now.formatLevel,
   });
   const keys = await loadKeys(settings.keysDir);
@@ -128,6 +131,7 @@ async function run(settings: Settings): Promise<void> {
     throw new UpdateError('config.invalid', `${found}, expected ${expected}`);
   }
   const replica = new Replica({ objects, state, formatMax });
+  room.onLook = () => replica.looked();
   replica.verifier = await Verifier.open(replica, dataDir);
   const { node, listen, peer } = settings;
   const attach = replica.attach.bind(replica);

@@ -5,16 +5,14 @@
  * with a write between its two steps is not moved by cleaning; what was deleted since the committed
  * version is remembered, because the peer may not know it yet. Imports core, the log, its records.
  */
-import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { Change, Entry, Placed } from './entry.ts';
-import { RESERVE_BYTES, VALUE_BYTES_MAX } from './limits.ts';
+import { VALUE_BYTES_MAX } from './limits.ts';
 import type { LogRecord, NewRecord, Position } from './record.ts';
+import { Room } from './room.ts';
 import { SegmentLog, type Place, type SegmentLogOptions } from './segments.ts';
 
-/** Bytes that may be appended between two looks at the free space. */
-const ROOM_STEP_BYTES = 4 * 1024 * 1024;
 /** How often, and after which pause, a segment with writes on their way is looked at again. */
 const PURGE_TRIES = 100;
 const PURGE_PAUSE_MS = 50;
@@ -22,6 +20,11 @@ const PURGE_PAUSE_MS = 50;
 export const DAMAGED = 'damaged';
 /** Position of a copy that never took a write. */
 export const NO_POSITION: Position = { run: '0000000000000000', version: 0 };
+
+/** What the objects are opened with; without `room` there is no ballast. */
+export interface ObjectsOptions extends Omit<SegmentLogOptions, 'onRecord' | 'onNoRoom'> {
+  readonly room?: Room;
+}
 
 /** The objects of one copy; disposing of it closes the log. */
 export class Objects implements AsyncDisposable {
@@ -46,22 +49,23 @@ export class Objects implements AsyncDisposable {
   #last: Promise<unknown> = Promise.resolve();
   #cleaning: Promise<void> | null = null;
   #closed = false;
-  #roomBytes = 0;
+  /** What of the disk clients may use. */
+  readonly room: Room;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, room: Room) {
     this.#dir = dir;
+    this.room = room;
   }
 
   /** Opens the log in `dir` and reads it; throws as `SegmentLog.open` does. */
-  static async open(options: Omit<SegmentLogOptions, 'onRecord'>): Promise<Objects> {
-    const objects = new Objects(options.dir);
+  static async open({ room, ...options }: ObjectsOptions): Promise<Objects> {
+    const objects = new Objects(options.dir, room ?? Room.plain(options.dir));
     objects.#log = await SegmentLog.open({
       ...options,
       onRecord: (record, place) => objects.#replay(record, place),
+      onNoRoom: () => objects.room.giveBallast(),
     });
     objects.#forgetDeleted();
-    // The first write need not look at the disk; one that finds no room says so itself.
-    await objects.needRoom(VALUE_BYTES_MAX).catch(() => undefined);
     return objects;
   }
 
@@ -186,7 +190,6 @@ export class Objects implements AsyncDisposable {
     if (!copy) this.#moving += 1;
     try {
       const place = await this.#log.append(record);
-      this.#roomBytes -= place.bytes;
       if (!copy) this.#moveTo({ run, version }, place.segment);
       this.#unshown.set(place.segment, (this.#unshown.get(place.segment) ?? 0) + 1);
       return { key, entry: { version, hash, valueBytes: value?.length ?? 0, place } };
@@ -220,26 +223,9 @@ export class Objects implements AsyncDisposable {
   /** After a full disk: goes on when there is room again. Throws why nothing can be written. */
   async recover(): Promise<void> {
     if (!this.#log.failure) return;
-    this.#roomBytes = 0;
-    await this.needRoom(VALUE_BYTES_MAX);
+    await this.room.take(VALUE_BYTES_MAX);
     this.#log.recover();
     if (this.#log.failure) throw this.#log.failure;
-  }
-
-  /** Throws `store.full` when `bytes` more would use the reserve of the data partition. */
-  async needRoom(bytes: number): Promise<void> {
-    if (this.#roomBytes >= bytes) return;
-    const { bavail, bsize } = await statfs(this.#dir);
-    const spare = bavail * bsize - RESERVE_BYTES;
-    if (spare < bytes) {
-      const missingBytes = bytes - spare;
-      throw new UpdateError(
-        'store.full',
-        `${missingBytes} bytes are missing on the data partition; ${RESERVE_BYTES} stay free`,
-        { detail: { missingBytes } },
-      );
-    }
-    this.#roomBytes = Math.min(spare, ROOM_STEP_BYTES + bytes);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -40,6 +40,11 @@ export class PendingWrites {
     return this.#writes[0]?.change.version ?? null;
   }
 
+  /** Bytes of the values that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   has(key: string): boolean {
     return this.#keys.has(key);
   }

@@ -15,7 +15,7 @@ import type { Relation } from './generation.ts';
 import { checkKey, checkValue, PROTOCOL } from './limits.ts';
 import type { ConnectionListener, PeerConnection } from './link.ts';
 import type { Objects } from './objects.ts';
-import type { Position } from './record.ts';
+import { HEAD_BYTES, type Position } from './record.ts';
 import { Session } from './session.ts';
 import type { StateFile } from './state.ts';
 import type { SyncSummary } from './sync-source.ts';
@@ -231,10 +231,28 @@ export class Replica {
    */
   async write(key: string, value: Buffer | null): Promise<boolean> {
     checkKey(key);
-    if (value) await this.objects.needRoom(checkValue(value).length);
+    if (value) await this.#needRoom(key.length + checkValue(value).length + HEAD_BYTES);
     if (this.#role !== 'primary' || this.#draining) throw readOnly();
     if (value === null && !this.objects.has(key) && !this.writes.has(key)) return false;
     return await this.writes.take(key, value);
+  }
+
+  /** Grants room for a write on both disks; throws `store.full`. */
+  async #needRoom(bytes: number): Promise<void> {
+    await this.objects.room.take(bytes);
+    const session = this.#session?.joined === true ? this.#session : null;
+    const there = session?.peerRoomBytes ?? Infinity;
+    if (there < bytes) {
+      const text = `${bytes - there} bytes are missing on the data partition of the other node`;
+      throw new UpdateError('store.full', text, { detail: { missingBytes: bytes - there } });
+    }
+    if (session?.peerRoomBytes != null) session.peerRoomBytes -= bytes;
+  }
+
+  /** The disk was looked at: the primary on the other side must know, and whoever watches. */
+  looked(): void {
+    this.#session?.tellRoom();
+    this.changed();
   }
 
   /** A peer that has seen a higher epoch: it is ours too, and a primary of a lower one ends. */
@@ -299,6 +317,7 @@ export class Replica {
       protocol: PROTOCOL,
       formatLevel,
       verify: this.verifier?.brief ?? null,
+      full: this.objects.room.full,
     };
   }
 

@@ -59,6 +59,8 @@ export interface SegmentLogOptions {
   readonly formatLevel: () => number;
   readonly onRecord: OnRecord;
   readonly segmentBytes?: number;
+  /** The disk is full: true when something gave up its blocks, and the write is tried once more. */
+  readonly onNoRoom?: () => Promise<boolean>;
 }
 
 /** The open log; disposing of it waits for writes under way and closes the files. */
@@ -204,7 +206,7 @@ export class SegmentLog implements AsyncDisposable {
       const jobs = this.#nextBatch();
       try {
         if (this.#failure) throw this.#failure;
-        const places = await this.#write(jobs);
+        const places = await this.#writeOrMakeRoom(jobs);
         for (const [at, job] of jobs.entries()) job.resolve(places[at]!);
       } catch (error) {
         this.#failure ??= ioFailure(error);
@@ -212,6 +214,17 @@ export class SegmentLog implements AsyncDisposable {
       }
     }
     this.#running = null;
+  }
+
+  async #writeOrMakeRoom(jobs: readonly Job[]): Promise<Place[]> {
+    try {
+      return await this.#write(jobs);
+    } catch (error) {
+      const again = this.#whole && isNoRoom(error) && (await this.#options.onNoRoom?.()) === true;
+      if (!again) throw error;
+      this.#whole = false;
+      return await this.#write(jobs);
+    }
   }
 
   #nextBatch(): Job[] {
@@ -260,13 +273,28 @@ export class SegmentLog implements AsyncDisposable {
     this.#rolls = false;
     const number = (active?.number ?? 0) + 1;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC;
-    const file = await open(this.#path(number), flags, 0o600);
-    await file.write(encodeSegmentHead(formatLevel), 0, SEGMENT_HEAD_BYTES, 0);
-    await file.sync();
-    await syncDirectory(this.#options.dir);
+    const file = await this.#newFile(number, flags, formatLevel);
     const segment = { number, file, formatLevel, bytes: SEGMENT_HEAD_BYTES };
     this.#segments.push(segment);
     return segment;
+  }
+
+  /** A segment's file with its head; one that finds no room leaves nothing half-written behind. */
+  async #newFile(number: number, flags: number, formatLevel: number): Promise<FileHandle> {
+    let file: FileHandle | null = null;
+    try {
+      file = await open(this.#path(number), flags, 0o600);
+      await file.write(encodeSegmentHead(formatLevel), 0, SEGMENT_HEAD_BYTES, 0);
+      await file.sync();
+      await syncDirectory(this.#options.dir);
+      return file;
+    } catch (error) {
+      await file?.close();
+      // The next try begins the same segment anew.
+      this.#whole = true;
+      this.#rolls = true;
+      throw error;
+    }
   }
 }
 

@@ -141,13 +141,18 @@ export class Session implements ConnectionListener {
     this.target = null;
     this.#setPhase('leading');
     const { epoch, generation } = this.#replica.state.now;
-    const lead = { t: 'lead', epoch, generation } as const;
-    this.connection.send(resync ? { ...lead, resync } : lead);
+    this.connection.send({ t: 'lead', epoch, generation, ...(resync && { resync }) });
   }
 
   /** Resolves when the peer has answered `lead`, or is gone. */
   async settled(): Promise<void> {
     if (this.#phase === 'leading') await this.#settled.promise;
+  }
+
+  /** Tells a primary what it may write here. */
+  tellRoom(): void {
+    if (this.#phase !== 'following' || this.#protocol < PROTOCOL_TALK) return;
+    this.connection.send({ t: 'room', bytes: this.#replica.objects.room.spareBytes });
   }
 
   /** This side is no primary any more. */
@@ -210,8 +215,7 @@ export class Session implements ConnectionListener {
       case 'write':
         return this.#write(head, body);
       case 'room':
-        this.peerRoomBytes = head.bytes;
-        return;
+        return void (this.peerRoomBytes = head.bytes - this.#replica.writes.bytes);
       case 'ack':
         return this.#replica.writes.peerHas(head.run, head.version);
       case 'want':
@@ -294,6 +298,7 @@ export class Session implements ConnectionListener {
     this.#setPhase('following');
     const { epoch, generation, stale } = state.now;
     connection.send({ t: 'follow', epoch, generation, stale, position: objects.position });
+    this.tellRoom();
   }
 
   /** The peer said what it holds: it is level with us, or a prefix of us, or it needs a sync. */

@@ -37,6 +37,11 @@ export class PrimaryWrites {
     return this.#pending.has(key);
   }
 
+  /** Bytes of the values that wait: what of them the peer has is not known. */
+  get bytes(): number {
+    return this.#pending.bytes;
+  }
+
   /** Resolves when none waits. */
   async empty(): Promise<void> {
     await this.#pending.empty();

@@ -26,6 +26,8 @@ export interface StoreStatus {
   readonly formatLevel?: number;
   /** The newest comparison of both copies, in short; null or absent when there was none. */
   readonly verify?: VerifyBrief | null;
+  /** The data partition of this copy has only its reserve left: writes are refused. */
+  readonly full?: boolean;
 }
 
 /**

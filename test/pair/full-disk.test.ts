@@ -87,10 +87,10 @@ t.test(
       bench.startClient();
       t.equal((await bench.update('A', good).done).exit, 0);
       await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
-      await fill(stateDir, 0);
-      t.match(await wait('rollback'), { exit: 0 });
-      await empty();
       bench.startClient();
+      await fill(stateDir, 0);
+      t.match(await wait('rollback'), { exit: 0 }, 'also while clients try to write');
+      await empty();
       await expectEnd(t, bench, { A: '1.0.0', B: '1.0.0', phase: 'DONE' });
       bench.startClient();
       t.equal((await bench.update('A', good).done).exit, 0);
@@ -101,17 +101,22 @@ t.test(
       await empty();
     });
 
-    await t.test('writes wait while no byte is free, and go on when there is room', async (t) => {
-      bench.startClient();
-      await fill(stateDir, 0);
-      for (const node of NODES) {
-        const { status } = await bench.watch.until(`the alarm on node ${node}`, (look) => {
-          return look.node === node && look.status.alarms.some(({ code }) => code === 'store.full');
-        });
-        t.equal(status.ha.ok, false);
-      }
-      await empty();
-      await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
-    });
+    await t.test(
+      'writes are refused while no byte is free, and the pair stays level',
+      async (t) => {
+        bench.startClient();
+        await fill(stateDir, 0);
+        for (const node of NODES) {
+          const { status } = await bench.watch.until(`the alarm on node ${node}`, (look) => {
+            return (
+              look.node === node && look.status.alarms.some(({ code }) => code === 'store.full')
+            );
+          });
+          t.equal(status.ha.ok, true);
+        }
+        await empty();
+        await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
+      },
+    );
   },
 );

@@ -274,7 +274,7 @@ t.test('a disk without room refuses, keeps what it has, and goes on later', asyn
 
 t.test('a write below the reserve of the data partition is refused with the bytes', async (t) => {
   await using objects = await open(t.testdir());
-  const error = await objects.needRoom(2 ** 50).then(
+  const error = await objects.room.take(2 ** 50).then(
     () => null,
     (reason: unknown) => reason as UpdateError,
   );
