@@ -70,8 +70,9 @@ t.test('a release of a higher level, back, and for good', VERSIONS, async (t) =>
   });
 
   // Its manifest says that it reads level 2, and its program does not: only the trial finds out.
+  // Asked on node B, because node A answers nothing but its status meanwhile.
   const liar = await bench.bundle(releaseOf('3.0.0', 3, 'present', 1, 2));
-  const failed = await bench.update('A', liar, '--json').done;
+  const failed = await bench.update('B', liar, '--json').done;
   t.match(failed, { exit: 30, json: [{ state: 'failed', code: 'active.failed' }] });
   bench.startClient();
   await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'FAILED' });
