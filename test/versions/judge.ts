@@ -57,6 +57,7 @@ export async function expectMixed(
   // Time for writes in this state; what became of them is judged when the client ends.
   await sleep(MIXED_MS);
   const versions = { A: releases.A.version, B: releases.B.version };
+  let told = 0;
   for (const node of NODES) {
     for (const program of ['other', 'present'] as const) {
       const said = await cliOf(bench, program, node, 'status', '--json');
@@ -66,10 +67,20 @@ export async function expectMixed(
       t.match(status, { ha: { ok: true }, state: 'UPDATING', alarms: [] }, name);
       const found = versionsOf(status);
       t.strictSame(found, { systems: versions, storages: versions }, `versions, says ${name}`);
+      const agreed = agreedOf(status);
+      if (agreed === null) continue;
+      told += 1;
+      t.strictSame(agreed, { protocol: 1, featureLevel: 1 }, `the older ones, says ${name}`);
     }
   }
+  t.ok(told > 0, 'what both agree on is told');
   const resumed = await bench.cli('A', 'job', 'resume', '--json');
   t.equal(resumed.exit, 0, resumed.stdout + resumed.stderr);
+}
+
+/** Protocol and level that both programs keep to; null from a program that does not say. */
+export function agreedOf({ reform }: PairStatus): object | null {
+  return reform.find((item) => item.name === 'versions')?.agreed ?? null;
 }
 
 /** Both nodes tell the same history, each phase of the newest rollout is in it. */

@@ -11,7 +11,7 @@ import { NODES } from '../../src/core/model.ts';
 import { inspectJournal } from '../../src/drivers/journal-file.ts';
 import { Bench, READY_MS } from '../pair/harness.ts';
 import { expectEnd, expectFromSlot } from '../pair/judge.ts';
-import { cliOf, expectMixed, VERSIONS } from './judge.ts';
+import { agreedOf, cliOf, expectMixed, VERSIONS } from './judge.ts';
 import { openNext } from './next.ts';
 import { releaseOf, TwoReleases } from './workshop.ts';
 
@@ -58,6 +58,8 @@ t.test('a release of a higher level, back, and for good', VERSIONS, async (t) =>
   await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
   for (const node of NODES) {
     t.strictSame(await schemas(bench, node), { last: 2, newerSchema: 2 }, 'the new schema');
+    const status = await bench.running.status(node, bench.signal);
+    t.strictSame(agreedOf(status), { protocol: 2, featureLevel: 2 }, 'the new levels');
   }
   t.match(await bench.cli('A', 'rollback', ...words), {
     exit: 12,
