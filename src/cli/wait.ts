@@ -173,6 +173,11 @@ export class Watch {
       this.#follower.status(this.#job, status);
     } catch (error) {
       const lost = asUpdateError(error);
+      // The daemon knew it a moment ago: a job is kept from its first record on.
+      if (lost.code === 'job.unknown') {
+        const message = `job ${this.#job.id} is gone: its daemon ended before it began`;
+        throw new UpdateError('job.lost', message, { cause: lost });
+      }
       if (lost.code !== 'daemon.unreachable' && lost.code !== 'daemon.busy') throw lost;
       if (!this.#lost) this.#follower.note(`${lost.message}; waiting for it, the job goes on`);
       this.#lost = true;

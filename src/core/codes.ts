@@ -75,6 +75,11 @@ export const CODES = {
     title: 'There is no such job.',
     next: 'List the jobs with `tandem job list`.',
   },
+  'job.lost': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The job is gone: the daemon ended before the first record of it was on disk.',
+    next: 'It never began and changed nothing. Ask for it again.',
+  },
   'job.busy': {
     exit: EXIT.pairNotHealthy,
     title: 'Another update of the pair is going on.',

@@ -159,6 +159,7 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
     alarm: true,
   },
   'job.unknown': UNTOUCHED,
+  'job.lost': UNTOUCHED,
   'job.busy': { ...JOB_GOES_ON, steps: ['Or turn it back: `tandem job cancel ID`.'] },
   'slot.io': NODE_DISK,
   'slot.readback': NODE_DISK,

@@ -199,7 +199,10 @@ t.test('a job that the daemon does not know any more ends the wait', async (t) =
   const running = run(wait(bench, '--follow'));
   await until(() => backend.listeners === 1);
   backend.jobTable.clear();
-  t.match(await running, { exit: 2, err: /there is no job r1/ });
+  t.match(await running, {
+    exit: EXIT.pairNotHealthy,
+    err: /r1 is gone: .*\n.*It never began and changed nothing.*\n\(job\.lost, exit 24\)/,
+  });
 });
 
 t.test('on a terminal both nodes are redrawn in place', async (t) => {

@@ -158,7 +158,7 @@ async function round(t: Test, site: Site, queue: readonly Strike[], spacing: num
   const end = rollout?.phase ?? 'none';
   const what = `${update ? 'update' : 'rollback'} struck by ${strikes.map(nameOf).join(', ')}`;
   t.ok(
-    (EXITS[end] ?? [EXIT.usage]).includes(exit),
+    (EXITS[end] ?? [EXIT.pairNotHealthy]).includes(exit),
     `${what}: ${end} and ${String(exit)}: ${stdout}${stderr}`,
   );
   if (rollout !== undefined) t.strictSame(ready.systems, versionsAfter(rollout, before), what);
