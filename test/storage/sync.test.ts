@@ -78,8 +78,9 @@ t.test('writes during a sync are on both sides, in their newest form', async (t)
   await startLevel(pair);
   await goAlone(a, b);
   for (let n = 0; n < 40; n += 1) await a.put(`key-${n}`, big('a'));
+  const syncing = a.until((s) => s.peer === 'syncing');
   const started = b.start();
-  await a.until((s) => s.peer === 'syncing');
+  await syncing;
   const writes = [39, 20, 1].map(async (n) => a.put(`key-${n}`, `newer ${n}`));
   await Promise.all([started, ...writes, a.put('fresh', 'fresh')]);
   await a.until((s) => s.peer === 'current');
@@ -96,8 +97,8 @@ t.test('a crash in the middle of a sync leaves the copy stale; the next one ends
   await goAlone(a, b);
   for (let n = 0; n < 60; n += 1) await a.put(`key-${n}`, big('a'));
   pair.wire.cutAfter(5 * 1024 * 1024);
-  await b.start();
-  await a.until((s) => s.peer === 'syncing');
+  const syncing = a.until((s) => s.peer === 'syncing');
+  await Promise.all([b.start(), syncing]);
   t.match(await a.until((s) => !s.connected), { frozen: false, peer: 'stale' });
   await b.until((s) => s.local === 'stale' && !s.connected);
   await b.kill();
