@@ -13,7 +13,7 @@ import { bodyRows, picture, SIZE_MIN } from './layout.ts';
 import { PLAIN_ROWS, PlainView } from './plain.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { Canvas } from './terminal/canvas.ts';
-import { kindOf, RESET, type Kind } from './terminal/kinds.ts';
+import { kindOf, type Kind } from './terminal/kinds.ts';
 import { lineSpeed, TerminalLine } from './terminal/line.ts';
 
 /** How a console is asked for. */
@@ -98,10 +98,7 @@ async function runScreen(
   await using session = openSession(options, {
     onChange: show,
     onLeave: () => over.resolve(),
-    onRedraw: () => {
-      line.write(RESET);
-      void line.askSize().then(resize);
-    },
+    onRedraw: () => void line.askSize().then(resize),
   });
   await line.enter();
   const first = line.size;

@@ -10,7 +10,7 @@ import Tput from 'blessed/lib/tput.js';
 import Box from 'blessed/lib/widgets/box.js';
 import Screen from 'blessed/lib/widgets/screen.js';
 import type { Line, Picture } from '../picture.ts';
-import { sgrOf, type Kind } from './kinds.ts';
+import { RESET, sgrOf, type Kind } from './kinds.ts';
 import { Merger } from './merge.ts';
 
 /** Name under which blessed finds the capabilities below. */
@@ -66,6 +66,7 @@ export class Canvas implements Disposable {
   readonly #merger = new Merger();
   #shown = '';
   #typing = false;
+  #reset = false;
 
   constructor(
     kind: Kind,
@@ -114,12 +115,15 @@ export class Canvas implements Disposable {
     this.#screen.program.flush();
     const bytes = this.#merger.merge(this.#sink.frame, picture.cursor);
     this.#sink.frame = '';
-    return bytes + this.#showCursor(picture.typing);
+    const before = this.#reset ? RESET : '';
+    this.#reset = false;
+    return before + bytes + this.#showCursor(picture.typing);
   }
 
-  /** Draws everything the next time, because others may have written to the terminal. */
+  /** Resets the terminal and draws everything the next time: others may have written to it. */
   forget(): void {
     this.#shown = '';
+    this.#reset = true;
     this.#merger.forget();
     this.#screen.realloc();
     if (this.#kind.cursor !== null) this.#typing = false;
