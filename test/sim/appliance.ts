@@ -222,6 +222,11 @@ export class Appliance {
     disk.boot = this.#boot.state();
   }
 
+  /** What a node that is off will find when it starts. */
+  findable(): NodeRecord {
+    return new SimJournal(this.bytes).read().node ?? this.disk.record;
+  }
+
   #start(boot: BootInfo, ms: number): void {
     this.#recover();
     const { disk } = this;

@@ -8,6 +8,7 @@ import { NODES, peerOf } from '../../src/core/model.ts';
 import {
   compareWriter,
   END_PHASES,
+  type NodeUpdate,
   type Phase,
   type RolloutRecord,
 } from '../../src/core/records.ts';
@@ -91,11 +92,21 @@ function ofNode(pair: Checked, node: NodeId): string | null {
   return lost === null ? null : `I2 node ${node} serves without acknowledged record ${lost}`;
 }
 
+/** States of a node's update in which nothing is done. */
+const RESTING: ReadonlySet<NodeUpdate['state']> = new Set([
+  'idle',
+  'installed',
+  'committed',
+  'reverted',
+  'failed',
+] as const);
+
 /** Nothing moves any more: the same end of a rollout on both nodes, and highly available. */
 export function isQuiet(pair: Checked): boolean {
   const [a, b] = [pair.nodes.A.state?.rollout ?? null, pair.nodes.B.state?.rollout ?? null];
   const ended = [a, b].every((one) => one === null || END_PHASES.has(one.phase));
-  if (!ended || !isHighlyAvailable(pair)) return false;
+  const busy = NODES.some((node) => !RESTING.has(pair.nodes[node].disk.record.update.state));
+  if (!ended || busy || !isHighlyAvailable(pair)) return false;
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
@@ -121,8 +132,6 @@ export function unrest(pair: Checked): string | null {
     const { boot, record } = disk;
     if (boot.trial !== null) return `a trial is left armed on ${node}`;
     if (info?.slot !== boot.default) return `${node} runs another slot than its default`;
-    const resting = ['idle', 'installed', 'committed', 'reverted', 'failed'];
-    if (!resting.includes(record.update.state)) return `${node} rests in ${record.update.state}`;
     if (state?.record !== record) return `${node} acts on a record that is not durable`;
     const lost = pair.storage.lacks(node);
     if (lost !== null) return `${node} lacks acknowledged record ${lost}`;

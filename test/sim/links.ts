@@ -83,7 +83,8 @@ class Network {
     const from = peerOf(end);
     const connection = this.#connection;
     this.#agenda.after(this.#pace.ms(100, ...SILENT_MS), () => {
-      const silent = !this.path[from] || !this.#user.speaks(from);
+      const closed = this.#closed[from] === connection;
+      const silent = closed || !this.path[from] || !this.#user.speaks(from);
       if (silent && cut === this.#cuts[end] && connection === this.#connection) this.#fail(end);
     });
   }
@@ -94,6 +95,7 @@ class Network {
     this.#down(end);
     const other = peerOf(end);
     const connection = this.#connection;
+    if (this.ends[other]) this.listen(other);
     if (this.path[end]) {
       this.#agenda.after(this.#pace.ms(0, 1, 300), () => {
         if (connection === this.#connection && this.path[end]) this.#down(other);
@@ -112,7 +114,8 @@ class Network {
   }
 
   #up(end: NodeId): void {
-    if (this.ends[end] || this.#closed[end] === this.#connection) return;
+    if (this.ends[end]) return;
+    if (NODES.some((node) => this.#closed[node] === this.#connection)) return this.dial();
     this.ends[end] = true;
     this.#user.onLink(end);
   }
@@ -342,6 +345,14 @@ export class Links {
   held(node: NodeId): void {
     this.network.listen(peerOf(node));
     this.serial?.gone(node);
+  }
+
+  /** For a run that failed. */
+  describe(): string {
+    const { network, serial } = this;
+    const { path, ends } = network;
+    const line = serial === null ? '' : ` serial ${JSON.stringify([serial.whole, serial.ends])}`;
+    return `network ${JSON.stringify([path, ends])}${line}`;
   }
 
   gone(node: NodeId, told: boolean): void {

@@ -2,7 +2,8 @@
  * Operators of the simulated pair, who say what comes to their mind: updates, rollbacks, commits,
  * cancels, pauses, exchanges of roles, promises, takeovers. Always holds: the daemon's own refusals
  * (src/daemon/operator-rules.ts) come first, as for people; "the peer is off" is said only of a
- * node that is off, and where it would cost no acknowledged record. Only tests import it.
+ * node that is off and would not serve by itself once it is on again, and where it would cost no
+ * acknowledged record. Only tests import it.
  */
 import type { NodeId } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
@@ -33,7 +34,7 @@ const ACTS: readonly (readonly [string, number, Act])[] = [
   ['stand-down', 1, (_pair, _node, s) => standDown(s, true)],
   ['stand-down --end', 3, (_pair, _node, s) => standDown(s, false)],
   ['takeover', 4, takeover],
-  ['commit', 1, commit],
+  ['commit', 4, commit],
 ];
 const WEIGHTS = ACTS.reduce((sum, [, weight]) => sum + weight, 0);
 
@@ -78,6 +79,10 @@ function takeover(pair: Pair, node: NodeId, s: NodeState): Event | null {
   const peer = pair.nodes[peerOf(node)];
   const off = peer.state === null && peer.info === null;
   if (!off || pair.storage.lacks(node) !== null) return null;
+  // One that has recorded that this node cannot take over serves again as soon as it is on, before
+  // it could hear of the takeover: a person keeps it off until the link is up.
+  const { role } = peer.findable();
+  if (role.holder === peerOf(node) && !role.peerMayTakeOver) return null;
   return said(takeoverRefusal(s), { type: 'peer-off', word: 'operator' });
 }
 

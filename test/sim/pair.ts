@@ -181,7 +181,7 @@ export class Pair implements EffectWorld {
   /** The daemon of a node does nothing for a while: a slow disk, a stopped process. */
   hold(node: NodeId, ms: number): void {
     if (this.nodes[node].state === null) return;
-    this.heldUntilMs[node] = this.ms + ms;
+    this.heldUntilMs[node] = Math.max(this.heldUntilMs[node], this.ms + ms);
     this.links.held(node);
   }
 
@@ -378,7 +378,8 @@ export class Pair implements EffectWorld {
   }
 
   describe(): string {
-    return NODES.map((node) => nodeWords(node, this.nodes[node])).join('\n');
+    const words = NODES.map((node) => nodeWords(node, this.nodes[node]));
+    return [...words, this.links.describe()].join('\n');
   }
 
   check(): void {
