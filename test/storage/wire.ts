@@ -14,6 +14,8 @@ export interface Wire extends AsyncDisposable {
   /** Cuts once so many bytes have gone from the dialling side to the other. */
   cutAfter(bytes: number): void;
   heal(): void;
+  /** Bytes that went over it, both ways, since the last call. */
+  taken(): number;
 }
 
 /** A wire to this port of 127.0.0.1. */
@@ -21,6 +23,7 @@ export async function openWire(toPort: number): Promise<Wire> {
   const sockets = new Set<Socket>();
   let up = true;
   let leftBytes = Infinity;
+  let wentBytes = 0;
   const add = (socket: Socket): Socket => {
     sockets.add(socket);
     socket.on('error', () => undefined);
@@ -40,10 +43,14 @@ export async function openWire(toPort: number): Promise<Wire> {
     const far = add(connect(toPort, '127.0.0.1'));
     near.on('data', (chunk) => {
       leftBytes -= chunk.length;
+      wentBytes += chunk.length;
       if (leftBytes < 0) cut();
       else far.write(chunk);
     });
-    far.on('data', (chunk) => void near.write(chunk));
+    far.on('data', (chunk) => {
+      wentBytes += chunk.length;
+      near.write(chunk);
+    });
     near.once('close', () => far.destroy());
     far.once('close', () => near.destroy());
   });
@@ -58,6 +65,11 @@ export async function openWire(toPort: number): Promise<Wire> {
     heal() {
       leftBytes = Infinity;
       up = true;
+    },
+    taken() {
+      const bytes = wentBytes;
+      wentBytes = 0;
+      return bytes;
     },
     async [Symbol.asyncDispose]() {
       cut();
