@@ -20,7 +20,7 @@ export interface Plan {
 
 const ALL = process.env['TABLE_ALL'] === '1';
 /** Every which tick is a moment of its own where writes and events are moments too. */
-const TICK = 3;
+const TICK = 4;
 
 /** Phases in which one node dies between two steps of the other. */
 const HANDS_OVER: ReadonlySet<Phase> = new Set(['DRAIN1', 'HAND1']);
@@ -39,6 +39,15 @@ function telling({ at, takes, every }: Variant, moment: Moment): boolean {
 /** Moments of an undisturbed update by the options that make a difference before a fault. */
 const known = new Map<string, readonly Moment[]>();
 
+/** The settings of the updates that are struck. */
+export const optionsOf = ({ takeover, order }: Plan): PairOptions => ({
+  takeover,
+  storageRunsWith: '>=2.0.0',
+  syncTicks: 6,
+  installMs: 200,
+  policy: { order },
+});
+
 /** Every run of these faults within the phases of the rows. */
 export function strikes(
   faults: readonly Variant[],
@@ -47,13 +56,8 @@ export function strikes(
 ): readonly Outcome[] {
   const phases = new Set(rows.flatMap((row) => row.phases));
   return faults.flatMap((fault) => {
-    const options: PairOptions = {
-      takeover: plan.takeover,
-      storageRunsWith: '>=2.0.0',
-      syncTicks: 6,
-      installMs: 200,
-      policy: { order: plan.order, ...fault.policy },
-    };
+    const plain = optionsOf(plan);
+    const options = { ...plain, policy: { ...plain.policy, ...fault.policy } };
     const key = `${plan.takeover} ${plan.order}`;
     const moments = known.get(key) ?? momentsOf(options);
     known.set(key, moments);
@@ -67,6 +71,15 @@ export function strikes(
       .filter((one) => phases.has(one.moment.phase));
   });
 }
+
+/** Systems and storage software, of the first and the second node, at each end. */
+const VERSIONS: Readonly<Record<string, string>> = {
+  DONE: '2/2 2/2',
+  CANCELLED: '1/1 1/1',
+  FAILED: '1/1 1/1',
+  HOLD_MIXED: '2/2 1/1',
+  ROLLED_BACK: '1/1 1/1',
+};
 
 /** The clause of the cell that a run falls under: its first condition that the cell knows. */
 export function clauseOf(cell: Cell, { conditions }: Outcome): string {
@@ -92,6 +105,7 @@ export function checkCell(
     const want = cell.ends.get(clauseOf(cell, one));
     const where = `${one.moment.phase}, ${one.name} (${one.conditions.join()})`;
     const found = one.wrong.map((text) => `${where}: ${text}`);
+    if (one.versions !== VERSIONS[one.end]) found.push(`${where}: ${one.end} as ${one.versions}`);
     if (one.end !== want) found.push(`${where}: ${one.end} instead of ${want}`);
     const said = one.word === null || cell.words.length === 0 || cell.words.includes(one.word);
     if (!said) found.push(`${where}: ${one.word}, without an answer for ${one.gapMs} ms`);

@@ -60,7 +60,7 @@ function power(who: Who, driverTicks: number, otherTicks: number, rest: Partial<
   return {
     at: ['write', 'event', 'tick'],
     takes: who,
-    lastsTicks: lasts >= SOON_TICKS ? lasts : null,
+    lastsTicks: lasts,
     when: soaking,
     hit: (struck, at) => {
       const nodes = who(at.driver);

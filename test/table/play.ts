@@ -4,14 +4,15 @@
  */
 import type { NodeId } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
-import type { Phase } from '../../src/core/records.ts';
 import type { PairOptions } from '../sim/fixture.ts';
-import { TICK_MS } from '../sim/pair.ts';
 import type { Word } from './cells.ts';
 import { StatusWatch } from './says.ts';
 import { nameOf, Struck, type Moment } from './struck.ts';
 
-/** Longest time without an acknowledged write that still counts as going on. */
+/**
+ * Longest time without an acknowledged write that still counts as going on: a planned switchover
+ * costs two ticks here, and one more where a fault meets it.
+ */
 export const GOES_ON_MS = 300;
 /** A takeover: six beats are no part of the simulated link, the head start and the fence are. */
 export const TAKEOVER_MS = 2500;
@@ -27,7 +28,7 @@ export interface Strike {
   readonly at: readonly Moment['at'][];
   /** False = it cannot happen at this moment, the run does not count. */
   readonly hit: (struck: Struck, at: Moment) => boolean;
-  /** How long it lasts; null = it is not about time, and nothing is said of service meanwhile. */
+  /** How long service may suffer from it: not at all (null), a restart (0), until it is mended. */
   readonly lastsTicks: number | null;
   /** Called at each tick since, until it says that all is mended. */
   readonly mend: (struck: Struck, ticks: number, at: Moment) => boolean;
@@ -44,18 +45,11 @@ export interface Outcome {
   readonly word: Word | null;
   readonly gapMs: number;
   readonly end: string;
+  /** Systems and storage software that run at the end, of the first and the second node. */
+  readonly versions: string;
   readonly conditions: readonly string[];
   readonly wrong: readonly string[];
 }
-
-/** Versions of system and storage software on the first and the second node at each end. */
-const VERSIONS: Partial<Record<Phase, string>> = {
-  DONE: '2/2 2/2',
-  CANCELLED: '1/1 1/1',
-  FAILED: '1/1 1/1',
-  HOLD_MIXED: '2/2 1/1',
-  ROLLED_BACK: '1/1 1/1',
-};
 
 /** Strikes at the moment and lets the pair come to rest; undefined = it did not strike. */
 export function play(options: PairOptions, strike: Strike, wanted: Moment): Outcome | undefined {
@@ -84,15 +78,23 @@ export function play(options: PairOptions, strike: Strike, wanted: Moment): Outc
     const lasts = since <= (strike.lastsTicks ?? 0);
     const now = at === undefined ? 'before' : lasts ? 'while' : 'after';
     service.tick(pair.ms, pair.acknowledged, now, mended);
-    calm = mended && pair.quiet() ? calm + 1 : 0;
+    calm = mended && pair.quiet() && !struck.installs() ? calm + 1 : 0;
     if (ticks > TICKS_MAX) throw new Error(`never quiet, ${nameOf(wanted)}\n${pair.describe()}`);
   }
   if (at === undefined) return undefined;
-  const word = strike.lastsTicks === null ? null : service.word();
-  const wrong = [...watch.wrong, ...service.wrong(word), ...endsWell(struck)];
-  const end = struck.phase();
-  conditions = [...(strike.whenEnded?.(struck, at) ?? []), ...conditions];
-  return { moment: at, name: nameOf(at), word, gapMs: service.gapMs, end, conditions, wrong };
+  const { lastsTicks } = strike;
+  const word = lastsTicks === null || lastsTicks === 0 ? null : service.word();
+  const { end, versions, wrong } = endOf(struck);
+  return {
+    moment: at,
+    name: nameOf(at),
+    word,
+    gapMs: service.gapMs,
+    end,
+    versions,
+    conditions: [...(strike.whenEnded?.(struck, at) ?? []), ...conditions],
+    wrong: [...watch.wrong, ...service.wrong(word, lastsTicks), ...wrong],
+  };
 }
 
 /** Waits for the moment: a write by cutting power before it, the others by looking on. */
@@ -151,8 +153,10 @@ class Service {
     return this.during > 2 ? 'T' : 'W';
   }
 
-  wrong(word: Word | null): string[] {
+  wrong(word: Word | null, lastsTicks: number | null): string[] {
     const found: string[] = [];
+    if (lastsTicks === null && this.gapMs > GOES_ON_MS)
+      found.push(`no answer for ${this.gapMs} ms`);
     if (word === 'T' && this.gapMs > TAKEOVER_MS) found.push(`a takeover took ${this.gapMs} ms`);
     if (this.backMs > BACK_MS) found.push(`service came back ${this.backMs} ms after the repair`);
     return found;
@@ -160,27 +164,23 @@ class Service {
 }
 
 /** Whatever happened: highly available, nothing lost, no trial armed, the versions of the end. */
-function endsWell({ pair }: Struck): string[] {
-  const found: string[] = [];
-  if (!pair.highlyAvailable()) found.push('not highly available at the end');
+function endOf({ pair }: Struck): Pick<Outcome, 'end' | 'versions' | 'wrong'> {
+  const wrong: string[] = [];
+  pair.rested();
+  if (!pair.highlyAvailable()) wrong.push('not highly available at the end');
   for (const node of NODES) {
-    if (pair.replicas[node].writes < pair.acknowledged) found.push(`node ${node} lost a write`);
-    if (pair.nodes[node].disk.boot.trial !== null) found.push(`a trial is armed on ${node}`);
+    if (pair.replicas[node].writes < pair.acknowledged) wrong.push(`node ${node} lost a write`);
+    if (pair.nodes[node].disk.boot.trial !== null) wrong.push(`a trial is armed on ${node}`);
   }
   const rollout = pair.nodes.A.disk.rollout;
-  if (rollout === null) return [...found, 'no record of the update'];
+  if (rollout === null) return { end: 'none', versions: '', wrong: [...wrong, 'no record of it'] };
   const running = (node: NodeId): string => {
     const world = pair.nodes[node].state?.world;
     return `${world?.system?.counter}/${world?.storage?.release.counter}`;
   };
   const versions = `${running(rollout.first)} ${running(peerOf(rollout.first))}`;
-  const want = VERSIONS[rollout.phase];
-  if (versions !== want) found.push(`${rollout.phase} with ${versions} instead of ${want}`);
   const before = pair.acknowledged;
   pair.tick();
-  if (pair.acknowledged <= before) found.push('no service at the end');
-  return found;
+  if (pair.acknowledged <= before) wrong.push('no service at the end');
+  return { end: rollout.phase, versions, wrong };
 }
-
-/** Ticks in so many milliseconds. */
-export const ticks = (ms: number): number => Math.round(ms / TICK_MS);
