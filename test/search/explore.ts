@@ -127,7 +127,7 @@ export class Search {
   #quiet = 0;
   readonly #ends: number[] = [];
   #edges = 0;
-  #wrong: { index: number; what: string } | null = null;
+  #wrong: { index: number; what: string; stuck?: boolean } | null = null;
 
   constructor(moves: PairMoves, options: SearchOptions) {
     this.#moves = moves;
@@ -163,11 +163,15 @@ export class Search {
       quiet: this.#quiet,
       byFaults,
       whole: !full && this.#wrong === null,
-      violation:
-        this.#wrong === null
-          ? null
-          : { what: this.#wrong.what, trace: this.#trace(this.#wrong.index) },
+      violation: this.#violation(),
     };
+  }
+
+  #violation(): Found['violation'] {
+    if (this.#wrong === null) return null;
+    const { index, what, stuck } = this.#wrong;
+    const onward = stuck === true ? this.#onward(index) : [];
+    return { what, trace: [...this.#trace(index), ...onward] };
   }
 
   #add(p: PairState, parent: number): number {
@@ -249,7 +253,29 @@ export class Search {
     const index = good.indexOf(0);
     if (index < 0) return;
     const count = size - open.length;
-    this.#wrong = { index, what: `L1 ${count} states lead to no quiet end, the first of them` };
+    this.#wrong = {
+      index,
+      what: `L1 ${count} states lead to no quiet end, the first of them`,
+      stuck: true,
+    };
+  }
+
+  /** Where a state leads that cannot end: one way on without faults, until it comes round. */
+  #onward(index: number): readonly string[] {
+    const words = ['and without any more faults, for instance:'];
+    const seen = new Set<number>();
+    for (let at = index; !seen.has(at);) {
+      seen.add(at);
+      const from = this.#starts.at(at);
+      const ways = Array.from({ length: this.#starts.at(at + 1) - from }, (_, i) =>
+        this.#targets.at(from + i),
+      );
+      const next = ways.find((to) => !seen.has(to)) ?? ways[0];
+      if (next === undefined) break;
+      words.push(this.#say(at, next));
+      at = next;
+    }
+    return words;
   }
 
   /** The way from the first state to this one, in words. */

@@ -28,7 +28,8 @@ function fieldOf(key: string, value: unknown): unknown {
 
 /** A table of values; number 0 is null. A part of a value stands in its text by its number. */
 export class Interner {
-  readonly #ids = new WeakMap<object, number>();
+  /** Numbers of the objects that stand for others; whatever equals one is found by its text. */
+  readonly #ids = new Map<object, number>();
   readonly #byText = new Map<string, number>();
   readonly #values: (object | null)[] = [null];
 
@@ -46,7 +47,6 @@ export class Interner {
       this.#byText.set(text, id);
       this.#ids.set(canon, id);
     }
-    this.#ids.set(value, id);
     return id;
   }
 
@@ -79,5 +79,10 @@ export class Interner {
   /** The one object that stands for all equal ones. */
   of<T extends object | null>(value: T): T {
     return this.#values[this.id(value)] as T;
+  }
+
+  /** The object with a number, or null for 0. */
+  at(id: number): object | null {
+    return this.#values[id] as object | null;
   }
 }

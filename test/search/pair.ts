@@ -9,6 +9,7 @@ import type { RolloutRecord } from '../../src/core/records.ts';
 import type { Move, OwnKind, Rules } from './move.ts';
 import { DECIDES, told, type Moves } from './moves.ts';
 import { Post } from './post.ts';
+import { isCounted, outdated, outspoken, promised, unaware } from './promises.ts';
 import { detached, meet, promote, synced, type Replica } from './replica.ts';
 import type { Over, Site, Sites } from './site.ts';
 
@@ -131,7 +132,9 @@ export class PairMoves {
     let first = 0;
     let others = false;
     for (const one of plain) {
-      if (first !== 0 && one.rank !== first) {
+      // What fails is tried again and again, and must not hold up what takes longer.
+      const retries = first !== 0 && KINDS[(first - 1) >> 1] === 'again';
+      if (first !== 0 && one.rank !== first && !retries) {
         others = true;
         break;
       }
@@ -177,12 +180,20 @@ export class PairMoves {
 
   /** Puts two nodes in their places; what stood between them stands only while both are there. */
   #put(p: PairState, x: Site, y: Site, toX = toOf(p, x), toY = toOf(p, y)): PairState {
+    if (isCounted(x)) return this.#promised(p, x, y, toX, toY);
     const [a, b] = x.node === 'A' ? [x, y] : [y, x];
     const [toA, toB] = x.node === 'A' ? [toX, toY] : [toY, toX];
     let { flags } = p;
     if (a.world === null || b.world === null) flags &= ~LINKED;
     if (!a.copy.met || !b.copy.met) flags &= ~JOINED;
     return { a: a.id, b: b.id, toA, toB, flags };
+  }
+
+  /** The state after one more promise of `x`: whatever others know of its promises is old. */
+  #promised(p: PairState, x: Site, y: Site, toX: number, toY: number): PairState {
+    const [mine, theirs] = [promised(this.sites, x), unaware(this.sites, y)];
+    const [toMe, toThem] = [this.#post.changed(toX, outspoken), this.#post.changed(toY, outdated)];
+    return this.#put(p, mine, theirs, toMe, toThem);
   }
 
   /** What a node does by itself, with the help of its peer where it needs it. */

@@ -109,6 +109,12 @@ export class Post {
     return report === null ? 0 : this.#id({ report: null, rollout });
   }
 
+  /** The message with another report. */
+  changed(mail: number, change: (report: NodeReport) => NodeReport): number {
+    const { report, rollout } = this.mail(mail);
+    return report === null ? mail : this.#id({ report: change(report), rollout });
+  }
+
   /** Only the rollout of what is on the way, and only the report; null when one is missing. */
   parts(mail: number): { readonly rollout: number; readonly report: number } | null {
     const { report, rollout } = this.mail(mail);

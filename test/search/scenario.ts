@@ -58,10 +58,17 @@ export interface Searched extends Found {
   readonly seconds: number;
 }
 
-/** Searches a scenario with this core. */
-export function search(core: Core, scenario: Scenario): Searched {
-  const startMs = performance.now();
+/** Every node that occurs in an update with one fault. */
+export function sitesOf(core: Core): readonly Site[] {
   const sites = new Sites(core);
+  const plan = { order: 'active-first', storageRunsWith: '>=2.0.0', takeover: 'fence' } as const;
+  search(core, { ...plan, faults: 1 }, sites);
+  return sites.list;
+}
+
+/** Searches a scenario with this core. */
+export function search(core: Core, scenario: Scenario, sites = new Sites(core)): Searched {
+  const startMs = performance.now();
   const { begin = 'update', takeover, kinds = USUAL } = scenario;
   const start = begin === 'none' ? updateOf(scenario, 'A') : null;
   const rules = { takeover, faults: new Set(kinds), start };

@@ -78,6 +78,9 @@ export interface Site extends Parts {
 /** What is over: the boot of a node, or only the run of its daemon. */
 export type Over = 'boot' | 'run';
 
+/** Parts that are objects, but for the world, whose fields are told apart one by one. */
+const VALUES = ['record', 'rollout', 'boot', 'counter', 'seals', 'depot', 'copy', 'ops'] as const;
+
 /** Makes nodes, each only once. */
 export class Sites {
   readonly core: Core;
@@ -103,62 +106,39 @@ export class Sites {
 
   /** The one object for these parts. */
   make(full: Parts): Site {
-    const { values } = this;
     const parts = plain(full);
-    const world = parts.world === null ? null : this.#world(parts.world);
-    const record = values.of(parts.record);
-    const rollout = values.of(parts.rollout);
-    const { boot, counter, seals, depot, copy, ops } = parts;
-    const ids = [record, rollout, boot, counter, seals, depot, copy, ops].map((one) =>
-      values.id(one),
-    );
-    const { node, busy, storage, serves, healthy } = parts;
-    const key = `${node}${busy ? 1 : 0}${serves ? 1 : 0}${storage ?? '-'}${healthy},${ids.join()},${
-      world === null ? '-' : this.#worldKey(world)
-    }`;
+    const { node, busy, serves, storage, healthy } = parts;
+    let key = `${node}${busy ? 1 : 0}${serves ? 1 : 0}${storage ?? '-'}${healthy}`;
+    const ids = VALUES.map((name) => this.values.id(parts[name]));
+    for (const id of ids) key += `,${id}`;
+    const world = parts.world === null ? null : this.#ids(parts.world);
+    if (world !== null) key += world.join(' ');
     let site = this.#byKey.get(key);
     if (site === undefined) {
-      site = {
-        node,
-        busy,
-        record,
-        rollout,
-        world,
-        boot: values.of(boot),
-        counter: values.of(counter),
-        seals: values.of(seals),
-        depot: values.of(depot),
-        storage,
-        serves,
-        copy: values.of(copy),
-        ops: values.of(ops),
-        healthy,
-        id: this.list.length,
-      };
+      const canon = Object.fromEntries(
+        VALUES.map((name, i) => [name, this.values.at(ids[i] ?? 0)]),
+      );
+      site = { ...parts, ...canon, world: this.#world(parts.world, world), id: this.list.length };
       this.list.push(site);
       this.#byKey.set(key, site);
     }
     return site;
   }
 
-  #world(world: World): World {
-    const next: Record<string, unknown> = {};
-    for (const [field, value] of Object.entries(world)) {
-      next[field] =
-        typeof value === 'object' && value !== null && field !== 'clock'
-          ? this.values.of(value as object)
-          : value;
-    }
-    return next as unknown as World;
+  /** What was observed, as numbers of its objects and as plain values. */
+  #ids(world: World): readonly unknown[] {
+    return Object.values(world).map((value: unknown) =>
+      typeof value === 'object' ? this.values.id(value) : value,
+    );
   }
 
-  #worldKey(world: World): string {
-    let key = '';
-    for (const value of Object.values(world)) {
-      key += typeof value === 'object' ? this.values.id(value as object | null) : String(value);
-      key += ' ';
-    }
-    return key;
+  #world(world: World | null, ids: readonly unknown[] | null): World | null {
+    if (world === null || ids === null) return null;
+    const canon = Object.entries(world).map(([field, value]: [string, unknown], i) => {
+      const plainly = typeof value !== 'object' || field === 'clock';
+      return [field, plainly ? value : this.values.at(ids[i] as number)];
+    });
+    return Object.fromEntries(canon) as World;
   }
 
   /** What the machine works on. */
