@@ -1,9 +1,9 @@
 /**
  * `npm run demo`: a pair of appliances on this machine, updated by one bundle while a client keeps
  * using it; `--fail WORD` shows each failure, `--keep` leaves the pair running, `--stop DIR` ends a
- * kept one. Always holds: the exit status is that of the update that was shown, or 1 when the run
- * did not end as it had to; nothing is left behind that was not asked for, after Ctrl-C too.
- * Imports core and scripts/demo.
+ * kept one, `--console` opens the maintenance console on it instead. Always holds: the exit status
+ * is that of the update that was shown, or 1 when the run did not end as it had to; nothing is left
+ * behind that was not asked for, after Ctrl-C too. Imports core and scripts/demo.
  */
 import { access, rm } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
@@ -15,7 +15,7 @@ import { NODES } from '../src/core/model.ts';
 import { applianceAt } from './appliance.ts';
 import { BUILD_DIR, PROJECT_DIR } from './build.ts';
 import { tellReport, type DemoReport } from './demo/report.ts';
-import { DIR_PREFIX, runDemo } from './demo/run.ts';
+import { DIR_PREFIX, runConsole, runDemo } from './demo/run.ts';
 import { makeVoice, type Voice } from './demo/say.ts';
 import { SCENARIOS, scenarioOf, type Scenario } from './demo/scenarios.ts';
 import { askPower } from './supervisor/power-client.ts';
@@ -28,12 +28,14 @@ function usage(): string {
   });
   return [
     'Usage: npm run demo -- [--fail WORD] [--keep] [--json]',
+    '       npm run demo -- --console [--fail WORD]',
     '       npm run demo -- --stop DIR',
     '',
     'Updates a pair of appliances on this machine, all on loopback, while a client uses it.',
     '',
     '  --fail WORD  show a failure instead; the exit status is that of the update:',
     ...rows,
+    '  --console    open the maintenance console; the bundle is there, the update is yours',
     '  --keep       leave the pair running, with the commands to talk to it',
     '  --stop DIR   end a pair that was kept, and remove its folder',
     '  --json       one JSON object on standard output, everything else on standard error',
@@ -90,6 +92,7 @@ function tellNext(scenario: Scenario, voice: Voice): void {
     `  ${other.padEnd(30)} ${scenario.name === 'none' ? 'a failure' : 'the whole update'}`,
   );
   voice.line('  npm run demo -- --keep         the pair stays, to be talked to');
+  voice.line('  npm run demo -- --console      the same update, by your own hand');
   voice.line('  docs/ARCHITECTURE.md           how it works, and why it is safe');
   voice.line('  docs/bundle.md                 what is inside update.bin');
 }
@@ -111,6 +114,7 @@ async function main(): Promise<number> {
       fail: { type: 'string', default: 'none' },
       keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      console: { type: 'boolean', default: false },
       stop: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -136,6 +140,7 @@ async function main(): Promise<number> {
   voice.line();
   try {
     const options = { scenario, keep: values.keep, voice, signal: interrupt.signal };
+    if (values.console) return await runConsole(options);
     const report = await runDemo(options);
     tell(report, scenario, voice);
     if (values.json) console.log(JSON.stringify(report));

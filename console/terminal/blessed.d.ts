@@ -24,6 +24,9 @@ declare module 'blessed/lib/widgets/screen.js' {
     write(text: string): boolean;
   }
 
+  /** A row of cells, each an attribute and a character. */
+  type Row = [number, string][] & { dirty?: boolean };
+
   /** The cells of a terminal. */
   class Screen {
     constructor(options: {
@@ -35,6 +38,10 @@ declare module 'blessed/lib/widgets/screen.js' {
       useBCE: boolean;
     });
     readonly program: { flush(): void };
+    /** Cells as they are to be, and as they are on the terminal; `dirty` rows are compared. */
+    readonly lines: Row[];
+    readonly olines: Row[];
+    blankLine(): Row;
     render(): void;
     /** Forgets what is on the terminal, so that all of it is drawn again. */
     realloc(): void;

@@ -12,6 +12,7 @@ import Screen from 'blessed/lib/widgets/screen.js';
 import type { Line, Picture } from '../picture.ts';
 import { RESET, sgrOf, type Kind } from './kinds.ts';
 import { Merger } from './merge.ts';
+import { scrollOf, type Scroll } from './scroll.ts';
 
 /** Name under which blessed finds the capabilities below. */
 const TERMINAL = 'tandem';
@@ -65,6 +66,7 @@ export class Canvas implements Disposable {
   readonly #render: () => void;
   readonly #merger = new Merger();
   #shown = '';
+  #lines: readonly string[] = [];
   #typing = false;
   #reset = false;
 
@@ -105,24 +107,28 @@ export class Canvas implements Disposable {
 
   /** The bytes that show the picture where the last one is shown; empty when nothing changed. */
   draw(picture: Picture): string {
-    const text = picture.lines.map((line) => this.#encode(line)).join('\n');
+    const lines = picture.lines.map((line) => this.#encode(line));
     const { row, column } = picture.cursor;
-    const key = `${text}\n${row} ${column} ${picture.typing}`;
+    const key = `${lines.join('\n')}\n${row} ${column} ${picture.typing}`;
     if (key === this.#shown) return '';
     this.#shown = key;
-    this.#box.setContent(text);
+    const scroll = this.#kind.scrolls ? scrollOf(this.#lines, lines) : null;
+    const moved = scroll === null ? '' : this.#scroll(scroll);
+    this.#lines = lines;
+    this.#box.setContent(lines.join('\n'));
     this.#render();
     this.#screen.program.flush();
     const bytes = this.#merger.merge(this.#sink.frame, picture.cursor);
     this.#sink.frame = '';
     const before = this.#reset ? RESET : '';
     this.#reset = false;
-    return before + bytes + this.#showCursor(picture.typing);
+    return before + moved + bytes + this.#showCursor(picture.typing);
   }
 
   /** Resets the terminal and draws everything the next time: others may have written to it. */
   forget(): void {
     this.#shown = '';
+    this.#lines = [];
     this.#reset = true;
     this.#merger.forget();
     this.#screen.realloc();
@@ -141,6 +147,22 @@ export class Canvas implements Disposable {
 
   [Symbol.dispose](): void {
     this.#screen.destroy();
+  }
+
+  /** Moves lines on the terminal, and in what blessed believes that it shows. */
+  #scroll({ top, bottom, by }: Scroll): string {
+    for (const cells of [this.#screen.lines, this.#screen.olines]) {
+      const blank = Array.from({ length: Math.abs(by) }, () => this.#screen.blankLine());
+      if (by > 0) {
+        cells.splice(top, by);
+        cells.splice(bottom + 1 - by, 0, ...blank);
+      } else {
+        cells.splice(bottom + 1 + by, -by);
+        cells.splice(top, 0, ...blank);
+      }
+    }
+    for (let row = top; row <= bottom; row += 1) this.#screen.lines[row]!.dirty = true;
+    return this.#merger.scroll(top, bottom, by);
   }
 
   #encode(line: Line): string {

@@ -17,7 +17,7 @@ export interface Kind {
   readonly screen: { readonly enter: string; readonly leave: string } | null;
   /** Marks what is pasted. */
   readonly marksPastes: boolean;
-  /** Inserts and deletes lines within a part of the screen. */
+  /** Scrolls a part of the screen. */
   readonly scrolls: boolean;
   /** Answers the question where its cursor is; where it may not, the size is not asked for. */
   readonly answers: boolean;
@@ -32,15 +32,15 @@ const vt100: Kind = {
   cursor: null,
   screen: null,
   marksPastes: false,
-  scrolls: false,
+  scrolls: true,
   answers: true,
 };
-const vt102: Kind = { ...vt100, name: 'vt102', scrolls: true };
+const vt102: Kind = { ...vt100, name: 'vt102' };
 const vt220: Kind = { ...vt102, name: 'vt220', cursor: CURSOR };
-const ansi: Kind = { ...vt100, name: 'ansi', colours: true };
+const ansi: Kind = { ...vt100, name: 'ansi', colours: true, scrolls: false };
 const linux: Kind = { ...vt220, name: 'linux', colours: true };
 const xterm: Kind = { ...linux, name: 'xterm', screen: SCREEN, marksPastes: true };
-const unknown: Kind = { ...vt100, name: 'unknown' };
+const unknown: Kind = { ...vt100, name: 'unknown', scrolls: false };
 
 /** Begin of TERM, and the kind; the first that fits counts. */
 const KINDS: readonly (readonly [begin: RegExp, kind: Kind])[] = [

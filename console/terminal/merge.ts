@@ -41,6 +41,22 @@ export class Merger {
     return out + this.#move();
   }
 
+  /**
+   * Lines from `top` to `bottom`, counted from 0, move up by `by`, or down when it is negative; what
+   * comes in is blank. The scroll region is the whole screen again afterwards.
+   */
+  scroll(top: number, bottom: number, by: number): string {
+    this.#wantSgr = '';
+    const region = `\x1b[${top + 1};${bottom + 1}r`;
+    const moves =
+      by > 0
+        ? absolute({ row: bottom + 1, column: 1 }) + '\n'.repeat(by)
+        : absolute({ row: top + 1, column: 1 }) + '\x1bM'.repeat(-by);
+    // To set the region brings the cursor to the first cell.
+    this.#at = { row: 1, column: 1 };
+    return `${this.#attributes()}${region}${moves}\x1b[r`;
+  }
+
   #control(parameters: string, final: string, token: string): string {
     const numbers = parameters.split(';').map(Number);
     switch (final) {

@@ -144,6 +144,14 @@ export class RunningPair {
     return { exit: exit ?? 1, stdout };
   }
 
+  /** Opens the maintenance console of a node on this terminal, until it is left. */
+  async console(node: NodeId, bundles: string): Promise<number> {
+    const [program, ...rest] = this.commandLine(node, 'console', '--bundles', bundles);
+    const child = spawn(program!, rest, { stdio: 'inherit' });
+    const [exit] = (await once(child, 'close')) as [number | null];
+    return exit ?? 1;
+  }
+
   /** Lets the appliances outlive this process. */
   async keep(): Promise<void> {
     for (const [node, child] of this.#supervisors) {

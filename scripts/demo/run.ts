@@ -50,11 +50,41 @@ export interface RunOptions {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Opens the maintenance console on a pair that runs and has a bundle to be updated with, and ends
+ * the pair when the console is left; returns its exit status.
+ */
+export async function runConsole(options: RunOptions): Promise<number> {
+  const { voice, signal } = options;
+  await needWorld();
+  const dir = await mkdtemp(join(tmpdir(), DIR_PREFIX));
+  try {
+    const workshop = await prepare(options);
+    const running = new RunningPair(await layOut(dir, workshop, options), workshop.programs.tandem);
+    try {
+      const file = await makeUpdate(dir, workshop, options);
+      await running.start();
+      voice.step('power', 'both appliances are switched on');
+      await running.waitAvailable(START_MS, signal);
+      voice.step('console', `of node A; the bundle to choose is ${file}`);
+      return await running.console('A', dir);
+    } finally {
+      await running.stop();
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function needWorld(): Promise<void> {
+  for (const tool of ['mke2fs', 'debugfs', 'e2fsck', 'ldd'] as const) await needTool(tool);
+  await needSpace(tmpdir());
+}
+
 /** Runs the scenario; throws what went wrong, and the signal's reason after Ctrl-C. */
 export async function runDemo(options: RunOptions): Promise<DemoReport> {
   const { keep, signal } = options;
-  for (const tool of ['mke2fs', 'debugfs', 'e2fsck', 'ldd'] as const) await needTool(tool);
-  await needSpace(tmpdir());
+  await needWorld();
   const dir = await mkdtemp(join(tmpdir(), DIR_PREFIX));
   let kept = false;
   try {

@@ -4,7 +4,7 @@
  */
 import t from 'tap';
 import { picture, type Sheet } from '../../console/layout.ts';
-import { textOf, type Picture, type Style } from '../../console/picture.ts';
+import { textOf, type Line, type Picture, type Style } from '../../console/picture.ts';
 import { Canvas } from '../../console/terminal/canvas.ts';
 import { entering, kindOf } from '../../console/terminal/kinds.ts';
 import type { PairStatus } from '../../src/core/status.ts';
@@ -86,7 +86,7 @@ const EVENT = {
 } as const;
 
 t.test('bytes of each event on each kind of terminal', async (t) => {
-  const worst = { first: 0, idle: 0, tick: 0, log: 0, arrow: 0, open: 0, close: 0 };
+  const worst = { first: 0, idle: 0, tick: 0, log: 0, arrow: 0, scroll: 0, open: 0, close: 0 };
   const keep = (name: keyof typeof worst, bytes: number): void => {
     worst[name] = Math.max(worst[name], bytes);
   };
@@ -107,6 +107,20 @@ t.test('bytes of each event on each kind of terminal', async (t) => {
       const msg = `${EVENT.msg}${' again'.repeat(second % 3)}`;
       desk.led.take({ events: [{ ...EVENT, seq: second, msg }] });
       keep('log', await desk.sent());
+    }
+    if (kindOf(term)!.scrolls) {
+      const list = new Desk(term, WORLDS.well);
+      list.led.press('l');
+      const many = Array.from({ length: 40 }, (_, seq) => ({ ...EVENT, seq: seq + 1 }));
+      list.led.take({ events: many.map((one) => ({ ...one, msg: `event ${one.seq}` })) });
+      await list.open();
+      for (const key of ['down', 'down', 'up', 'down', 'up', 'up']) {
+        list.led.press(key);
+        keep('scroll', await list.sent());
+      }
+      const msg = 'node B: storage is in sync';
+      list.led.take({ events: [{ ...EVENT, seq: 99, msg }] });
+      keep('scroll', await list.sent());
     }
     for (const [letter, dialog] of [
       ['s', 'b'],
@@ -138,6 +152,7 @@ t.test('bytes of each event on each kind of terminal', async (t) => {
   t.ok(worst.tick <= 80, `a tick: ${worst.tick}`);
   t.ok(worst.log <= 180, `a tick and a log line: ${worst.log}`);
   t.ok(worst.arrow <= 100, `an arrow key: ${worst.arrow}`);
+  t.ok(worst.scroll <= 100, `a list that is scrolled: ${worst.scroll}`);
   t.ok(Math.max(worst.open, worst.close) <= 650, `a dialog: ${worst.open}, ${worst.close}`);
   t.ok(worst.first <= 2200, `the first paint: ${worst.first}`);
   t.ok(lineMs(worst.arrow, 9600) <= 150, 'an arrow key at 9600 baud, to its last byte');
@@ -173,26 +188,47 @@ function dice(seed: number): (below: number) => number {
   };
 }
 
+const STYLES: readonly Style[] = ['plain', 'strong', 'bar', 'good', 'warn', 'bad', 'chosen'];
+
+/** Mostly the same line. */
+function otherLine(line: Line, roll: (below: number) => number): Line {
+  if (roll(4) > 0) return line;
+  return Array.from({ length: roll(4) }, () => ({
+    text: 'abc  de fghij   klm'.slice(roll(10), 10 + roll(9)),
+    style: STYLES[roll(STYLES.length)]!,
+  }));
+}
+
+/** The lines with a block of them moved up or down, and others where it was. */
+function moved(lines: readonly Line[], roll: (below: number) => number): readonly Line[] {
+  const top = roll(10);
+  const end = top + 6 + roll(8);
+  const fresh = Array.from({ length: 1 + roll(3) }, () => otherLine([], () => roll(4)));
+  const block = lines.slice(top, end);
+  const other =
+    roll(2) > 0
+      ? [...block.slice(fresh.length), ...fresh]
+      : [...fresh, ...block.slice(0, -fresh.length)];
+  return [...lines.slice(0, top), ...other, ...lines.slice(end)];
+}
+
 t.test('random pictures: the merged bytes show the same cells and attributes', async (t) => {
   const roll = dice(99);
   const sheet: Sheet = { rows: 24, columns: 80, unicode: false };
-  const styles: readonly Style[] = ['plain', 'strong', 'bar', 'good', 'warn', 'bad', 'chosen'];
   const kinds = ['vt100', 'vt220', 'xterm'].map((term) => kindOf(term)!);
   let bad = 0;
+  let scrolls = 0;
   for (const kind of kinds) {
     using canvas = new Canvas(kind, sheet, false);
     const glass = new Glass();
     let lines: Picture['lines'] = Array.from({ length: 24 }, () => []);
-    for (let frame = 0; frame < 40; frame += 1) {
-      lines = lines.map((line) => {
-        if (roll(4) > 0) return line;
-        return Array.from({ length: roll(4) }, () => ({
-          text: 'abc  de fghij   klm'.slice(roll(10), 10 + roll(9)),
-          style: styles[roll(styles.length)]!,
-        }));
-      });
+    for (let frame = 0; frame < 60; frame += 1) {
+      lines = roll(2) > 0 ? moved(lines, roll) : lines.map((line) => otherLine(line, roll));
       const cursor = { row: roll(24), column: roll(79) };
-      await glass.write(canvas.draw({ lines, cursor, typing: roll(2) > 0 }));
+      const bytes = canvas.draw({ lines, cursor, typing: roll(2) > 0 });
+      // eslint-disable-next-line no-control-regex -- a control sequence is what is looked for
+      if (/\x1b\[\d+;\d+r/.test(bytes)) scrolls += 1;
+      await glass.write(bytes);
       const fresh = new Glass();
       using other = new Canvas(kind, sheet, false);
       const whole = other.draw({ lines, cursor, typing: false });
@@ -204,4 +240,5 @@ t.test('random pictures: the merged bytes show the same cells and attributes', a
     }
   }
   t.equal(bad, 0);
+  t.ok(scrolls > 20, `${scrolls} of the frames moved lines`);
 });
