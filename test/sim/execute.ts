@@ -22,7 +22,9 @@ export type FencerFault =
   /** It does not know, and the peer stays on. */
   | 'gone'
   /** It cuts the power, and its answer is lost. */
-  | 'mute';
+  | 'mute'
+  /** It cuts the power, and its answer comes when the peer may be back for long. */
+  | 'slow';
 
 /** The power switch that a node has for its peer. */
 export interface SimFencer {
@@ -156,7 +158,7 @@ function* fence(w: EffectWorld, a: Appliance, { since }: Of<'fence'>): Work {
   if (fault === 'gone') throw new UpdateError('fence.unknown', 'the fencer does not answer');
   w.fences++;
   w.cutPower(peerOf(a.id), 'fence');
-  yield w.pace.ms(0, 1, fault === 'mute' ? 10_000 : 6000);
+  yield fault === 'slow' ? w.pace.ms(0, 4000, 25_000) : w.pace.ms(0, 1, 6000);
   if (fault === 'mute') throw new UpdateError('fence.unknown', 'the answer of the fencer is lost');
   w.send(a.id, { type: 'peer-off', word: 'fence', since });
 }

@@ -40,7 +40,7 @@ const KINDS: readonly (readonly [
   ['link cut one way', 2, cutOneWay],
   ['link of the store cut', 2, cutStore],
   ['serial line cut', 2, cutSerial],
-  ['fencer', 2, breakFencer],
+  ['fencer', 3, breakFencer],
   ['self-test of the fencer', 1, failSelfTest],
 ];
 const WEIGHTS = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
@@ -96,7 +96,7 @@ function cutSerial(pair: Pair, _node: NodeId, next: Next): void {
 
 function breakFencer(pair: Pair, node: NodeId, next: Next): void {
   const fencer = pair.fencers[node];
-  fencer.fault = pick<FencerFault>(next, 'fails', 'gone', 'mute');
+  fencer.fault = pick<FencerFault>(next, 'fails', 'gone', 'mute', 'slow', 'slow');
   pair.agenda.after(span(next, 2000, 40_000), () => (fencer.fault = null));
 }
 

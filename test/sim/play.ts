@@ -15,7 +15,7 @@ import { count, noTally, type Tally } from './tally.ts';
 /** How long the pair may take to come to rest once nothing goes wrong any more. */
 const REST_S = 900;
 /** Of so many seeds one sends its messages as text, which takes longer. */
-const TEXT_EVERY = 40;
+const TEXT_EVERY = 100;
 
 type Next = () => number;
 
