@@ -68,7 +68,7 @@ export const CODES = {
     exit: EXIT.internal,
     title:
       'The journal is damaged in the middle; the daemon runs in safe mode and changes nothing.',
-    next: 'Look at `tandem journal show`, then run `tandem journal repair`.',
+    next: 'Stop this daemon, look at `tandem journal show`, then run `tandem journal repair`.',
   },
   'job.unknown': {
     exit: EXIT.usage,
@@ -180,7 +180,7 @@ export const CODES = {
   'store.corrupt': {
     exit: EXIT.storageFailed,
     title: 'The store is damaged on this node.',
-    next: 'Check the disk; then empty the data directory of this copy and let it sync again.',
+    next: 'Look first that the other node has a current copy: `tandem status`.',
   },
   'slot.unpack': {
     exit: EXIT.activeFailed,

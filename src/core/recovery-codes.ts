@@ -132,7 +132,11 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
     costs: 'No high availability while the daemon of this node does not run.',
     steps: ['Check it: `tandem config check`.', 'A good one: `tandem config example`.'],
   },
-  'tool.missing': { ...UNTOUCHED, alarm: true },
+  'tool.missing': {
+    works: 'Everything that does not need the tool.',
+    costs: 'What needs it waits, or is refused before anything is written.',
+    alarm: true,
+  },
   'tool.failed': { ...NODE_DISK, steps: ['See how the pair is: `tandem status`.'] },
   'state.locked': UNTOUCHED,
   'state.io': {
@@ -152,10 +156,7 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
     costs:
       'The newest records of this node; what they said comes back from the boot chooser and ' +
       'from the peer. No high availability until the repair.',
-    steps: [
-      'Stop the daemon of this node before the repair, and start it after it.',
-      'Then: `tandem cluster status --wait-ready`.',
-    ],
+    steps: ['Start the daemon again, then: `tandem cluster status --wait-ready`.'],
     alarm: true,
   },
   'job.unknown': UNTOUCHED,

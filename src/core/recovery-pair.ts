@@ -33,7 +33,7 @@ const BACK: CodeRecovery = {
 const TRIAL: CodeRecovery = {
   works: 'The service, on the other node. The node on trial returns to its old version.',
   costs: 'The update, or one of its attempts; a restart of that node.',
-  steps: ['Watch it: `tandem job wait --follow`.', 'Afterwards: `tandem history`.'],
+  steps: ['Watch what the update does now: `tandem job wait --follow`.'],
 };
 
 type Words =
@@ -89,7 +89,7 @@ export const PAIR_RECOVERY: Readonly<Record<Words, CodeRecovery>> = {
     costs:
       'Writes stand still. A takeover while the peer serves makes two active nodes, and the ' +
       'writes of one of them are lost.',
-    steps: ['Look that the peer is off before the takeover; then bring it back.', READY],
+    steps: ['On the frozen node, once the peer is off for sure: `tandem takeover`.', READY],
     alarm: true,
   },
   'pair.stood_down': {
@@ -114,9 +114,8 @@ export const PAIR_RECOVERY: Readonly<Record<Words, CodeRecovery>> = {
     works: 'Everything; high availability is up in two versions.',
     costs: 'Nothing at once; the deadline in `tandem status` is `policy.holdH` after the end.',
     steps: [
-      'Read why: `tandem history`.',
-      'Solve it; the updated node is left alone: `tandem update FILE`.',
-      'Or go back: `tandem rollback`.',
+      'Read why, and solve it first: `tandem history`.',
+      'The node that runs the new version is left alone by the same update.',
     ],
     alarm: true,
   },

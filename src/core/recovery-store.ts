@@ -21,7 +21,7 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
     steps: ['Watch it: `tandem cluster status`.'],
     alarm: true,
   },
-  'store.fenced': { ...WRITER, alarm: true },
+  'store.fenced': { ...WRITER, steps: [], alarm: true },
   'store.stale': {
     works: 'The service, on the node with the newest copy.',
     costs: 'If the node with the newest copy is away, service waits for it.',
@@ -74,7 +74,7 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
     works: 'The service, on the node whose copy is whole.',
     costs: 'A full sync; no high availability until its end.',
     steps: [
-      'Look first that the other node has a current copy: `tandem status`.',
+      'Check the disk of this node.',
       'Stop the daemon of this node, rename its directory `storage.dataDir`, start the daemon.',
       READY,
     ],
