@@ -89,7 +89,7 @@ export const PAIR_RECOVERY: Readonly<Record<Words, CodeRecovery>> = {
     costs:
       'Writes stand still. A takeover while the peer serves makes two active nodes, and the ' +
       'writes of one of them are lost.',
-    steps: ['On the frozen node, once the peer is off for sure: `tandem takeover`.', READY],
+    steps: ['Look at the power of the peer, not at its status, before the takeover.', READY],
     alarm: true,
   },
   'pair.stood_down': {
