@@ -12,11 +12,15 @@ export interface StoreHarness extends AsyncDisposable {
   store(node: NodeId): Store;
   /** Resolves when the write is acknowledged; rejects with UpdateError. */
   put(node: NodeId, key: string, value: string): Promise<void>;
+  /** As `put`; the key is gone. */
+  remove(node: NodeId, key: string): Promise<void>;
   get(node: NodeId, key: string): Promise<string | null>;
   /** Joins or cuts the wire. */
   setLink(up: boolean): void;
   /** Ends the storage software as a power cut does, or starts it. */
   setRunning(node: NodeId, up: boolean): Promise<void>;
+  /** Cuts the power in the middle of a write that nobody was told of, and starts it again. */
+  tear(node: NodeId): Promise<void>;
   until(node: NodeId, good: (status: StoreStatus) => boolean): Promise<StoreStatus>;
 }
 
@@ -33,7 +37,7 @@ export async function codeOf(promise: Promise<unknown>): Promise<string | null> 
 }
 
 /** A is primary of epoch 1 and B is level with it. */
-async function level(h: StoreHarness): Promise<void> {
+export async function level(h: StoreHarness): Promise<void> {
   await h.until('A', (s) => s.connected);
   await h.until('B', (s) => s.connected);
   await h.store('A').promote(1);
@@ -42,7 +46,7 @@ async function level(h: StoreHarness): Promise<void> {
 }
 
 /** A goes on without B, which lacks `alone` afterwards. */
-async function writeAlone(h: StoreHarness, node: NodeId, epoch: number): Promise<void> {
+export async function writeAlone(h: StoreHarness, node: NodeId, epoch: number): Promise<void> {
   await h.until(node, (s) => s.frozen);
   await h.store(node).goAlone(epoch);
   await h.put(node, 'alone', `by ${node}`);

@@ -24,6 +24,8 @@ export interface Replica {
   formatLevel: number;
   readonly data: Map<string, string>;
   verify: VerifyBrief | null;
+  /** No client may write anything but deletions. */
+  full: boolean;
   // Volatile.
   running: boolean;
   role: 'primary' | 'secondary';
@@ -44,6 +46,7 @@ export const replica = (): Replica => ({
   formatLevel: 1,
   data: new Map(),
   verify: null,
+  full: false,
   running: true,
   role: 'secondary',
   known: false,

@@ -5,19 +5,28 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { UpdateError } from '../../src/core/errors.ts';
-import { storeContract, type StoreHarness } from '../contracts/store.ts';
+import type { NodeId } from '../../src/core/model.ts';
+import { storeContract } from '../contracts/store.ts';
+import { FULL_DISK, fullDisk, storeFaults, type DiskHarness } from '../contracts/store-faults.ts';
 import { MemoryStorePair } from './store.ts';
 
-async function make(_t: Test): Promise<StoreHarness> {
+async function make(_t: Test): Promise<DiskHarness> {
   const pair = new MemoryStorePair({ auto: true });
+  const put = async (node: NodeId, key: string, value: string | null): Promise<void> => {
+    const write = pair.put(node, key, value);
+    // One turn per look: whatever ends the write happens in a later call of the test.
+    while (write.state === 'waiting') await new Promise((resolve) => setImmediate(resolve));
+    if (write.state === 'failed') throw new UpdateError('store.unacknowledged', 'given up');
+  };
   return {
     store: (node) => pair.store(node),
-    put: async (node, key, value) => {
-      const write = pair.put(node, key, value);
-      // One turn per look: whatever ends the write happens in a later call of the test.
-      while (write.state === 'waiting') await new Promise((resolve) => setImmediate(resolve));
-      if (write.state === 'failed') throw new UpdateError('store.unacknowledged', 'given up');
+    put,
+    remove: (node, key) => put(node, key, null),
+    tear: async (node) => {
+      pair.setRunning(node, false);
+      pair.setRunning(node, true);
     },
+    setFull: async (node, full) => pair.setFull(node, full),
     get: async (node, key) => pair.contents(node).get(key) ?? null,
     setLink: (up) => pair.setLink(up),
     setRunning: async (node, up) => pair.setRunning(node, up),
@@ -31,6 +40,14 @@ async function make(_t: Test): Promise<StoreHarness> {
 }
 
 await storeContract(t, 'memory', make);
+await storeFaults(t, 'memory', make);
+
+t.test('a full disk on either node', async (t) => {
+  for (const node of ['A', 'B'] as const) {
+    await using h = await make(t);
+    t.strictSame(await fullDisk(h, node), FULL_DISK, node);
+  }
+});
 
 t.test('one step replicates one write, then acknowledges it', async (t) => {
   const pair = new MemoryStorePair();

@@ -95,10 +95,19 @@ export class MemoryStorePair {
   put(node: NodeId, key: string, value: string | null): MemoryWrite {
     const self = this.#running(node);
     if (self.role !== 'primary') throw readOnly(node);
+    const joined = this.#link === 'current' || this.#link === 'syncing';
+    const full = self.full || (joined && this.#replicas[peerOf(node)].full);
+    if (full && value !== null) throw new UpdateError('store.full', 'only the reserve is left');
     const write: Write = { key, value, state: 'waiting' };
     self.waiting.push(write);
     this.#settle();
     return write;
+  }
+
+  /** The disk of a node has only its reserve left, or room again. */
+  setFull(node: NodeId, full: boolean): void {
+    this.#replicas[node].full = full;
+    this.#tell();
   }
 
   /** Changes what one copy holds behind the back of both. */
@@ -344,6 +353,7 @@ export class MemoryStorePair {
       generation: self.generation,
       protocol: [1, 1],
       verify: self.verify,
+      full: self.full,
     };
   }
 

@@ -8,6 +8,8 @@ import { SYNC_WINDOW_BYTES } from '../../images/storage/limits.ts';
 import { makeImageDir, makeStoragePair, startLevel } from './pair.ts';
 import type { StorageNode, StoragePair } from './pair.ts';
 
+// The machine may be busy with other work.
+t.setTimeout(120_000);
 const root = t.testdir();
 const image = await makeImageDir(`${root}/image`);
 const OBJECT_BYTES = 128 * 1024;

@@ -5,6 +5,7 @@
  * the build script.
  */
 import { once } from 'node:events';
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,7 @@ import { openStoreProcess, type StoreProcess } from '../../src/drivers/store-pro
 import type { StoreStatus } from '../../src/ports.ts';
 import { bundleEntry, PROJECT_DIR } from '../../scripts/build.ts';
 import type { SyncSummary } from '../../images/storage/sync-source.ts';
+import type { StoreHarness } from '../contracts/store.ts';
 import { openWire, type Wire } from './wire.ts';
 
 export const PAIR = '0123456789abcdef0123456789abcdef';
@@ -214,4 +216,35 @@ export async function startLevel({ a, b }: StoragePair): Promise<void> {
   await Promise.all([a.until((s) => s.connected), b.until((s) => s.connected)]);
   await a.store.promote(1);
   await a.until((s) => s.peer === 'current');
+}
+
+/** The begin of a record behind the last one, as after a power cut in the middle of a write. */
+function tearLog(dataDir: string): void {
+  const log = join(dataDir, 'log');
+  const last = readdirSync(log).toSorted().at(-1) ?? '';
+  const file = join(log, last);
+  const bytes = readFileSync(file);
+  appendFileSync(file, bytes.subarray(16, 16 + 50));
+}
+
+/** A pair that runs as the contract of the port Store wants it. */
+export function harnessOf(pair: StoragePair): StoreHarness {
+  const of = { A: pair.a, B: pair.b };
+  return {
+    store: (node) => of[node].store,
+    put: (node, key, value) => of[node].put(key, value),
+    get: (node, key) => of[node].get(key),
+    setLink: (up) => (up ? pair.wire.heal() : pair.wire.cut()),
+    remove: async (node, key) => {
+      await of[node].call({ op: 'delete', key });
+    },
+    tear: async (node) => {
+      await of[node].kill();
+      tearLog(of[node].dataDir);
+      await of[node].start();
+    },
+    setRunning: (node, up) => (up ? of[node].start() : of[node].kill()),
+    until: (node, good) => of[node].until(good),
+    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
+  };
 }

@@ -5,10 +5,13 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
+import { FULL_DISK } from '../contracts/store-faults.ts';
 import { canMount, withTmpfs } from '../drivers/small-disk.ts';
 
 const HERE = import.meta.dirname;
 const STORAGE = join(HERE, '../../images/storage');
+// The machine may be busy with other work.
+t.setTimeout(120_000);
 const root = t.testdir({ one: {}, pair: { A: { 'data-A': {} }, B: { 'data-B': {} } } });
 const plan = { skip: canMount() ? false : 'this process may not mount a file system' };
 const MIB = 1024 * 1024;
@@ -93,13 +96,16 @@ for (const node of ['A', 'B'] as const) {
     const dir = join(root, 'pair', node);
     const data = join(dir, `data-${node}`);
     const script = `${FILL}
-      import { makeImageDir, makeStoragePair, startLevel } from '${HERE}/pair.ts';
+      import { harnessOf, makeImageDir, makeStoragePair, startLevel } from '${HERE}/pair.ts';
+      import { fullDisk } from '${HERE}/../contracts/store-faults.ts';
       const [dir, data] = process.argv.slice(1);
       const image = await makeImageDir(dir + '/image');
       await using pair = await makeStoragePair(dir, image);
       const { a, b } = pair;
       await startLevel(pair);
-      const out = { lost: 0, codes: {} };
+      const setFull = (_, full) => (full ? fill : empty)(data + '/filler');
+      const contract = await fullDisk({ ...harnessOf(pair), setFull }, '${node}');
+      const out = { contract, lost: 0, codes: {} };
       a.store.onStatus((s) => { if (s.role !== 'primary' || !s.connected || s.frozen) out.lost += 1; });
       const value = 'v'.repeat(64 * 1024);
       const acknowledged = new Set();
@@ -147,6 +153,7 @@ for (const node of ['A', 'B'] as const) {
     t.strictSame(
       result,
       {
+        contract: FULL_DISK,
         lost: 0,
         codes: { 'store.full': true },
         level: ['current', 'current'],

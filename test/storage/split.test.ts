@@ -11,6 +11,8 @@ import type { SavedRecords, SplitView } from '../../src/core/store.ts';
 import { codeOf } from '../contracts/store.ts';
 import { makeImageDir, makeStoragePair, startLevel, type StoragePair } from './pair.ts';
 
+// The machine may be busy with other work.
+t.setTimeout(120_000);
 const root = t.testdir();
 const image = await makeImageDir(`${root}/image`);
 const BOTH = 40;

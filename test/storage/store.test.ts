@@ -5,8 +5,10 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { storeContract, type StoreHarness } from '../contracts/store.ts';
-import { makeImageDir, makeStoragePair } from './pair.ts';
+import { harnessOf, makeImageDir, makeStoragePair } from './pair.ts';
 
+// The machine may be busy with other work.
+t.setTimeout(120_000);
 const root = t.testdir();
 const image = await makeImageDir(`${root}/image`);
 let pairs = 0;
@@ -14,17 +16,8 @@ let pairs = 0;
 async function make(_t: Test): Promise<StoreHarness> {
   pairs += 1;
   const pair = await makeStoragePair(`${root}/${pairs}`, image);
-  const of = { A: pair.a, B: pair.b };
   await Promise.all([pair.a.start(), pair.b.start()]);
-  return {
-    store: (node) => of[node].store,
-    put: (node, key, value) => of[node].put(key, value),
-    get: (node, key) => of[node].get(key),
-    setLink: (up) => (up ? pair.wire.heal() : pair.wire.cut()),
-    setRunning: (node, up) => (up ? of[node].start() : of[node].kill()),
-    until: (node, good) => of[node].until(good),
-    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
-  };
+  return harnessOf(pair);
 }
 
 await storeContract(t, 'two storage processes', make);

@@ -8,6 +8,8 @@ import t from 'tap';
 import { codeOf } from '../contracts/store.ts';
 import { makeImageDir, makeStoragePair, startLevel, type StorageNode } from './pair.ts';
 
+// The machine may be busy with other work.
+t.setTimeout(120_000);
 const root = t.testdir();
 const image = await makeImageDir(`${root}/image`);
 const big = (letter: string): string => letter.repeat(256 * 1024);

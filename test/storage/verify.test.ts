@@ -12,6 +12,8 @@ import { hashOf } from '../../images/storage/record.ts';
 import { codeOf } from '../contracts/store.ts';
 import { makeImageDir, makeStoragePair, startLevel, type StorageNode } from './pair.ts';
 
+// The machine may be busy with other work.
+t.setTimeout(120_000);
 const root = t.testdir();
 const image = await makeImageDir(`${root}/image`);
 
