@@ -141,7 +141,7 @@ function drawForm(form: Form, options: RenderOptions): DrawnDialog {
     for (const effect of effects) {
       lines.push(...plainLines(wrap(plain(effect, options), options.columns)));
     }
-    lines.push(plainLine(`Same as: ${plain(command, options)}`));
+    lines.push(plainLine(`Same as: ${plain(command, options)} --reason TEXT`));
   }
   let cursor = { row: 0, column: 0 };
   for (const [index, field] of form.fields.entries()) {

@@ -76,6 +76,8 @@ async function runScreen(
   const over = Promise.withResolvers<void>();
   options.io.signal.addEventListener('abort', () => over.resolve(), { once: true });
   if (options.io.signal.aborted) return null;
+  // The drawing library would print a stack over the screen; this way the terminal is given back.
+  using _mistakes = catchMistakes((error) => over.reject(error));
   const { unicode } = renderOptions(options.io);
   let canvas: Canvas | null = null;
   const show = (): void => {
@@ -109,4 +111,10 @@ async function runScreen(
   show();
   await over.promise;
   return null;
+}
+
+/** Hands what nobody has caught to `onMistake`, until it is disposed of. */
+function catchMistakes(onMistake: (error: Error) => void): Disposable {
+  process.on('uncaughtException', onMistake);
+  return { [Symbol.dispose]: () => void process.off('uncaughtException', onMistake) };
 }
