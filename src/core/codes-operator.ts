@@ -59,7 +59,7 @@ export const OPERATOR_CODES = {
   'pair.frozen': {
     exit: EXIT.pairNotHealthy,
     title: 'No write is acknowledged: the peer is lost and might have taken over.',
-    next: 'Bring the peer back; or switch it off for sure, then `tandem takeover` on the frozen one.',
+    next: 'Bring the peer back; or switch it off, then run `tandem takeover` on the frozen node.',
   },
   'pair.stood_down': {
     exit: EXIT.pairNotHealthy,
