@@ -5,18 +5,19 @@
  * of their counts, the seeds that failed. Always holds: a batch counts once it is done and as a
  * whole, so a run that is killed loses at most the batches under way; counts belong to one state of
  * the tree, and another one begins anew. `SEED=n` plays one seed and prints its trace. Only run by
- * hand.
+ * hand, and by its own test.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { play } from './play.ts';
 import { add, noTally, words, type Tally } from './tally.ts';
 
+const SELF = fileURLToPath(import.meta.url);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const FILE = `${ROOT}build/simulate.json`;
 const GOAL = 200_000;
 /** Seeds of a batch: some seconds of work. */
 const BATCH = 500;
@@ -33,19 +34,22 @@ const TREE = [
   'src/daemon/operator-rules.ts',
 ];
 
+/** A seed that failed, and how. */
 interface Failed {
   readonly seed: number;
   readonly message: string;
 }
 
 /** What one batch came to. */
-interface Result {
+export interface Result {
+  /** The state of the tree that it was played with. */
   readonly tree: string;
   readonly sum: Tally;
   readonly failed: readonly Failed[];
   readonly cpuMs: number;
 }
 
+/** What is kept between runs. */
 interface Progress {
   readonly tree: string;
   /** First seeds of the batches that are done. */
@@ -55,8 +59,18 @@ interface Progress {
   cpuMs: number;
 }
 
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
+/** How and how far to work. */
+export interface Plan {
+  readonly file: string;
+  readonly tree: string;
+  readonly goal: number;
+  readonly batch: number;
+  readonly jobs: number;
+  /** False when no more batch is to be begun. */
+  readonly goesOn: () => boolean;
+  /** Plays the batch that begins with this seed. */
+  readonly run: (from: number) => Promise<Result>;
+  readonly say: (text: string) => void;
 }
 
 const grouped = (n: number): string => Math.round(n).toLocaleString('en-US');
@@ -74,7 +88,7 @@ function hashOfTree(): string {
 }
 
 /** Plays these seeds in this process. */
-function batch(from: number, count: number): Result {
+export function batch(from: number, count: number): Omit<Result, 'tree'> {
   const began = process.cpuUsage();
   const sum = noTally();
   const failed: Failed[] = [];
@@ -87,12 +101,12 @@ function batch(from: number, count: number): Result {
     }
   }
   const { user, system } = process.cpuUsage(began);
-  return { tree: hashOfTree(), sum, failed, cpuMs: (user + system) / 1000 };
+  return { sum, failed, cpuMs: (user + system) / 1000 };
 }
 
 /** The same in a process of its own; rejects when that did not end well. */
 async function batchInChild(from: number, signal: AbortSignal): Promise<Result> {
-  const args = [fileURLToPath(import.meta.url), '--from', String(from)];
+  const args = [SELF, '--from', String(from)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], signal });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
@@ -106,95 +120,93 @@ async function batchInChild(from: number, signal: AbortSignal): Promise<Result> 
   return JSON.parse(output) as Result;
 }
 
-function fresh(tree: string): Progress {
-  return { tree, batches: [], sum: noTally(), failed: [], cpuMs: 0 };
-}
-
-function load(tree: string): Progress {
+/** What the last run left, if it can be gone on with. */
+function load({ file, tree, batch, say }: Plan): Progress {
+  const fresh = { tree, batches: [], sum: noTally(), failed: [], cpuMs: 0 };
   let text: string;
   try {
-    text = readFileSync(FILE, 'utf8');
+    text = readFileSync(file, 'utf8');
   } catch {
-    return fresh(tree);
+    return fresh;
   }
   const found = JSON.parse(text) as Progress;
   const seeds = found.sum.seeds + found.failed.length;
   if (found.tree !== tree) {
     say(`the tree has changed since ${grouped(seeds)} seeds were run: a new count begins`);
-    return fresh(tree);
+    return fresh;
   }
-  if (seeds !== found.batches.length * BATCH) {
-    say(`${FILE} does not add up: a new count begins`);
-    return fresh(tree);
-  }
-  return found;
+  if (seeds === found.batches.length * batch) return found;
+  say(`${file} does not add up: a new count begins`);
+  return fresh;
 }
 
-function save(progress: Progress): void {
-  mkdirSync(`${ROOT}build`, { recursive: true });
-  writeFileSync(`${FILE}.new`, JSON.stringify(progress));
-  renameSync(`${FILE}.new`, FILE);
+function save(file: string, progress: Progress): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.new`, JSON.stringify(progress));
+  renameSync(`${file}.new`, file);
 }
 
 /** Works until the goal is reached or it is time to stop; returns whether all is well so far. */
-async function work(goal: number, jobs: number, forS: number): Promise<boolean> {
-  const tree = hashOfTree();
-  const progress = load(tree);
+export async function simulate(plan: Plan): Promise<boolean> {
+  const { batch, goal } = plan;
+  const progress = load(plan);
   const done = new Set(progress.batches);
-  const untilMs = performance.now() + forS * 1000;
   const beganMs = performance.now();
-  let [next, ran] = [1, 0];
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
+  let [next, ran, stopped] = [1, 0, false];
   const take = (): number | null => {
-    while (done.has(next)) next += BATCH;
-    const over = next > goal || performance.now() > untilMs || stop.signal.aborted;
-    if (over || progress.failed.length >= FAILED_MAX) return null;
-    next += BATCH;
-    return next - BATCH;
+    while (done.has(next)) next += batch;
+    const enough = progress.failed.length >= FAILED_MAX;
+    if (next > goal || stopped || enough || !plan.goesOn()) return null;
+    next += batch;
+    return next - batch;
   };
   const lane = async (): Promise<void> => {
     for (let from = take(); from !== null; from = take()) {
-      const result = await batchInChild(from, stop.signal);
-      if (result.tree !== tree) throw new Error('the tree has changed in the meantime');
-      done.add(from);
+      const result = await plan.run(from);
+      if (result.tree !== plan.tree) throw new Error('the tree has changed in the meantime');
       progress.batches.push(from);
       add(progress.sum, result.sum);
       progress.failed.push(...result.failed);
       progress.cpuMs += result.cpuMs;
-      save(progress);
-      ran += BATCH;
-      for (const { message } of result.failed) say(message);
-      tell(progress, goal, (ran * 1000) / (performance.now() - beganMs));
+      save(plan.file, progress);
+      ran += batch;
+      for (const { message } of result.failed) plan.say(message);
+      tell(plan, progress, (ran * 1000) / (performance.now() - beganMs));
     }
   };
-  tell(progress, goal, null);
-  try {
-    await Promise.all(Array.from({ length: jobs }, lane));
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    say(stop.signal.aborted ? 'stopped; the batches under way do not count' : text);
-    stop.abort();
-  }
-  return report(progress, goal);
+  tell(plan, progress, null);
+  const lanes = Array.from({ length: plan.jobs }, async () => {
+    try {
+      await lane();
+    } catch (error) {
+      stopped = true;
+      plan.say(`stopped: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+  await Promise.all(lanes);
+  return report(plan, progress);
 }
 
-function tell({ batches, failed }: Progress, goal: number, rate: number | null): void {
-  const seeds = batches.length * BATCH;
-  const leftS = rate === null ? null : Math.max(0, goal - seeds) / rate;
-  const eta = leftS === null ? '' : `, ${grouped(leftS / 60)} min left`;
+function tell({ batch, goal, say }: Plan, progress: Progress, rate: number | null): void {
+  const seeds = progress.batches.length * batch;
+  const left = Math.max(0, goal - seeds);
   const speed = rate === null ? '' : `, ${rate.toFixed(0)} seeds/s`;
-  say(`${grouped(seeds)} of ${grouped(goal)} seeds, ${failed.length} failed${speed}${eta}`);
+  const eta = rate === null ? '' : `, ${grouped(left / rate / 60)} min left`;
+  say(
+    `${grouped(seeds)} of ${grouped(goal)} seeds, ${progress.failed.length} failed${speed}${eta}`,
+  );
 }
 
-function report({ sum, failed, cpuMs, batches }: Progress, goal: number): boolean {
+function report({ batch, goal, say }: Plan, { sum, failed, cpuMs, batches }: Progress): boolean {
   for (const line of words(sum)) say(line);
-  const seeds = batches.length * BATCH;
+  const seeds = batches.length * batch;
   say(`${(seeds / (cpuMs / 1000 || 1)).toFixed(0)} seeds per second of CPU`);
   if (failed.length > 0) say(`failed: ${failed.map(({ seed }) => `SEED=${seed}`).join(' ')}`);
   say(seeds >= goal ? 'the goal is reached' : `${grouped(goal - seeds)} seeds are left`);
   return failed.length === 0;
 }
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(): Promise<boolean> {
   const { values } = parseArgs({
@@ -209,11 +221,25 @@ async function main(): Promise<boolean> {
     play(Number(one), say);
     return true;
   }
+  const tree = hashOfTree();
   if (values.from !== undefined) {
-    process.stdout.write(JSON.stringify(batch(Number(values.from), BATCH)));
+    const result: Result = { tree, ...batch(Number(values.from), BATCH) };
+    process.stdout.write(JSON.stringify(result));
     return true;
   }
-  return work(Number(process.env['SEEDS'] ?? GOAL), Number(values.jobs), Number(values.for));
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  const untilMs = performance.now() + Number(values.for) * 1000;
+  return simulate({
+    file: `${ROOT}build/simulate.json`,
+    tree,
+    goal: Number(process.env['SEEDS'] ?? GOAL),
+    batch: BATCH,
+    jobs: Number(values.jobs),
+    goesOn: () => performance.now() < untilMs && !stop.signal.aborted,
+    run: (from) => batchInChild(from, stop.signal),
+    say,
+  });
 }
 
-process.exitCode = (await main()) ? 0 : 1;
+if (process.argv[1] === SELF) process.exitCode = (await main()) ? 0 : 1;
