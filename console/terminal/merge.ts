@@ -42,8 +42,8 @@ export class Merger {
   }
 
   /**
-   * Lines from `top` to `bottom`, counted from 0, move up by `by`, or down when it is negative; what
-   * comes in is blank. The scroll region is the whole screen again afterwards.
+   * Lines from `top` to `bottom`, counted from 0, move up by `by`, or down when it is negative;
+   * what comes in is blank. The scroll region is the whole screen again afterwards.
    */
   scroll(top: number, bottom: number, by: number): string {
     this.#wantSgr = '';

@@ -1,6 +1,6 @@
 /**
- * The real program on a real pseudo terminal, before a daemon in memory: what it sends is shown by a
- * terminal in memory, which answers as a real one does. Always holds: the program is ended by its
+ * The real program on a real pseudo terminal, before a daemon in memory: what it sends is shown by
+ * a terminal in memory, which answers as a real one does. Always holds: the program is ended by its
  * own id when the desk is left. Imports the pty and the terminal.
  */
 import { spawn, type IPty } from 'node-pty';
