@@ -301,7 +301,10 @@ export class Objects implements AsyncDisposable {
     await this.#cleaning;
     const through = this.#damagedSegment;
     if (through === 0 || this.#closed) return;
-    this.#cleaning = this.#purge(through).finally(() => (this.#cleaning = null));
+    this.#cleaning = this.#purge(through)
+      // What is damaged still, or finds no room, is told by whoever reads or writes it.
+      .catch(() => undefined)
+      .finally(() => (this.#cleaning = null));
     await this.#cleaning;
   }
 

@@ -97,13 +97,13 @@ export class SyncTarget {
 
   /** Both copies are equal now; durable when it returns. */
   async end(message: Of<'end'>): Promise<void> {
-    const { objects, state, connection, onError } = this.#options;
+    const { objects, state, connection } = this.#options;
     if (!this.#offered) throw bad('the end of a sync that never began');
     await objects.flushed();
     await objects.mark(message.position, message.committed);
     const { generation } = message;
     await state.change({ generation, stale: false, distrusted: false, aloneSince: null });
-    void objects.purgeDamage().catch(onError);
+    void objects.purgeDamage();
     this.#offered = null;
     this.meter = null;
     connection.send({ t: 'done' });
