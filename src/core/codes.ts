@@ -200,8 +200,8 @@ export const CODES = {
   },
   'wait.timed_out': {
     exit: EXIT.waitTimedOut,
-    title: 'The wait timed out; the job goes on.',
-    next: 'Attach again with `tandem job wait --follow`.',
+    title: 'The wait timed out; what was waited for goes on.',
+    next: 'Wait again: `tandem job wait --follow`, or `tandem cluster status --wait-ready`.',
   },
   'wait.detached': {
     exit: EXIT.waitTimedOut,

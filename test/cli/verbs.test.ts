@@ -26,6 +26,15 @@ t.test('status, slots, cluster status, history', async (t) => {
   t.match((await run(['cluster', 'status', '--json', ...socket])).json(), {
     ready: true,
     state: 'HEALTHY',
+    self: 'A',
+    nodes: [
+      { node: 'A', known: true, ageMs: 0 },
+      { node: 'B', known: true, ageMs: 400 },
+    ],
+  });
+  t.match(await run(['cluster', 'status', '--timeout', '5', ...socket]), {
+    exit: EXIT.usage,
+    err: /--timeout needs --wait-ready/,
   });
   t.match(await run(['cluster', 'status', ...socket]), { exit: 0, out: /\nready\n$/ });
   const list = await run(['history', '--json', ...socket]);
