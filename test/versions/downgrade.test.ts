@@ -9,7 +9,7 @@ import { expectEnd, expectFromSlot } from '../pair/judge.ts';
 import { expectMixed, expectSameStory, VERSIONS } from './judge.ts';
 import { releaseOf, TwoReleases } from './workshop.ts';
 
-t.setTimeout(400_000);
+t.setTimeout(230_000);
 
 const NOW = releaseOf('1.0.0', 1, 'present');
 const BEFORE = releaseOf('2.0.0', 2, 'other');

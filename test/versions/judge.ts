@@ -1,12 +1,13 @@
 /**
  * How a pair of two releases is judged while it is mixed, and afterwards. Always holds: what each
  * node says is asked through the command lines of both releases; the mixed pair is held by the
- * operator's own `job pause`, so that it is looked at in peace. Imports core and the bench.
+ * operator's own `job pause`, so that it is looked at in peace. Imports core, drivers, the bench.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { PairStatus } from '../../src/core/status.ts';
+import { inspectJournal } from '../../src/drivers/journal-file.ts';
 import { runCommand, type Bench, type Command, type Finished } from '../pair/harness.ts';
 import { expectFromSlot, versionsOf } from '../pair/judge.ts';
 import type { TwoReleases, VersionRelease } from './workshop.ts';
@@ -81,6 +82,13 @@ export async function expectMixed(
 /** Protocol and level that both programs keep to; null from a program that does not say. */
 export function agreedOf({ reform }: PairStatus): object | null {
   return reform.find((item) => item.name === 'versions')?.agreed ?? null;
+}
+
+/** Schema of the newest node record on disk, and the one that this tree finds too new. */
+export async function schemasOf(bench: Bench, node: NodeId) {
+  const { entries, newerSchema } = await inspectJournal(bench.pair.nodes[node].stateDir);
+  const last = entries.findLast((entry) => entry.kind === 'node');
+  return { last: last?.record.schema, newerSchema };
 }
 
 /** Both nodes tell the same history, each phase of the newest rollout is in it. */

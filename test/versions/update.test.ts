@@ -10,7 +10,7 @@ import { expectEnd, expectFromSlot } from '../pair/judge.ts';
 import { expectMixed, expectSameStory, VERSIONS } from './judge.ts';
 import { releaseOf, TwoReleases } from './workshop.ts';
 
-t.setTimeout(400_000);
+t.setTimeout(230_000);
 
 const OLD = releaseOf('1.0.0', 1, 'other');
 const NEW = releaseOf('2.0.0', 2, 'present', 2);
