@@ -2,8 +2,8 @@
  * The replication channel between the two storage processes: TLS 1.3 with the pinned keys of the
  * pair, node A dials, node B listens. Always holds: no frame is read or sent before the other end
  * has proved the pinned key; a newer connection replaces an older one; a connection on which
- * nothing arrives for two seconds is closed, counted in ticks, not by the clock. Imports core and
- * keys.
+ * nothing arrives for six beats is closed, counted in ticks, not by the clock: as soon as the link
+ * of the daemons is, because a write waits for the later of the two. Imports core and keys.
  */
 import type { Socket } from 'node:net';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
@@ -14,11 +14,11 @@ import { encodeFrame, frameReader, type Frame, type Hello, type Message } from '
 
 /** Names the channel in the handshake, so that a wrong port is found out there. */
 const ALPN = 'tandem-store';
-const PING_MS = 250;
-const SILENT_TICKS = 8;
+const PING_MS = 200;
+const SILENT_TICKS = 6;
 const HANDSHAKE_MS = 4000;
 /** First and longest pause between two attempts; the pause after a refusal that only people end. */
-const RETRY_MS = { first: 20, longest: 1000, refused: 2000 } as const;
+const RETRY_MS = { first: 20, longest: 400, refused: 2000 } as const;
 /** How long the peer may take to read the last words. */
 const FAREWELL_MS = 250;
 /** A connection that lived so long was a good one: the next attempt hurries. */
