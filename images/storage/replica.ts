@@ -173,7 +173,7 @@ export class Replica {
       if (session?.joined !== true) {
         throw new UpdateError('pair.not_healthy', 'the storage of the other node is not connected');
       }
-      session.needTalk();
+      session.talk.need();
       const damaged = this.verifier?.damagedOn(this.state.now.node) ?? 0;
       if (damaged > 0) {
         const text = `${damaged} records of this copy cannot be read; the other one may have them`;

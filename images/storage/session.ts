@@ -10,7 +10,7 @@ import { compareGenerations, NEW_GENERATION } from './generation.ts';
 import { Answers } from './answers.ts';
 import { FollowedWrites } from './follower.ts';
 import { checkHello } from './hello.ts';
-import { PROTOCOL, PROTOCOL_TALK } from './limits.ts';
+import { PROTOCOL } from './limits.ts';
 import type { ConnectionListener, PeerConnection } from './link.ts';
 import type { Position } from './record.ts';
 import type { Replica } from './replica.ts';
@@ -38,7 +38,6 @@ export class Session implements ConnectionListener {
   readonly talk: Talk;
   readonly #answers: Answers;
   readonly #replica: Replica;
-  #protocol = 0;
   #phase: Phase = 'hello';
   #inbox = 0;
   #peer: Hello | null = null;
@@ -83,13 +82,6 @@ export class Session implements ConnectionListener {
   /** The copies are split, and the peer can be asked about it. */
   get split(): boolean {
     return this.#phase === 'split' && !this.connection.closed;
-  }
-
-  /** Throws `pair.protocol` when the peer's software is too old to be asked. */
-  needTalk(): void {
-    if (this.#protocol >= PROTOCOL_TALK) return;
-    const message = 'the storage software of the other node is too old for this';
-    throw new UpdateError('pair.protocol', message);
   }
 
   /** Highest format level that the peer can write; null before its hello. */
@@ -151,7 +143,7 @@ export class Session implements ConnectionListener {
 
   /** Tells a primary what it may write here. */
   tellRoom(): void {
-    if (this.#phase !== 'following' || this.#protocol < PROTOCOL_TALK) return;
+    if (this.#phase !== 'following' || !this.talk.able) return;
     this.connection.send({ t: 'room', bytes: this.#replica.objects.room.spareBytes });
   }
 
@@ -247,7 +239,7 @@ export class Session implements ConnectionListener {
 
   async #hello(hello: Hello): Promise<void> {
     const { state } = this.#replica;
-    this.#protocol = checkHello(hello, state.now);
+    this.talk.protocol = checkHello(hello, state.now);
     await this.#replica.sawEpoch(hello.epoch);
     const primary = this.#replica.role === 'primary';
     const both = primary && hello.role === 'primary' && hello.epoch === state.now.epoch;
@@ -255,7 +247,7 @@ export class Session implements ConnectionListener {
     const behind = relation.startsWith('behind');
     if (relation === 'split' || both || (behind && primary)) {
       const error = this.#replica.split(relation, hello.generation);
-      if (this.#protocol < PROTOCOL_TALK) throw error;
+      if (!this.talk.able) throw error;
       this.#setPhase('split');
       return;
     }

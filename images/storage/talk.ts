@@ -5,6 +5,7 @@
  * core and the messages.
  */
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
+import { PROTOCOL_TALK } from './limits.ts';
 import type { PeerConnection } from './link.ts';
 import { bad, type Message, type Question } from './wire.ts';
 
@@ -21,15 +22,30 @@ export class Talk {
   readonly #connection: PeerConnection;
   readonly #open = new Map<number, PromiseWithResolvers<object | null>>();
   #next = 1;
+  /** What both sides speak; 0 before the peer's hello. */
+  protocol = 0;
   #answering = 0;
 
   constructor(connection: PeerConnection) {
     this.#connection = connection;
   }
 
+  /** The peer can be asked; a question to an older one would end the connection. */
+  get able(): boolean {
+    return this.protocol >= PROTOCOL_TALK;
+  }
+
+  /** Throws `pair.protocol` when the peer's software is too old to be asked. */
+  need(): void {
+    if (this.able) return;
+    const message = 'the storage software of the other node is too old for this';
+    throw new UpdateError('pair.protocol', message);
+  }
+
   /** The peer's answer; throws what it refuses with, or why the connection ended. */
   async ask<T extends object | null>(question: Question): Promise<T> {
     if (this.#connection.closed) throw lost();
+    this.need();
     if (this.#open.size >= ASKED_MAX) throw new UpdateError('store.busy', 'too many questions');
     const id = this.#next++;
     const answer = Promise.withResolvers<object | null>();

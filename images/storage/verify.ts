@@ -92,7 +92,7 @@ export class Verifier {
     if (!session?.current) {
       throw new UpdateError('pair.not_healthy', 'the copy of the other node is not level with it');
     }
-    session.needTalk();
+    session.talk.need();
     this.#cancelled = false;
     this.#report = newReport(state.now.node, objects.valueBytes);
     this.#tell(session, true);

@@ -1,6 +1,6 @@
 /**
- * A real pair under an operator: a dry run, a switchover there and back, a stand-down and its end,
- * a takeover after the power of the active was cut. Each act is in the audit log; a client that
+ * A real pair under an operator: a dry run, a switchover there and back, a verify and a resync of the
+ * storage, a stand-down and its end, a takeover after the power of the active was cut. Each act is in the audit log; a client that
  * writes all the time loses nothing that was acknowledged.
  */
 import t from 'tap';
@@ -34,6 +34,22 @@ t.test('an operator and a real pair', async (t) => {
     const { json } = await bench.cli('A', 'history', '--audit', '--json');
     const entry = { act: 'switchover', result: 'done', reason: 'fan', node: 'A' };
     t.match(json, [{ entries: [entry, entry] }]);
+  });
+
+  await t.test('both copies of the storage are compared while clients write', async (t) => {
+    const found = await bench.cli('B', 'storage', 'verify', '--wait', '--json');
+    t.match(found, {
+      exit: 0,
+      json: [{ kind: 'verify', state: 'done', message: /no difference/ }],
+    });
+    const shown = await bench.cli('A', 'storage', 'status', '--json');
+    const verify = { state: 'equal', node: 'A', differences: 0 };
+    t.match(shown, { exit: 0, json: [{ verify, split: null }] });
+    const resync = await bench.cli('A', 'storage', 'resync', '--wait', '--yes', '--json');
+    t.match(resync, { exit: 0, json: [{ kind: 'resync', message: /both copies are level/ }] });
+    await bench.running.waitAvailable(READY_MS, bench.signal);
+    const none = ['storage', 'resolve', '--keep', 'A', '--yes', '--reason', 'x', '--json'];
+    t.match(await bench.cli('B', ...none), { json: [{ error: { code: 'store.not_split' } }] });
   });
 
   await t.test('stand-down and its end', async (t) => {
