@@ -148,10 +148,12 @@ function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly 
     DONE: 'Both nodes run the new version.',
     FAILED: 'Both nodes run the old version; the second node was never touched.',
     ROLLED_BACK: 'Both nodes run the old version again.',
-    HOLD_MIXED: 'The nodes run two versions; the pair is held so.',
+    HOLD_MIXED: 'The nodes run two versions; update again, or roll back at [S] Slots.',
     CANCELLED: 'Both nodes run the old version; nothing is left to undo.',
   };
   const lines: Line[] = [lineOf(word, `  ${left[phase] ?? ''}`)];
+  const until = rollout.holdUntil ?? null;
+  if (until !== null) lines.push(plainLine(`  A person has to decide until ${stamp(until)}.`));
   if (result !== null) {
     const next = CODES[result.code].next;
     lines.push(
@@ -204,7 +206,13 @@ function progressKeys({ facts }: State): readonly HotKey[] {
   const rollout = runningRollout(facts);
   const slots: HotKey = { letter: 'S', label: 'Slots', target: { go: 'slots' }, refusal: null };
   const log: HotKey = { letter: 'L', label: 'Log', target: { go: 'log' }, refusal: null };
-  if (rollout === null) return [slots, log];
+  if (rollout === null) {
+    return [
+      { letter: 'U', label: 'Update again', target: { go: 'choose' }, refusal: null },
+      slots,
+      log,
+    ];
+  }
   const rests = rollout.paused != null;
   const pause: HotKey = rests
     ? {
