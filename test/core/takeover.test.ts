@@ -1,11 +1,11 @@
 /**
- * What a node makes of the proof that its peer was switched off: which loss of the link it is about,
- * and what becomes durable of it. May import tap and core.
+ * What a node makes of the proof that its peer was switched off: which loss of the link it is
+ * about, and what becomes durable of it. May import tap and core.
  */
 import t from 'tap';
 import { effectsOf, step } from '../../src/core/machine.ts';
 import type { Event } from '../../src/core/state.ts';
-import { nodeState } from './states.ts';
+import { ARMED, nodeState, storeStatus, TRIAL_BOOT, type StateChange } from './states.ts';
 
 const NOW = { ms: 9000, at: '2026-01-01T00:00:00.000Z' };
 const LOST = { linkUp: false, linkLostMs: 5000, takeover: 'fence', peerKnows: 'fence' } as const;
@@ -13,6 +13,27 @@ const LOST = { linkUp: false, linkLostMs: 5000, takeover: 'fence', peerKnows: 'f
 const proof = (more: { readonly since?: number }): Event => {
   return { type: 'peer-off', word: 'fence', ...more };
 };
+
+t.test(
+  'an operator keeps the copy of this node: it becomes the holder, and serves later',
+  async (t) => {
+    const split = storeStatus('secondary', { splitBrain: true });
+    const kept = (node: 'A' | 'B', change: StateChange = {}) => {
+      const world = { store: split, ...change.world };
+      return step(nodeState(node, { ...change, world }), { type: 'keep-copy' }, NOW);
+    };
+    const next = kept('B', { record: { standDown: { rollout: 'x', epoch: 1 } } });
+    const role = { epoch: 2, holder: 'B', peerMayTakeOver: false };
+    t.match(next?.record, { role, standDown: null });
+    t.equal(next !== undefined && effectsOf(next).some(({ do: what }) => what === 'serve'), false);
+    t.equal(kept('A'), undefined, 'it is the holder already');
+    t.equal(kept('B', { world: { store: storeStatus('secondary') } }), undefined, 'no split');
+    t.equal(kept('B', { peer: null }), undefined, 'nobody there who could give way');
+    t.equal(kept('B', { record: { knownStale: true } }), undefined, 'a copy that lags');
+    const trial = { world: { boot: TRIAL_BOOT, bootState: ARMED } };
+    t.equal(kept('B', trial), undefined, 'a trial');
+  },
+);
 
 t.test('a proof counts for the loss of the link that the fence was asked for', async (t) => {
   const s = nodeState('B', { peer: null, world: { ...LOST, clock: NOW } });
