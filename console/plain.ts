@@ -8,12 +8,14 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { renderEvent } from '../src/cli/render-records.ts';
 import type { RenderOptions } from '../src/cli/render.ts';
+import { drawDialog } from './dialogs.ts';
 import { freshStatus, runningRollout } from './facts.ts';
 import type { Key } from './keys.ts';
 import { listing } from './layout.ts';
+import { textOf } from './picture.ts';
 import { SCREEN } from './screens.ts';
 import type { Cause } from './session.ts';
-import { shownScreen, type State } from './state.ts';
+import { shownScreen, type Dialog, type State } from './state.ts';
 
 /** Pages mean nothing where everything is printed. */
 export const PLAIN_ROWS = Number.MAX_SAFE_INTEGER;
@@ -58,9 +60,13 @@ export interface PlainOutside {
 /** Prints what is new of a session, and turns lines into keys. */
 export class PlainView {
   readonly #outside: PlainOutside;
+  /** The state that was printed last; null before the first one. */
+  #printed: State | null = null;
   #state: State;
   #seq = 0;
   #word = '';
+  /** True while the keys of one line are pressed: what they lead to is printed once. */
+  #held = false;
 
   constructor(outside: PlainOutside, state: State) {
     this.#outside = outside;
@@ -71,12 +77,8 @@ export class PlainView {
   show(state: State, cause: Cause): void {
     const first = freshStatus(this.#state.facts) === null && freshStatus(state.facts) !== null;
     this.#state = state;
-    if (cause === 'news' && !first) return this.#news(state);
-    this.#noteNews(state);
-    if (cause === 'key' && state.waiting !== null) {
-      return this.#print([`${state.waiting.words} ...`]);
-    }
-    this.#print(['', ...listing(state, this.#outside.options)]);
+    if (cause === 'news' && !first) this.#news(state);
+    else if (!this.#held) this.#tell(state);
   }
 
   /** Hands lines on as keys until the end of input. */
@@ -86,13 +88,46 @@ export class PlainView {
     try {
       for await (const line of lines) {
         const keys = keysOf(line, this.#state);
-        if (keys === null)
+        if (keys === null) {
           this.#print([`"${line.trim().slice(0, 40)}" is no choice here. ${HINT}`]);
-        else for (const key of keys) press(key);
+          continue;
+        }
+        this.#held = true;
+        for (const key of keys) press(key);
+        this.#held = false;
+        if (this.#state !== this.#printed) this.#tell(this.#state);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  /** What a key or an answer has led to: a dialog, another screen, or other lines of the same. */
+  #tell(state: State): void {
+    const before = this.#printed;
+    const { options } = this.#outside;
+    const lines = listing({ ...state, dialog: null }, options);
+    this.#printed = state;
+    this.#noteNews(state);
+    if (state.waiting !== null) return this.#print([`${state.waiting.words} ...`]);
+    if (state.dialog !== null) return this.#dialog(before?.dialog ?? null, state.dialog);
+    if (before === null || shownScreen(before) !== shownScreen(state))
+      return this.#print(['', ...lines]);
+    if (before.dialog !== null) return this.#print([lines[0] ?? '', ...lines.slice(-1)]);
+    const old = new Set(listing({ ...before, dialog: null }, options));
+    return this.#print(lines.filter((line) => !old.has(line)));
+  }
+
+  /** A form is told when it opens, then only what is to be typed, and what is wrong. */
+  #dialog(before: Dialog | null, dialog: Dialog): void {
+    const { options } = this.#outside;
+    const all = drawDialog(dialog, options).lines.map(textOf);
+    if (dialog.kind !== 'form') return this.#print(['', ...all]);
+    const { fields, at, problem, plan } = dialog;
+    const opened = before?.kind !== 'form' || before.plan !== plan;
+    const head = all.slice(0, all.length - fields.length - 1);
+    const asked = `${fields[at]?.label ?? ''}:`;
+    this.#print([...(opened ? ['', ...head] : []), ...(problem === null ? [] : [problem]), asked]);
   }
 
   /** While an update runs and is looked at, its events; else only another word for the pair. */
@@ -100,7 +135,7 @@ export class PlainView {
     const { events } = state.facts;
     const watches = shownScreen(state) === 'progress' && runningRollout(state.facts) !== null;
     const fresh = events.filter(({ seq, pct }) => seq > this.#seq && pct === null);
-    const options = this.#outside.options;
+    const { options } = this.#outside;
     if (watches) this.#print(fresh.map((event) => renderEvent(event, 'update', options)));
     const word = freshStatus(state.facts)?.state ?? 'UNKNOWN';
     if (word !== this.#word) this.#print(listing(state, options).slice(1, 3));
