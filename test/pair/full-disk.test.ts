@@ -1,7 +1,8 @@
 /**
  * A real pair of which one node has a small data partition that fills up: staging is refused with
  * its exit status and nothing is lost, and a rollback and a commit still work when no byte is free.
- * Only with PAIR_ALL=1 (`npm run test:pair`), and where the test may mount a file system.
+ * POLICY= is `manual` or `fence`. Only with PAIR_ALL=1 (`npm run test:pair`), and where the test may
+ * mount a file system.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
@@ -19,6 +20,7 @@ const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const DISK_BYTES = 256 * MIB;
 const CHUNK = Buffer.alloc(MIB, 'x');
+const fencePolicy = process.env['POLICY'] === 'fence' ? 'fence' : 'manual';
 const able = process.env['PAIR_ALL'] !== undefined && canMount();
 
 /** The state of node A moves to a file system of its own. */
@@ -58,7 +60,7 @@ t.test(
   'a data partition that fills up',
   { skip: able ? false : 'PAIR_ALL=1 and root' },
   async (t) => {
-    const bench = await Bench.open(t, { prepare: smallDisk });
+    const bench = await Bench.open(t, { prepare: smallDisk, fencePolicy });
     const { stateDir } = bench.pair.nodes.A;
     const good = await bench.bundle(RELEASES.second);
     await bench.running.waitAvailable(READY_MS, bench.signal);
