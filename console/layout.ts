@@ -28,6 +28,9 @@ const HEAD_ROWS = 3;
 /** News, keys. */
 const FOOT_ROWS = 2;
 
+/** Room for every key of a screen, where lines may be wrapped. */
+const KEYS_MAX = 1000;
+
 /** Rows that a body has on a terminal of so many. */
 export function bodyRows(rows: number): number {
   return Math.max(1, rows - HEAD_ROWS - FOOT_ROWS);
@@ -71,7 +74,9 @@ export function listing(state: State, options: RenderOptions): readonly string[]
     ...body.lines,
     ...dialog,
     newsLine(state, { lines: [] }, 0, 1, options),
-    keysLine(state, options),
+    ...wrap(textOf(keysLine(state, { ...options, columns: KEYS_MAX })), options.columns).map(
+      plainLine,
+    ),
   ];
   const texts = lines.map((line) => textOf(line).trimEnd());
   return texts.filter((text, index) => text !== '' || texts[index - 1] !== '');

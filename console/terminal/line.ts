@@ -113,10 +113,9 @@ export class TerminalLine implements AsyncDisposable {
       const tookMs = (Buffer.byteLength(text) * BITS_PER_BYTE * 1000) / baud;
       this.#freeAtMs = Math.max(performance.now(), this.#freeAtMs) + tookMs;
       clearTimeout(this.#freeTimer);
-      this.#freeTimer = setTimeout(
-        () => this.#tellFree(),
-        Math.ceil(this.#freeAtMs - performance.now()),
-      );
+      // A timer may ring a moment early, and would find the line still busy.
+      const waitMs = Math.ceil(this.#freeAtMs - performance.now()) + 1;
+      this.#freeTimer = setTimeout(() => this.#tellFree(), waitMs);
     }
     this.#output.write(text, () => this.#tellFree());
   }
