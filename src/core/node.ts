@@ -85,15 +85,29 @@ function begin(
     slots: { ...s.record.slots, trial: null, outcome: 'none', reason: null },
     storage: { ...s.record.storage, outcome: 'none', reason: null },
   };
-  if (!targets.some((target) => target.class === 'system')) {
-    const message = `node ${s.record.node} has no system image to go back to in its other slot`;
-    return set(clean, {
-      ...job,
-      state: 'failed',
-      reason: { code: 'rollback.unavailable', message },
-    });
-  }
-  return set(clean, { ...job, state: 'installing' });
+  const message = ask.mode === 'return' ? noReturn(s, targets) : noSystem(s, targets);
+  if (message === null) return set(clean, { ...job, state: 'installing' });
+  return set(clean, { ...job, state: 'failed', reason: { code: 'rollback.unavailable', message } });
+}
+
+const systemOf = (targets: readonly Target[]): Target | undefined =>
+  targets.find((target) => target.class === 'system');
+
+function noSystem({ record }: NodeState, targets: readonly Target[]): string | null {
+  if (systemOf(targets) !== undefined) return null;
+  return `node ${record.node} has no system image to go back to in its other slot`;
+}
+
+/** Why the node cannot go back to what its other slots hold, or null (rule I7). */
+function noReturn(s: NodeState, targets: readonly Target[]): string | null {
+  const system = systemOf(targets)?.release.version;
+  if (system === undefined) return noSystem(s, targets);
+  const { record, world } = s;
+  const slot = targets.find(({ class: cls }) => cls === 'storage')?.slot ?? record.storage.current;
+  const seal = world.seals.storage[slot];
+  if (seal === null || satisfies(system, seal.runsWith)) return null;
+  const storage = `storage software ${seal.release.version}`;
+  return `node ${record.node} would run ${storage} under system ${system}, which it does not allow`;
 }
 
 /** The other slots and what a bundle puts there; storage is left out where it is there already. */

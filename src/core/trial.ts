@@ -4,8 +4,8 @@
  * enters the node record, found by the trial's id after every start. Pure; imports only core.
  */
 import { verdictOf } from './boot.ts';
-import { otherSlot } from './model.ts';
-import type { Job, NodeRecord, NodeUpdate, Reason, Trial } from './records.ts';
+import { otherSlot, type Slot } from './model.ts';
+import type { Job, NodeRecord, NodeUpdate, Reason, StorageTrial, Trial } from './records.ts';
 import { trialOf, type NodeState } from './state.ts';
 
 /** The record with another update state. */
@@ -120,6 +120,16 @@ function committed(s: NodeState, update: NodeUpdate & Job & { readonly trial: Tr
   return set(next, { ...jobOf(update), state: 'committed', trial: update.trial });
 }
 
+/**
+ * The storage slot that a later return takes back, after a trial that was reverted. One that did
+ * return the node leaves it as it was, so that the next try takes the same combination back (I7),
+ * or nothing when the older storage software runs already.
+ */
+function leftBehind(mode: Job['mode'], trial: StorageTrial, keep: boolean): Slot | null {
+  if (mode === 'return') return keep ? null : trial.new;
+  return keep ? trial.old : null;
+}
+
 function reverted(
   record: NodeRecord,
   update: NodeUpdate & Job & { readonly trial: Trial },
@@ -138,7 +148,7 @@ function reverted(
       ? record.storage
       : {
           current: keep ? trial.new : trial.old,
-          previous: keep ? trial.old : null,
+          previous: leftBehind(update.mode, trial, keep),
           trial: null,
           outcome: keep ? ('committed' as const) : ('reverted' as const),
           reason: keep ? null : reason,

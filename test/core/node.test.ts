@@ -263,6 +263,10 @@ t.test('a return takes what the other slots hold', async (t) => {
     'installing system-B,storage-B',
   );
   t.equal(targets({ world: { seals: full } }), 'installing system-B', 'storage was not switched');
+  const newer = { A: { ...sealOf('storage', 2), runsWith: '>=2.0.0' }, B: full.storage.B };
+  const apart = { world: { seals: { ...full, storage: newer } } };
+  t.equal(targets(apart), 'failed system-B', 'the storage software does not run under that system');
+  t.equal(targets({ ...apart, record: { storage } }), 'installing system-B,storage-B');
   t.equal(targets({ world: { seals: SEALS } }), 'failed ', 'nothing to go back to');
   const failed = onAsk(inState('committed', { world: { seals: SEALS } }), back, rollout);
   t.match(failed?.update, { reason: { code: 'rollback.unavailable' } });

@@ -131,6 +131,23 @@ t.test('the verdict takes storage and slots with it', async (t) => {
   });
 });
 
+t.test(
+  'a return that was reverted can be tried again with the same storage software',
+  async (t) => {
+    const back = { ...updateOf('reverting'), mode: 'return' } as NodeUpdate;
+    const after = (change?: Partial<StorageTrial>) =>
+      observeTrial(
+        nodeState('A', {
+          record: { update: back, storage: storage(change) },
+          world: { boot: BOOT, bootState: REVERTED },
+        }),
+      )?.storage;
+    t.match(after(), { current: 'A', previous: 'B', trial: null, outcome: 'reverted' });
+    const kept = { current: 'B', previous: null, trial: null, outcome: 'committed' };
+    t.match(after({ proven: true }), kept, 'what was kept is not exchanged for the newer one');
+  },
+);
+
 t.test('which storage software has to run (rule I7)', async (t) => {
   t.equal(slot('B'), 'B', 'the new one on trial');
   t.equal(slot('A'), 'A', 'the old one after a fallback');

@@ -123,6 +123,20 @@ t.test('a rollback that was turned back can be tried again', async (t) => {
   t.equal(end(pair), 'DONE - 1/1 1/1');
 });
 
+t.test('a rollback whose trial failed can be tried again, storage software too', async (t) => {
+  const pair = settled({ storageRunsWith: '>=2.0.0' });
+  pair.start();
+  pair.run();
+  pair.strikes = (fault) => fault === 'health';
+  pair.start('rollback');
+  pair.run();
+  t.equal(end(pair), 'FAILED revert.failed 2/1 2/2', 'proven storage software stays');
+  pair.strikes = () => false;
+  pair.start('rollback');
+  pair.run();
+  t.equal(end(pair), 'DONE - 1/1 1/1');
+});
+
 for (const phase of ['INSTALL1', 'DOWN1', 'TRIAL1', 'HAND1', 'INSTALL2', 'TRIAL2'] as const) {
   t.test(`cancel in ${phase}`, async (t) => {
     // Storage software that was healthy in a trial would else be kept.
