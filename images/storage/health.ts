@@ -9,7 +9,8 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UpdateError } from '../../src/core/errors.ts';
+import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
+import { preallocate } from '../../src/drivers/preallocate.ts';
 import type { ReplicationLink } from './link.ts';
 import type { Replica } from './replica.ts';
 import { ioFailure } from './segments.ts';
@@ -41,6 +42,13 @@ export async function checkHealth(options: HealthOptions): Promise<void> {
   }
   await checkDisk(dataDir);
   await checkObjects(replica);
+}
+
+/** Allocates what the check writes, so that a full disk is no sick one; without room it waits. */
+export async function prepareProbe(dataDir: string): Promise<void> {
+  await preallocate(join(dataDir, 'probe'), PROBE_BYTES).catch((error: unknown) => {
+    if (asUpdateError(error).code !== 'space.depot') throw error;
+  });
 }
 
 /** Writes, syncs and reads back a few bytes, in place. */

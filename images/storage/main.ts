@@ -19,7 +19,7 @@ import { readFileLimited } from '../../src/drivers/fs-atomic.ts';
 import { loadKeys } from '../../src/drivers/keys.ts';
 import { awaitStateUnlocked, lockState } from '../../src/drivers/state-lock.ts';
 import { Api } from './api.ts';
-import { checkHealth } from './health.ts';
+import { checkHealth, prepareProbe } from './health.ts';
 import { FORMAT_MAX, FORMAT_MIN } from './limits.ts';
 import { ReplicationLink } from './link.ts';
 import { Objects } from './objects.ts';
@@ -119,6 +119,7 @@ async function run(settings: Settings): Promise<void> {
     );
   }
   using room = await Room.open(dataDir);
+  await prepareProbe(dataDir);
   await using objects = await Objects.open({
     dir: logDir,
     room,

@@ -49,6 +49,7 @@ export class Replica {
   #session: Session | null = null;
   #peerStale = false;
   #turn: Promise<void> = Promise.resolve();
+  #gate: Promise<void> = Promise.resolve();
   #lastSync: StoreStatus['lastSync'] = null;
   /** The newest sync that this side sent. */
   lastSync: SyncSummary | null = null;
@@ -231,7 +232,11 @@ export class Replica {
    */
   async write(key: string, value: Buffer | null): Promise<boolean> {
     checkKey(key);
-    if (value) await this.#needRoom(key.length + checkValue(value).length + HEAD_BYTES);
+    const bytes = value && key.length + checkValue(value).length + HEAD_BYTES;
+    // One after the other: a write must not overtake an earlier one that looks at the disk.
+    const granted = this.#gate.then(() => (bytes === null ? undefined : this.#needRoom(bytes)));
+    this.#gate = granted.catch(() => undefined);
+    await granted;
     if (this.#role !== 'primary' || this.#draining) throw readOnly();
     if (value === null && !this.objects.has(key) && !this.writes.has(key)) return false;
     return await this.writes.take(key, value);

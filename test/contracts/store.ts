@@ -83,6 +83,22 @@ async function roles(t: Test, make: Make): Promise<void> {
     t.equal(a.generation.base, null);
   });
 
+  await t.test('writes are done in the order in which they were asked for', async (t) => {
+    await using h = await make(t);
+    await level(h);
+    const large = 'x'.repeat(100_000);
+    const asked: Promise<void>[] = [];
+    for (let n = 0; n < 60; n += 1) {
+      asked.push(h.put('A', 'key', `${large}${n}`), h.remove('A', 'key'));
+    }
+    asked.push(h.put('A', 'other', 'old'), h.put('A', 'other', 'new'));
+    await Promise.all(asked);
+    for (const node of ['A', 'B'] as const) {
+      t.equal(await h.get(node, 'key'), null);
+      t.equal(await h.get(node, 'other'), 'new');
+    }
+  });
+
   await t.test('promotion is idempotent, and refused below the highest epoch', async (t) => {
     await using h = await make(t);
     await level(h);
