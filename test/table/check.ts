@@ -27,7 +27,7 @@ const HANDS_OVER: ReadonlySet<Phase> = new Set(['DRAIN1', 'HAND1']);
 
 /**
  * Moments that differ: around the writes of the nodes that are struck, and some of the ticks in
- * between. `TABLE_ALL=1` takes all of them.
+ * between. `npm run test:table` takes all of them.
  */
 function telling({ at, takes, every }: Variant, moment: Moment): boolean {
   const thinned = every ?? (moment.at === 'tick' && at.length > 1 ? TICK : 1);
