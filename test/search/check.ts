@@ -53,7 +53,19 @@ function records(a: Site, b: Site): string | null {
   }
   if (a.record.standDown !== null && b.record.standDown !== null) return 'I6 both stood down';
   if (a.boot.trial !== null && b.boot.trial !== null) return 'I3 two trials at once';
-  return untouched(a, b) ?? untouched(b, a);
+  return untouched(a, b) ?? untouched(b, a) ?? uncounted(a, b) ?? uncounted(b, a);
+}
+
+/** R4, R6: whoever may take over by itself is never counted on not to; else both would serve. */
+function uncounted(x: Site, y: Site): string | null {
+  const { world, record } = x;
+  if (world === null || world.takeover !== 'fence' || !world.admitted) return null;
+  const { role } = y.record;
+  const counts =
+    role.holder === y.node && role.epoch === record.role.epoch && !role.peerMayTakeOver;
+  return counts
+    ? `R6 node ${x.node} may take over, and node ${y.node} counts on it that not`
+    : null;
 }
 
 /** I3: the second node is untouched until the first is committed, unless the pair rolls back. */

@@ -1,6 +1,6 @@
 /**
- * The search finds broken rules: each rule that is broken on purpose is found, with the verdict that
- * belongs to it.
+ * The search finds broken rules: each rule that is broken on purpose is found, with the verdict
+ * that belongs to it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

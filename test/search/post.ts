@@ -1,7 +1,7 @@
 /**
  * The post between two nodes: what a node would send, what is on the way, what a receiver makes of
- * it. Always holds: what is on the way to a node is what its peer was at one moment; a newer message
- * takes the place of an older one. Only tests import it.
+ * it. Always holds: what is on the way to a node is what its peer was at one moment; a newer
+ * message takes the place of an older one. Only tests import it.
  */
 import type { NodeId } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';

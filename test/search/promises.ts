@@ -1,7 +1,7 @@
 /**
- * Counts of promises to stand down, reduced to "the newest one" (1) and "an earlier one" (0), since
- * the machine only asks whether two counts are the same: with a node's next promise every count of it
- * that somebody else holds becomes an earlier one. Only tests import it.
+ * Counts of promises to stand down, reduced to "the newest one" (1) and "an earlier one" (0),
+ * since the machine only asks whether two counts are the same: with a node's next promise every
+ * count of it that somebody else holds becomes an earlier one. Only tests import it.
  */
 import type { NodeReport } from '../../src/core/report.ts';
 import type { Site, Sites } from './site.ts';

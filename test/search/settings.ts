@@ -1,7 +1,8 @@
 /**
- * Which searches there are: every setting of an update and of a rollback, policies for a second node
- * that fails, operators, and every order of steps; and the few of them that `npm test` has time for.
- * Always holds: names are unique, and a search means the same under its name. Only tests import it.
+ * Which searches there are: every setting of an update and of a rollback, policies for a second
+ * node that fails, operators, and every order of steps; and the few of them that `npm test` has
+ * time for. Always holds: names are unique, and a search means the same under its name. Only tests
+ * import it.
  */
 import type { FaultKind } from './move.ts';
 import { EVERY, type Scenario } from './scenario.ts';
@@ -19,7 +20,7 @@ const STORAGE: readonly (readonly [word: string, runsWith: string | null])[] = [
   ['none', null],
 ];
 
-/** Both orders, both takeover policies, and the new storage software: any system, new ones, none. */
+/** Both orders, both takeover policies, storage that runs anywhere, on the new system, or none. */
 export function settings(
   word: string,
   faults: number,

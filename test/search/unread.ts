@@ -1,6 +1,6 @@
 /**
- * Checks what `reduce.ts` takes for granted: a node decides and acts the same whatever the fields of
- * its peer's report hold that the search leaves out. Only tests import it.
+ * Checks what `reduce.ts` takes for granted: a node decides and acts the same whatever the fields
+ * of its peer's report hold that the search leaves out. Only tests import it.
  */
 import type { NodeReport } from '../../src/core/report.ts';
 import type { NodeState } from '../../src/core/state.ts';

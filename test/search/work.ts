@@ -93,7 +93,7 @@ export class Work {
     return { ...this.#site.ops, [this.#group]: op };
   }
 
-  /** An event as the last or as one piece of the work; an event that tells nothing new is left out. */
+  /** An event as the last or as one piece of the work. */
   #tell(event: Event, stage: number | 'over'): Move {
     const op = { ...this.#op, stage: stage === 'over' ? 0 : stage };
     const ops = stage === 'over' ? this.#over(false) : { ...this.#site.ops, [this.#group]: op };
