@@ -106,7 +106,7 @@ function titleLine(state: State, options: RenderOptions): Line {
   const { facts } = state;
   const self = selfOf(facts);
   const pair = facts.status?.pair ?? null;
-  const of = pair === null ? '' : ` of pair ${plain(pair, options).slice(0, 24)}`;
+  const of = pair === null ? '' : ` of pair ${plain(pair, options).slice(0, 12)}`;
   const node = self === null ? '' : `node ${self}${of}`;
   const right = `${node}${facts.readonly ? '  read-only' : ''} `;
   const left = ` Tandem  ${SCREEN[shownScreen(state)].title}`;

@@ -31,9 +31,19 @@ export function step(state: State, input: Input): Step {
   if ('key' in input) return press(state, input.key, input.pageRows);
   if ('answer' in input) return answered(state, input.id, input.answer);
   const { facts } = state;
-  if ('status' in input) return stay({ ...state, facts: heardStatus(facts, input.status) });
+  if ('status' in input) return stay(statusCame(state, input.status));
   if ('events' in input) return stay({ ...state, facts: heardEvents(facts, input.events) });
   return stay({ ...state, facts: heardNothing(facts, input.silentMs, input.error) });
+}
+
+/** News that were told stand until the pair has gone on. */
+function statusCame(state: State, status: PairStatus): State {
+  const before = state.facts.status;
+  const phase = status.rollout?.phase;
+  const moved = before?.state !== status.state || before.rollout?.phase !== phase;
+  const job = state.job === status.rollout?.id ? null : state.job;
+  const flash = moved ? null : state.flash;
+  return { ...state, facts: heardStatus(state.facts, status), flash, job };
 }
 
 function asking(state: State, ask: Ask, words: string | null): Step {
@@ -202,8 +212,9 @@ function answered(state: State, id: number, answer: Answer): Step {
     case 'changed': {
       // It has happened, whether the person still waits or not.
       const flash = { text: answer.message, style: 'strong' } as const;
-      const next =
-        awaited && answer.job ? goTo({ ...calm, screens: ['overview'] }, 'progress') : calm;
+      const { job } = answer;
+      const begun: State = { ...calm, screens: ['overview'], job };
+      const next = awaited && job !== null ? goTo(begun, 'progress') : calm;
       return stay({ ...next, flash });
     }
     case 'refused':

@@ -90,16 +90,21 @@ export class Session implements AsyncDisposable {
   async #poll(): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
-      try {
-        const status = await this.#options.client.status(signal);
-        this.#heardMs = performance.now();
-        this.#take({ status }, 'news');
-      } catch (error) {
-        if (signal.aborted) return;
-        const silentMs = performance.now() - this.#heardMs;
-        this.#take({ silentMs, error: asUpdateError(error) }, 'news');
-      }
+      await this.#askStatus();
       await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #askStatus(): Promise<void> {
+    const { signal } = this.#over;
+    try {
+      const status = await this.#options.client.status(signal);
+      this.#heardMs = performance.now();
+      if (!signal.aborted) this.#take({ status }, 'news');
+    } catch (error) {
+      if (signal.aborted) return;
+      const silentMs = performance.now() - this.#heardMs;
+      this.#take({ silentMs, error: asUpdateError(error) }, 'news');
     }
   }
 
@@ -135,7 +140,10 @@ export class Session implements AsyncDisposable {
     } catch (error) {
       answer = { kind: 'refused', error: asUpdateError(error).report() };
     }
-    if (!this.#over.signal.aborted) this.#take({ answer, id }, 'answer');
+    if (this.#over.signal.aborted) return;
+    this.#take({ answer, id }, 'answer');
+    // What was changed is seen at once, and not with the next question.
+    if (answer.kind === 'changed') await this.#askStatus();
   }
 
   async #answer(ask: Exclude<Ask, { readonly ask: 'leave' | 'redraw' }>): Promise<Answer> {
@@ -172,14 +180,14 @@ export class Session implements AsyncDisposable {
           ? { kind: 'update', source: plan.source, ...why }
           : { kind: plan.do, ...why };
       const job = await client.start(request, signal);
-      return { kind: 'changed', message: `${plan.do} ${job.id} has begun`, job: true };
+      return { kind: 'changed', message: `${plan.do} ${job.id} has begun`, job: job.id };
     }
     if (plan.do === 'cancel') {
       const job = await client.cancel(plan.job, signal, why.reason);
-      return { kind: 'changed', message: `${job.id} is being cancelled`, job: false };
+      return { kind: 'changed', message: `${job.id} is being cancelled`, job: null };
     }
     const answer = await client.act(actOf(plan, reason), signal);
-    return { kind: 'changed', message: answer.message, job: false };
+    return { kind: 'changed', message: answer.message, job: null };
   }
 }
 

@@ -77,6 +77,8 @@ export interface State {
   readonly flash: { readonly text: string; readonly style: Style } | null;
   /** What the person waits for; its answer carries the number. */
   readonly waiting: { readonly id: number; readonly words: string } | null;
+  /** The job that was begun here and is not seen in the status yet. */
+  readonly job: string | null;
   /** Number of the last ask. */
   readonly asked: number;
   readonly list: LogList;
@@ -92,7 +94,7 @@ export interface State {
 /** What the world answers to an ask. */
 export type Answer =
   | { readonly kind: 'refused'; readonly error: ErrorReport }
-  | { readonly kind: 'changed'; readonly message: string; readonly job: boolean }
+  | { readonly kind: 'changed'; readonly message: string; readonly job: string | null }
   | {
       readonly kind: 'checks';
       readonly source: BundleSource;
@@ -159,6 +161,7 @@ export function firstState(readonly: boolean): State {
     dialog: null,
     flash: null,
     waiting: null,
+    job: null,
     asked: 0,
     list: 'events',
     filter: '',

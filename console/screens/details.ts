@@ -106,7 +106,8 @@ const NAMES: Readonly<Record<ReformItem['name'], string>> = {
 
 function itemLines(item: ReformItem, options: RenderOptions): readonly Line[] {
   const [kind, style] = MARKS[item.state];
-  const text = `${item.state === 'ok' ? '' : `${item.state}: `}${plain(item.text, options)}`;
+  const said = plain(linkWords(item) ?? item.text, options);
+  const text = `${item.state === 'ok' ? '' : `${item.state}: `}${said}`;
   const [first = '', ...more] = wrap(text, options.columns - 28);
   const lines = [
     lineOf(span(mark(kind, options), style), ` ${NAMES[item.name].padEnd(24)}${first}`),
@@ -116,6 +117,12 @@ function itemLines(item: ReformItem, options: RenderOptions): readonly Line[] {
   const done = percent(item.progress);
   const drawn = done === null ? '' : `${bar(done, 24, options)} `;
   return [...lines, plainLine(`${' '.repeat(28)}${drawn}${progressWords(item.progress)}`)];
+}
+
+/** The ways to the peer, without ages that change while all is well; null for another item. */
+function linkWords({ channels, state }: ReformItem): string | null {
+  if (channels === undefined || channels.length === 0 || state !== 'ok') return null;
+  return channels.map(({ name, up }) => `${name} ${up ? 'up' : 'DOWN'}`).join(', ');
 }
 
 /** Two versions side by side are something to wait for only while an update runs. */

@@ -6,7 +6,7 @@
  */
 import { duration, mark, plain, stamp, wrap } from '../../src/cli/render.ts';
 import type { Mark, RenderOptions } from '../../src/cli/render.ts';
-import { renderRollout } from '../../src/cli/render-rollout.ts';
+import { phaseWords, renderRollout } from '../../src/cli/render-rollout.ts';
 import { CODES } from '../../src/core/codes.ts';
 import type { Estimate, PrecheckRow } from '../../src/core/operator.ts';
 import type { PairStatus, RolloutStatus } from '../../src/core/status.ts';
@@ -135,17 +135,24 @@ function serviceLine(status: PairStatus): Line {
   return lineOf(service, ' This console may be unplugged; the update goes on.');
 }
 
-/** The view of the command line, without what the head of every screen says already. */
-function rolloutLines(status: PairStatus, options: RenderOptions): readonly string[] {
+/** The view of the command line, without what this screen says elsewhere, or would cut. */
+function rolloutLines(
+  status: PairStatus,
+  rollout: RolloutStatus,
+  options: RenderOptions,
+): readonly string[] {
   const quiet = { ...status, ha: { ...status.ha, text: '' } };
-  return renderRollout(quiet, options).filter((text) => !/^(High availability: *)?$/.test(text));
+  const [, ...rest] = renderRollout(quiet, options);
+  const what = `${rollout.kind} to ${plain(rollout.version, options)}`;
+  const head = `${what}: ${phaseWords(rollout.phase, rollout.first)}`;
+  return [head, ...rest.filter((text) => !/^(High availability: *)?$/.test(text))];
 }
 
 function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly Line[] {
   const { result, phase } = rollout;
   const word = span(phase, phase === 'DONE' ? 'good' : 'bad');
   const left: Readonly<Record<string, string>> = {
-    DONE: 'Both nodes run the new version.',
+    DONE: `Both nodes run ${rollout.version}.`,
     FAILED: 'Both nodes run the old version; the second node was never touched.',
     ROLLED_BACK: 'Both nodes run the old version again.',
     HOLD_MIXED: 'The nodes run two versions; update again, or roll back at [S] Slots.',
@@ -162,7 +169,7 @@ function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly 
       plainLine(`  event ${result.code} of ${rollout.id}`),
     );
   } else if (phase === 'DONE' && !rollout.finalized) {
-    const text = 'The old version is kept: [S] Slots returns to it or makes the new one permanent.';
+    const text = 'The version of before is kept: [S] Slots returns to it, or gives it up.';
     lines.push(...plainLines(wrap(text, options.columns, '  ')));
   }
   return lines;
@@ -172,10 +179,13 @@ function progressBody(state: State, options: RenderOptions): Body {
   const status = freshStatus(state.facts);
   if (status === null) return { lines: [lineOf(span(UNKNOWN, 'warn'))] };
   const { rollout } = status;
+  if (state.job !== null && rollout?.id !== state.job) {
+    return { lines: [plainLine(`${plain(state.job, options)} begins ...`)] };
+  }
   if (rollout === null) return { lines: [plainLine('No update has run on this pair yet.')] };
   if (rollout.ended) {
     // Its last line is the outcome, which stands above.
-    const view = rolloutLines(status, options).slice(0, -1);
+    const view = rolloutLines(status, rollout, options).slice(0, -1);
     const lines = [...outcomeLines(rollout, options), [], ...plainLines(view)];
     return { lines: [...lines, ...alarmLines(status, options)] };
   }
@@ -193,7 +203,7 @@ function progressBody(state: State, options: RenderOptions): Body {
         ];
   return {
     lines: [
-      ...plainLines(rolloutLines(status, options)),
+      ...plainLines(rolloutLines(status, rollout, options)),
       serviceLine(status),
       ...pause,
       ...latestLines(state.facts, options),

@@ -104,7 +104,7 @@ t.test('an update: choose, check, confirm, watch', async (t) => {
   led.press('fan noise', 'enter');
   const plan = { do: 'update', source, version: '2.0.0' };
   t.strictSame(led.asks.pop(), { id: 3, ask: { ask: 'change', plan, reason: 'fan noise' } });
-  led.take({ id: 3, answer: { kind: 'changed', message: 'update r1 has begun', job: true } });
+  led.take({ id: 3, answer: { kind: 'changed', message: 'update r1 has begun', job: 'r1' } });
   t.equal(shownScreen(led.state), 'progress');
   t.match(led.take({ status: WORLDS.installing }).text(), /60 %/);
 });

@@ -1,6 +1,6 @@
 /**
- * A console at work before a daemon in memory: each change becomes the request that the command line
- * would send, a daemon that goes away is noticed and found again, bundles are found where they are.
+ * A console at work before a daemon in memory: each change becomes the request that the command
+ * line would send, a daemon that goes away is noticed and found again, bundles are found.
  */
 import t from 'tap';
 import { bundleFiles, earlierBundles } from '../../console/bundles.ts';
