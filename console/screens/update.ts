@@ -143,7 +143,8 @@ function rolloutLines(
 ): readonly string[] {
   const quiet = { ...status, ha: { ...status.ha, text: '' } };
   const [, ...rest] = renderRollout(quiet, options);
-  const what = `${rollout.kind} to ${plain(rollout.version, options)}`;
+  const kind = rollout.kind === 'update' ? 'Update' : 'Rollback';
+  const what = `${kind} to ${plain(rollout.version, options)}`;
   const head = `${what}: ${phaseWords(rollout.phase, rollout.first)}`;
   return [head, ...rest.filter((text) => !/^(High availability: *)?$/.test(text))];
 }
