@@ -60,7 +60,7 @@ export function renderVerify(report: VerifyReport, options: RenderOptions): stri
 
 function remedy({ node, damaged }: VerifyReport): string {
   const standby = peerOf(node);
-  const resync = `\`tandem storage resync\` makes the copy of node ${standby} equal to node ${node}.`;
+  const resync = `\`tandem storage resync\` makes node ${standby}'s copy equal to node ${node}'s.`;
   if (damaged[node] === 0) return resync;
   return (
     `records of node ${node} cannot be read: \`tandem switchover\` first, then ` +

@@ -84,7 +84,7 @@ t.test('status: both copies, the newest verify, and what to do about it', async 
   t.match(found, { exit: EXIT.pairNotHealthy, out: /40 DIFFERENT/ });
   t.match(found.out, /k0 +present +UNREADABLE/);
   t.match(found.out, /and 30 more/);
-  t.match(found.out, /Next: `tandem storage resync` makes the copy of node B equal to node A/);
+  t.match(found.out, /Next: `tandem storage resync` makes node B's copy equal to node A's/);
   const own = await shown({ ...differs, damaged: { A: 1, B: 0 } });
   t.match(own.out, /node A cannot be read: `tandem switchover` first/);
   t.match(await shown({ state: 'failed', message: 'the peer was lost' }), { exit: 0, out: /lost/ });

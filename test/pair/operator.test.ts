@@ -1,7 +1,7 @@
 /**
- * A real pair under an operator: a dry run, a switchover there and back, a verify and a resync of the
- * storage, a stand-down and its end, a takeover after the power of the active was cut. Each act is in the audit log; a client that
- * writes all the time loses nothing that was acknowledged.
+ * A real pair under an operator: a dry run, a switchover there and back, a verify and a resync of
+ * the storage, a stand-down and its end, a takeover after the power of the active was cut. Each act
+ * is in the audit log; a client that writes all the time loses nothing that was acknowledged.
  */
 import t from 'tap';
 import { Bench, READY_MS, RELEASES } from './harness.ts';
