@@ -22,6 +22,14 @@ const TOOLS = [
   { tool: 'zstd', debian: 'zstd', only: 'bench:install' },
 ];
 
+/** What npm builds the native part of a package with that brings none for Linux. */
+const BUILT = 'node_modules/node-pty';
+const COMPILERS = [
+  { tool: 'python3', debian: 'python3' },
+  { tool: 'make', debian: 'make' },
+  { tool: 'g++', debian: 'g++' },
+];
+
 const say = (line) => process.stderr.write(`ensure: ${line}\n`);
 
 function fail(line) {
@@ -94,7 +102,9 @@ function run(command, args, options = {}) {
 }
 
 function installPackages(why) {
-  const count = Object.entries(packagesOf(join(ROOT, 'package-lock.json'))).filter(
+  const locked = packagesOf(join(ROOT, 'package-lock.json'));
+  if (BUILT in locked) ensureTools(COMPILERS.filter(({ tool }) => !hasTool(tool)));
+  const count = Object.entries(locked).filter(
     ([path, entry]) => path !== '' && wanted(entry),
   ).length;
   say(`installing ${count} npm packages from package-lock.json into node_modules, because ${why}.`);
@@ -134,12 +144,17 @@ function hasTool(tool) {
   });
 }
 
-function ensureTools() {
+/** The tools of this npm script that are not there. */
+function missingTools() {
   const script = (process.env.npm_lifecycle_event ?? '').replace(/^pre/, '');
   const all = process.argv.includes('--all-tools');
-  const missing = TOOLS.filter(
+  return TOOLS.filter(
     ({ tool, only }) => (all || only === null || only === script) && !hasTool(tool),
   );
+}
+
+/** Installs what is missing, or says how; ends this program when it stays missing. */
+function ensureTools(missing) {
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map(({ debian }) => debian))];
   const tools = missing.map(({ tool }) => tool).join(' and ');
@@ -167,4 +182,4 @@ if (Number(scriptNode().split('.')[0]) < NODE_MAJOR) {
       `${NODE_MAJOR} for Linux on x86-64 only; install Node ${NODE_MAJOR} or newer here.`,
   );
 }
-ensureTools();
+ensureTools(missingTools());

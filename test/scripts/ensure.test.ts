@@ -37,11 +37,12 @@ async function clone(
   t: Test,
   present: Packages | null,
   tools: readonly string[] = ['mke2fs', 'debugfs'],
+  locked: Packages = LOCKED,
 ): Promise<Clone> {
   const dir = t.testdir({ scripts: {}, bin: {}, node_modules: {} });
   const modules = join(dir, 'node_modules');
   await copyFile(SCRIPT, join(dir, 'scripts', 'ensure.mjs'));
-  await writeFile(join(dir, 'package-lock.json'), JSON.stringify({ packages: LOCKED }));
+  await writeFile(join(dir, 'package-lock.json'), JSON.stringify({ packages: locked }));
   for (const [path, entry] of Object.entries(present ?? {})) {
     await mkdir(join(dir, path), { recursive: true });
     await writeFile(join(dir, path, 'package.json'), JSON.stringify(entry));
@@ -101,6 +102,18 @@ t.test('what differs from the lockfile is named and installed from it', async (t
       t.same(await calls(), ['npm ci --no-audit --no-fund --loglevel=error']);
     });
   }
+});
+
+t.test('compilers are asked for only where a package has to be built', async (t) => {
+  const locked = { ...LOCKED, 'node_modules/node-pty': { version: '1.1.0' } };
+  const tools = ['mke2fs', 'debugfs', 'make'];
+  const without = await clone(t, PRESENT, tools, locked);
+  const { status, says } = without.run();
+  t.equal(status, 1);
+  t.match(says, /python3 and g\+\+ not found: install the Debian package python3 g\+\+/);
+  t.same(await without.calls(), [], 'npm is not called in vain');
+  const present = { ...PRESENT, 'node_modules/node-pty': { version: '1.1.0' } };
+  t.same((await clone(t, present, tools, locked)).run(), { status: 0, says: '' });
 });
 
 t.test('a failed installation ends it', async (t) => {
