@@ -17,6 +17,8 @@ import type { Replica } from './replica.ts';
 import type { Session } from './session.ts';
 import type { HeldItem } from './wire.ts';
 
+/** The status shows where it stands this often. */
+const SHOW_MS = 100;
 /** The peer is told where it stands this often. */
 const TELL_MS = 500;
 /** Time after which a rate means something. */
@@ -44,6 +46,7 @@ export class Verifier {
   /** One runs here, and not on the peer. */
   #running = false;
   #toldMs = 0;
+  #shownMs = 0;
 
   private constructor(replica: Replica, path: string) {
     this.#replica = replica;
@@ -94,6 +97,7 @@ export class Verifier {
     }
     session.talk.need();
     this.#cancelled = false;
+    this.#shownMs = 0;
     this.#report = newReport(state.now.node, objects.valueBytes);
     this.#tell(session, true);
     this.#running = true;
@@ -180,6 +184,8 @@ export class Verifier {
     const etaS = rateBps === null ? null : Math.ceil((totalBytes - bytes) / Math.max(rateBps, 1));
     const counts = { records, bytes, totalBytes, again, unsettled, rateBps, etaS };
     this.#report = { ...this.#report, ...counts };
+    if (elapsedMs - this.#shownMs < SHOW_MS) return;
+    this.#shownMs = elapsedMs;
     this.#replica.changed();
   }
 
@@ -204,7 +210,7 @@ export class Verifier {
   }
 
   #tell(session: Session, now: boolean): void {
-    this.#replica.changed();
+    if (now) this.#replica.changed();
     const ms = performance.now();
     if (this.#report === null || (!now && ms - this.#toldMs < TELL_MS)) return;
     this.#toldMs = ms;
