@@ -41,12 +41,13 @@ t.test(
     using room = await Room.open(dir);
     await using objects = await Objects.open({ dir: dir + '/log', formatLevel: () => 1, room });
     const value = Buffer.alloc(512 * 1024, 'v');
+    const run = '0011223344556677';
     let version = 0;
     const put = async (key) => {
       await room.take(value.length + 300);
       version += 1;
-      const change = { key, value, hash: hashOf(value), version, run: '00', copy: false };
-      return () => objects.append({ ...change, run: '0011223344556677' }).then((p) => objects.show(p));
+      const change = { key, value, hash: hashOf(value), version, run, copy: false };
+      return async () => objects.show(await objects.append(change));
     };
     const code = async (work) => work().then(() => 'ok', (error) => error.code);
     const out = {};
@@ -59,7 +60,7 @@ t.test(
     out.failure = objects.log.failure;
     out.deleted = await code(async () => {
       version += 1;
-      const gone = { key: 'a', value: null, hash: null, version, run: '0011223344556677', copy: false };
+      const gone = { key: 'a', value: null, hash: null, version, run, copy: false };
       objects.show(await objects.append(gone));
     });
     await empty(dir + '/filler');
@@ -106,7 +107,9 @@ for (const node of ['A', 'B'] as const) {
       const setFull = (_, full) => (full ? fill : empty)(data + '/filler');
       const contract = await fullDisk({ ...harnessOf(pair), setFull }, '${node}');
       const out = { contract, lost: 0, codes: {} };
-      a.store.onStatus((s) => { if (s.role !== 'primary' || !s.connected || s.frozen) out.lost += 1; });
+      a.store.onStatus((s) => {
+        if (s.role !== 'primary' || !s.connected || s.frozen) out.lost += 1;
+      });
       const value = 'v'.repeat(64 * 1024);
       const acknowledged = new Set();
       let stop = false;
@@ -127,7 +130,9 @@ for (const node of ['A', 'B'] as const) {
       await fill(data + '/filler');
       await full;
       while (!out.codes['store.full']) await a.info();
-      await b.software.health(AbortSignal.timeout(20000)).catch((error) => { out.health = error.message; });
+      await b.software.health(AbortSignal.timeout(20000)).catch((error) => {
+        out.health = error.message;
+      });
       stop = true;
       await Promise.all(writers);
       out.level = [a.store.status().peer, b.store.status().local];
