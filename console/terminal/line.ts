@@ -125,19 +125,24 @@ export class TerminalLine implements AsyncDisposable {
     clearTimeout(this.#freeTimer);
     process.off('SIGWINCH', this.#onSizeSignal);
     this.#keyboard.end();
-    if (!this.#gone && !this.busy) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, PROBE_MS);
-        this.#output.write(leaving(this.#options.kind, this.size.rows), () => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
+    const sent = !this.#gone && (await this.#sendLast());
     this.#gone = true;
-    if (!this.#input.destroyed) this.#input.setRawMode(false);
+    // The system waits for the line before it changes the mode, and a stalled one would hold this
+    // process; there Node puts the mode back at its end, without waiting.
+    if (sent && !this.#input.destroyed) this.#input.setRawMode(false);
     this.#input.destroy();
     this.#output.destroy();
+  }
+
+  /** Sends what leaves the terminal clean; false when the line takes nothing. */
+  async #sendLast(): Promise<boolean> {
+    const aheadMs = Math.max(0, this.#freeAtMs - performance.now());
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), aheadMs + PROBE_MS);
+    this.#output.write(leaving(this.#options.kind, this.size.rows), () => resolve(true));
+    const sent = await promise;
+    clearTimeout(timer);
+    return sent;
   }
 
   #tellFree(): void {
