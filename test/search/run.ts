@@ -6,9 +6,9 @@
  *
  * `--only TEXT` (searches whose name has it), `--faults N` (default 3; more take hours), `--jobs
  * N` (processes side by side, default 1; the memory limit is shared), `--again` (results that are
- * there do not count), `--list`.
+ * there do not count), `--deep` (single faults in every order that take hours, too), `--list`.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { realCore } from './core.ts';
@@ -30,6 +30,7 @@ const { values: told } = parseArgs({
     jobs: { type: 'string', default: '1' },
     file: { type: 'string', default: 'build/search/results.ndjson' },
     again: { type: 'boolean', default: false },
+    deep: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     one: { type: 'string' },
   },
@@ -40,7 +41,17 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 function numberOf(option: 'faults' | 'jobs'): number {
   const value = Number(told[option]);
   if (Number.isInteger(value) && value >= 1 && value <= 9) return value;
-  throw new Error(`--${option} is a number from 1 to 9, not ${told[option]}`);
+  say(`--${option} is a number from 1 to 9, not ${told[option]}`);
+  process.exit(2);
+}
+
+/** Searches that run now; they end with this process. */
+const children = new Set<ChildProcess>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    for (const child of children) if (child.pid !== undefined) child.kill('SIGKILL');
+    process.exit(1);
+  });
 }
 
 /** In the process of one search: does it, and prints the result as JSON. */
@@ -63,10 +74,12 @@ async function inProcess(setting: Setting, memoryMb: number): Promise<Result> {
   const child = spawn(process.execPath, [...args, JSON.stringify({ statesMax, ...setting })], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  children.add(child);
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   child.on('error', reject);
   child.on('close', (status, signal) => {
+    children.delete(child);
     if (status === 0) resolve(text);
     else reject(new Error(`${setting.name}: the search ended with ${signal ?? status}`));
   });
@@ -75,7 +88,7 @@ async function inProcess(setting: Setting, memoryMb: number): Promise<Result> {
 
 async function main(): Promise<void> {
   const [faults, jobs] = [numberOf('faults'), numberOf('jobs')];
-  const settings = everything(faults).filter(({ name }) => name.includes(told.only));
+  const settings = everything(faults, told.deep).filter(({ name }) => name.includes(told.only));
   if (told.list) {
     for (const { name } of settings) say(name);
     return;

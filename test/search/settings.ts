@@ -80,21 +80,36 @@ export function inAnyOrder(): readonly Setting[] {
   ];
 }
 
-/** Kinds whose single fault in every order of steps is searched, one kind at a time. */
+/** Kinds that a single fault in every order of steps is searched for, one kind at a time. */
 const ONE_BY_ONE = EVERY.filter((kind) => kind !== 'slow' && kind !== 'start');
+/** After these a pair has so much to do at once that an update in every order takes hours. */
+const LONG: ReadonlySet<FaultKind> = new Set(['crash', 'link', 'restart']);
 
-/** `npm run search`: all of it, in the order in which it is done. */
-export function everything(faults: number): readonly Setting[] {
+/**
+ * `npm run search`: all of it, in the order in which it is done. `deep` adds what may take hours and
+ * more memory than there is; such a search says that it was cut short.
+ */
+export function everything(faults: number, deep: boolean): readonly Setting[] {
   const fewer = Math.max(1, faults - 1);
   const any = { kinds: EVERY };
+  const single = ONE_BY_ONE.flatMap((kind) => oneKind(kind));
+  const long = single.filter(({ kinds, takeover }) => {
+    return takeover === 'fence' || kinds?.some((kind) => LONG.has(kind)) === true;
+  });
   return [
-    ...settings('update, any fault,', fewer, any),
-    ...settings('rollback, any fault,', fewer, { ...any, begin: 'rollback' }),
     ...settings('operators', faults, { ...any, begin: 'none' }).filter(strict),
     ...settings('any order', 0, { anyOrder: true }),
+    ...settings('at rest, any order,', 1, {
+      anyOrder: true,
+      begin: 'none',
+      kinds: [...LONG, 'serial', 'switchover', 'stand-down', 'takeover'],
+    }).filter((one) => strict(one) && one.takeover === 'manual'),
+    ...single.filter((one) => !long.includes(one)),
+    ...settings('update, any fault,', fewer, any),
+    ...settings('rollback, any fault,', fewer, { ...any, begin: 'rollback' }),
     ...policies(faults),
-    ...ONE_BY_ONE.flatMap((kind) => oneKind(kind)),
     ...settings('update', faults),
+    ...(deep ? long : []),
   ];
 }
 
@@ -112,7 +127,7 @@ function policies(faults: number): readonly Setting[] {
   );
 }
 
-/** One fault of one kind in every order of steps: together these are all searches of one fault. */
+/** One fault of one kind in every order of steps: together these are all with one fault. */
 function oneKind(kind: FaultKind): readonly Setting[] {
   const more = { anyOrder: true, kinds: [kind] };
   return settings(`any order, one ${kind},`, 1, more).filter(strict);
