@@ -38,9 +38,11 @@ const FEW_SPACING = 2;
 /** A strike whose rollout ended before its step is tried in so many rollouts. */
 const TRIES = 2;
 
-t.setTimeout(ALL ? 0 : 200_000);
+t.setTimeout(ALL || WORDS !== undefined ? 0 : 200_000);
 
-/** The effects of an update, each in the phase in which it happens. */
+/** Effects that return only when they are not wanted any more, or never. */
+const ENDLESS: readonly string[] = ['offer', 'reboot'];
+/** The effects of an update, each in the phase that its node knows when it happens. */
 const EFFECTS: readonly (readonly [effect: string, phase: string])[] = [
   ['offer', 'STAGE'],
   ['fetch', 'STAGE'],
@@ -49,7 +51,7 @@ const EFFECTS: readonly (readonly [effect: string, phase: string])[] = [
   ['serve', 'DRAIN1'],
   ['arm', 'ACT1'],
   ['reboot', 'ACT1'],
-  ['check-health', 'TRIAL1'],
+  ['check-health', 'ACT1'],
   ['commit', 'COMMIT1'],
   ['watch-service', 'HAND1'],
   ['install', 'INSTALL2'],
@@ -81,12 +83,9 @@ function strikesOf(kind: string, turn: number): Strike[] {
       return record(kind, null);
     case 'effects':
       return EFFECTS.flatMap(([effect, phase]) =>
-        MOMENTS.map((one): Strike => ({
-          kind: 'kill',
-          node: null,
-          step: `${one}:do-${effect}`,
-          phase,
-        })),
+        MOMENTS.filter((one) => one === 'before' || !ENDLESS.includes(effect)).map(
+          (one): Strike => ({ kind: 'kill', node: null, step: `${one}:do-${effect}`, phase }),
+        ),
       );
     case 'messages':
       return MESSAGES.flatMap((word, at) =>

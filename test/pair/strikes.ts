@@ -97,7 +97,7 @@ export class Striker {
     this.#writer.takeGap();
     for (const one of strikes) {
       const hit = await this.#deliver(one, from, over, () => {
-        const last = found.at(-1);
+        const last = found.findLast((struck) => struck.hit);
         if (last !== undefined) last.gapMs = Math.max(last.gapMs, this.#writer.takeGap());
       });
       found.push({ ...one, hit, gapMs: 0 });
