@@ -75,8 +75,3 @@ export function padLine(line: Line, width: number, style: Style): Line {
   const missing = width - textOf(line).length;
   return missing <= 0 ? line : [...line, span(' '.repeat(missing), style)];
 }
-
-/** The line with one style for all of it. */
-export function styled(line: Line, style: Style): Line {
-  return [span(textOf(line), style)];
-}

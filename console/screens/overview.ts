@@ -18,7 +18,7 @@ import {
   slotWords,
   storeWords,
 } from './words.ts';
-import { roleWords, takeOverWords, UNKNOWN, versionWords } from './words.ts';
+import { roleChangeLines, roleWords, takeOverWords, UNKNOWN, versionWords } from './words.ts';
 
 const LABEL = 15;
 
@@ -106,7 +106,8 @@ function body(state: State, options: RenderOptions): Body {
   if (remedy !== null) {
     lines.push(...wrap(`To do: ${plain(remedy, options)}`, options.columns).map(plainLine));
   }
-  return { lines: [...lines, ...alarmLines(status, options), ...latestLines(facts, options)] };
+  const told = [...roleChangeLines(facts, options), ...latestLines(facts, options)];
+  return { lines: [...lines, ...alarmLines(status, options), ...told] };
 }
 
 const go = (letter: string, label: string, to: ScreenName): HotKey => ({

@@ -8,10 +8,10 @@ import { NODES, peerOf, type NodeId } from '../../src/core/model.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import { refusalOf, type Action } from '../actions.ts';
 import { freshStatus, nodeOf, oldVersion } from '../facts.ts';
-import { lineOf, plainLines, span, styled, type Line } from '../picture.ts';
+import { lineOf, plainLines, span, type Line } from '../picture.ts';
 import type { Plan } from '../plans.ts';
 import type { Body, HotKey, Screen, State, Target } from '../state.ts';
-import { actionLines, takeOverWords, UNKNOWN } from './words.ts';
+import { actionLines, roleChangeLines, takeOverWords, UNKNOWN } from './words.ts';
 
 function slotTable(status: PairStatus, options: RenderOptions): readonly Line[] {
   const rows = NODES.flatMap((id) => {
@@ -75,15 +75,11 @@ function roleLines(state: State, options: RenderOptions): readonly Line[] {
     return [id, node.role, node.serving ? 'yes' : 'no', epoch, takeOverWords(node)];
   });
   const lines = table([['Node', 'Role', 'Serves', 'Epoch', 'May take over'], ...rows], options);
-  const events = state.facts.events.filter(({ msg }) =>
-    /\b(serves|active|takes? over)\b/.test(msg),
-  );
-  const last = events.at(-1);
   const [head = '', ...rest] = lines;
-  const change = last === undefined ? [] : [`Last change: ${plain(last.msg, options)}`];
   return [
-    ...plainLines([head]).map((one) => styled(one, 'strong')),
-    ...plainLines([...rest, ...change]),
+    lineOf(span(head, 'strong')),
+    ...plainLines(rest),
+    ...roleChangeLines(state.facts, options),
   ];
 }
 

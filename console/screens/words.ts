@@ -110,3 +110,14 @@ export function latestLines(facts: Facts, options: RenderOptions): readonly Line
   const text = `Latest: ${stamp(last.ts)} ${plain(last.msg, options)}`;
   return [plainLine(clip(text, options.columns))];
 }
+
+/** Who began to serve last, when, and for which job; no line while no such event is kept. */
+export function roleChangeLines(facts: Facts, options: RenderOptions): readonly Line[] {
+  const last = facts.events.findLast(
+    ({ state, msg }) => state === 'service' && /\bserves \(epoch/.test(msg),
+  );
+  if (last === undefined) return [];
+  const why = last.job ?? 'by no update';
+  const text = `Role change: ${stamp(last.ts)} ${last.msg}, ${why}`;
+  return [plainLine(clip(plain(text, options), options.columns))];
+}

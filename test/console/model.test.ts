@@ -162,6 +162,30 @@ t.test('a failure says what to do next', async (t) => {
   }
 });
 
+t.test('the last change of the active, with its reason', async (t) => {
+  const event = { v: 1, ts: '2026-11-21T11:35:48Z', phase: null, pct: null } as const;
+  const rest = { eta_s: null, code: null } as const;
+  const said = [
+    ['service', 'node B serves (epoch 8)', 'update-1'],
+    ['service', 'node B serves no more', null],
+    ['service', 'node A serves (epoch 9)', null],
+    ['admitted', 'node B may take over', null],
+  ] as const;
+  const events = said.map(([state, msg, job], at) => ({
+    ...event,
+    ...rest,
+    seq: at + 1,
+    node: 'A' as const,
+    state,
+    msg,
+    job,
+  }));
+  const led = new Led(WORLDS.well).take({ events: events.slice(0, 2) });
+  t.match(led.text(), /Role change: .* node B serves \(epoch 8\), update-1/);
+  led.take({ events }).press('r');
+  t.match(led.text(), /Role change: .* node A serves \(epoch 9\), by no update/);
+});
+
 t.test('an idle pair changes no screen', async (t) => {
   const one = new Led(WORLDS.well);
   const later = new Led(pairStatus({ ...WORLDS.well, at: '2026-11-21T12:00:00.000Z' }));
