@@ -37,6 +37,7 @@ const KINDS: readonly (readonly [
   ['storage killed', 3, (pair, node) => pair.killStorage(node)],
   ['link cut', 4, (pair, _node, next) => cutBoth(pair, span(next, 1500, 25_000))],
   ['link cut for a moment', 2, (pair, _node, next) => cutBoth(pair, span(next, 50, 1400))],
+  ['link flaps', 2, flap],
   ['link cut one way', 2, cutOneWay],
   ['link of the store cut', 2, cutStore],
   ['serial line cut', 2, cutSerial],
@@ -75,6 +76,16 @@ function offForLong(pair: Pair, node: NodeId, next: Next): void {
 function cutBoth(pair: Pair, forMs: number): void {
   pair.linkUp = false;
   pair.agenda.after(forMs, () => (pair.linkUp = true));
+}
+
+/** Cut and whole again, again and again: what belongs to an older loss arrives in a newer one. */
+function flap(pair: Pair, _node: NodeId, next: Next): void {
+  let atMs = 0;
+  for (let times = pick(next, 2, 3, 4); times > 0; times--) {
+    const forMs = span(next, 1300, 5000);
+    pair.agenda.after(atMs, () => cutBoth(pair, forMs));
+    atMs += forMs + span(next, 500, 5000);
+  }
 }
 
 function cutOneWay(pair: Pair, node: NodeId, next: Next): void {

@@ -132,7 +132,7 @@ class Network {
     this.dial();
   }
 
-  /** The daemon of this node is gone; `told`: its sockets were closed, so the other end hears it. */
+  /** The daemon of this node is gone; `told`: its sockets were closed, the other end hears it. */
   gone(node: NodeId, told: boolean): void {
     this.ends[node] = false;
     this.#closed[node] = this.#connection;

@@ -27,12 +27,12 @@ type Next = () => number;
 type Act = (pair: Pair, node: NodeId, s: NodeState, next: Next) => Event | null;
 
 const ACTS: readonly (readonly [string, number, Act])[] = [
-  ['cancel', 3, cancel],
+  ['cancel', 2, cancel],
   ['pause', 2, pause],
   ['resume', 4, resume],
   ['switchover', 4, (_pair, _node, s) => said(switchoverRefusal(s), { type: 'switchover' })],
-  ['stand-down', 1, (_pair, _node, s) => standDown(s, true)],
-  ['stand-down --end', 3, (_pair, _node, s) => standDown(s, false)],
+  ['stand-down', 2, (_pair, _node, s) => standDown(s, true)],
+  ['stand-down --end', 4, (_pair, _node, s) => standDown(s, false)],
   ['takeover', 4, takeover],
   ['commit', 4, commit],
 ];
@@ -41,19 +41,20 @@ const WEIGHTS = ACTS.reduce((sum, [, weight]) => sum + weight, 0);
 const said = (refusal: Error | null, event: Event): Event | null =>
   refusal === null ? event : null;
 
-/** An operator at one of the nodes says something; what is refused counts as refused. */
+/** What an operator thinks of before giving up. */
+const THOUGHTS = 4;
+
+/** An operator at one of the nodes says the first thing that is not refused. */
 export function act(pair: Pair, next: Next, tally: Tally): void {
-  let at = next() * WEIGHTS;
   const node = pick(next, ...NODES);
-  const { state } = pair.nodes[node];
-  if (state === null) return;
-  for (const [name, weight, make] of ACTS) {
-    at -= weight;
-    if (at >= 0) continue;
+  for (let thought = 0; thought < THOUGHTS; thought++) {
+    const { state } = pair.nodes[node];
+    if (state === null) return;
+    let at = next() * WEIGHTS;
+    const [name, , make] = ACTS.find(([, weight]) => (at -= weight) < 0) ?? ['none', 0, () => null];
     const event = make(pair, node, state, next);
-    const done = event !== null && pair.ask(node, event);
-    count(tally.acts, done ? name : 'refused');
-    return;
+    if (event !== null && pair.ask(node, event)) return count(tally.acts, name);
+    count(tally.acts, 'refused');
   }
 }
 
@@ -97,7 +98,7 @@ export function begin(pair: Pair, next: Next, tally: Tally): void {
   const holder = pair.serving();
   const able = NODES.every((node) => pair.nodes[node].disk.record.canRollBack);
   if (holder === null) return;
-  if (able && next() < 0.4) {
+  if (able && next() < 0.6) {
     pair.start('rollback');
     return count(tally.acts, 'rollback');
   }

@@ -115,7 +115,7 @@ export function play(seed: number, trace: ((line: string) => void) | null = null
     for (let i = 0; i < ticks; i++) {
       if (next() < faultRate) strike(pair, next, tally);
       if (next() < actRate) act(pair, next, tally);
-      if (next() < 0.03) begin(pair, next, tally);
+      if (next() < 0.06) begin(pair, next, tally);
       pair.tick();
     }
     pair.trace?.('from now on nothing goes wrong');

@@ -41,7 +41,7 @@ if (ONE !== undefined) {
     t.ok(sum.cuts > COUNT && sum.fences > COUNT / 10, 'power was cut, nodes were fenced');
     if (COUNT < 300) return;
     t.ok(sum.torn > 0, 'records were torn');
-    t.equal(Object.keys(faults).length, 20, 'every kind of fault struck');
+    t.equal(Object.keys(faults).length, 21, 'every kind of fault struck');
     const said = ['cancel', 'commit', 'pause', 'resume', 'rollback', 'stand-down', 'switchover'];
     const missing = [...said, 'takeover', 'update'].filter((one) => (acts[one] ?? 0) === 0);
     t.strictSame(missing, [], 'operators said everything');
