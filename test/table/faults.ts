@@ -110,7 +110,7 @@ function cut(ticksCut: number, rest: Partial<Variant>): Variant {
 
 type Version = 'unhealthy' | 'storageUnhealthy';
 
-/** What is wrong with the new version shows from this moment on, on the node of the phase's turn. */
+/** What is wrong with the new version shows from now on, on the node of the phase's turn. */
 function unhealthy(what: Version, when: readonly string[], rest: Partial<Variant>): Variant {
   return {
     at: ['event', 'tick'],
