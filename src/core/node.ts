@@ -205,6 +205,10 @@ function revertOnAsk(s: NodeState, rollout: RolloutRecord): NodeRecord | undefin
     const reason = rollout.result ?? cancelled('the installation');
     return set(s.record, { ...jobOf(update), state: 'failed', reason });
   }
+  // What arms the trial may be under way: only once the boot chooser was seen again is it known
+  // whether there is a trial to take back, unless arming failed.
+  const armed = update.state !== 'arming' || s.world.troubles['arm'] !== undefined;
+  if (!armed) return undefined;
   const undecided = ['arming', 'rebooting', 'trial', 'healthy'].includes(update.state);
   if (!undecided || !('trial' in update)) return undefined;
   return toReverting(s.record, update, rollout.result ?? cancelled('the trial'));

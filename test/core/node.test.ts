@@ -66,7 +66,7 @@ const asks: Readonly<Record<State, readonly [string, string, string, string, str
   idle: [BEGIN, 'installing 1', BEGIN, '-', '-'],
   installing: [BEGIN, '-', BEGIN, '-', 'failed 1'],
   installed: [BEGIN, 'arming 1', BEGIN, '-', '-'],
-  arming: ['-', '-', '-', '-', 'reverting 1'],
+  arming: ['-', '-', '-', '-', '-'],
   rebooting: ['-', '-', '-', '-', 'reverting 1'],
   trial: ['-', '-', '-', '-', 'reverting 1'],
   healthy: ['-', '-', '-', 'committing 1', 'reverting 1'],
@@ -271,6 +271,15 @@ t.test('a return takes what the other slots hold', async (t) => {
   const failed = onAsk(inState('committed', { world: { seals: SEALS } }), back, rollout);
   t.match(failed?.update, { reason: { code: 'rollback.unavailable' } });
   t.equal(failed?.canRollBack, false);
+});
+
+t.test('arming is not taken back while it may be under way, only once it failed', async (t) => {
+  const rollout = rolloutRecord({ phase: 'BACK1' });
+  const s = inState('arming');
+  t.equal(onAsk(s, { do: 'revert' }, rollout), undefined);
+  const troubles = { arm: { code: 'boot.io', message: 'no space' } } as const;
+  const failed = { ...s, world: { ...s.world, troubles } };
+  t.match(onAsk(failed, { do: 'revert' }, rollout)?.update, { state: 'reverting' });
 });
 
 t.test('arming: a number that was never used, and the storage that goes with it', async (t) => {
