@@ -8,6 +8,7 @@ import { duration, mark, plain, stamp, wrap } from '../../src/cli/render.ts';
 import type { Mark, RenderOptions } from '../../src/cli/render.ts';
 import { phaseWords, renderRollout } from '../../src/cli/render-rollout.ts';
 import { CODES } from '../../src/core/codes.ts';
+import { NODES } from '../../src/core/model.ts';
 import type { Estimate, PrecheckRow } from '../../src/core/operator.ts';
 import type { PairStatus, RolloutStatus } from '../../src/core/status.ts';
 import { refusalOf } from '../actions.ts';
@@ -129,9 +130,11 @@ function checksKeys({ facts, checks, source }: State): readonly HotKey[] {
 
 /** What the person may count on at this moment, in one line. */
 function serviceLine(status: PairStatus): Line {
+  const serves = NODES.some((id) => status.nodes[id].serving);
+  const known = serves || NODES.every((id) => status.nodes[id].known);
   const service = status.ha.ok
     ? span('Service goes on.', 'good')
-    : span('NO high availability now.', 'warn');
+    : span(known ? 'NO high availability now.' : 'Who serves is not known now.', 'warn');
   return lineOf(service, ' This console may be unplugged; the update goes on.');
 }
 
@@ -159,7 +162,12 @@ function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly 
     HOLD_MIXED: 'The nodes run two versions; update again, or roll back at [S] Slots.',
     CANCELLED: 'Both nodes run the old version; nothing is left to undo.',
   };
-  const lines: Line[] = [lineOf(word, `  ${left[phase] ?? ''}`)];
+  const indent = ' '.repeat(phase.length + 2);
+  const [first = '', ...more] = wrap(left[phase] ?? '', options.columns - indent.length);
+  const lines: Line[] = [
+    lineOf(word, `  ${first}`),
+    ...more.map((rest) => plainLine(indent + rest)),
+  ];
   const until = rollout.holdUntil ?? null;
   if (until !== null) lines.push(plainLine(`  A person has to decide until ${stamp(until)}.`));
   if (result !== null) {
