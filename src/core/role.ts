@@ -240,6 +240,9 @@ export function nextWorld(s: NodeState): NodeState | undefined {
       // A program that does not count promises admits without their number.
       (word.promises ?? promisesOf(record)) === promisesOf(record);
     if (admitted !== world.admitted) return { ...s, world: { ...world, admitted } };
+  } else if (world.admitted && record.standDown !== null) {
+    // The promise ends it at once, also while the peer is not heard.
+    return { ...s, world: { ...world, admitted: false } };
   }
   if (!world.draining && handoverReady(s)) return { ...s, world: { ...world, draining: true } };
   const pointless = peer === null || record.role.holder !== me(s);

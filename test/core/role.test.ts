@@ -230,6 +230,8 @@ t.test('admission and the begin and end of a handover', async (t) => {
   t.equal(world('B', { peer: admitsB1, record: { standDown: PROMISE } }), 'false false');
   t.equal(world('B', { peer: admitsB1, record: { knownStale: true } }), 'false false');
   const of = (promises: number) => ({ ...lost, admits: { bootId: 'B1', epoch: 1, promises } });
+  const alone = { peer: null, record: { standDown: PROMISE } };
+  t.equal(world('B', alone), 'false false', 'a promise to a peer that is not heard');
   const twice = { promises: 2 };
   t.equal(world('B', { peer: of(2), record: twice }), '-');
   t.equal(world('B', { peer: of(1), record: twice }), 'false false', 'before it promised again');
