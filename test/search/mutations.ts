@@ -274,6 +274,18 @@ export const MUTATIONS: readonly Mutation[] = [
     verdict: /^R6/,
   },
   {
+    name: 'R6: a promise does not end the admission while the peer is not heard',
+    changes: [
+      {
+        file: 'role.ts',
+        from: 'world.admitted && record.standDown !== null)',
+        to: 'world.admitted && record.standDown === undefined)',
+      },
+    ],
+    scenario: only({ ...FENCE, begin: 'none', faults: 3 }, 'serial', 'slow', 'stand-down'),
+    verdict: /^R6/,
+  },
+  {
     name: 'I6: promises although the peer does not know that it is the holder',
     changes: [{ file: 'role.ts', from: ' || !holdsRole(s)) return', to: ') return' }],
     scenario: only({ ...FENCE, begin: 'none', faults: 3 }, 'switchover', 'stand-down'),

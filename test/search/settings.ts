@@ -86,8 +86,8 @@ const ONE_BY_ONE = EVERY.filter((kind) => kind !== 'slow' && kind !== 'start');
 const LONG: ReadonlySet<FaultKind> = new Set(['crash', 'link', 'restart']);
 
 /**
- * `npm run search`: all of it, in the order in which it is done. `deep` adds what may take hours and
- * more memory than there is; such a search says that it was cut short.
+ * `npm run search`: all of it, in the order in which it is done. `deep` adds what may take hours
+ * and more memory than there is; such a search says that it was cut short.
  */
 export function everything(faults: number, deep: boolean): readonly Setting[] {
   const fewer = Math.max(1, faults - 1);

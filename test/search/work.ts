@@ -199,7 +199,11 @@ export class Work {
       return withSeals(seals, job.targets, () => null);
     }
     function sealed(): Seals {
-      return withSeals(seals, job.targets, sealFor);
+      const { images = [] } = site.rollout?.to ?? {};
+      return withSeals(seals, job.targets, (target) => {
+        const image = images.find((one) => one.class === target.class);
+        return sealFor(target, image?.runsWith);
+      });
     }
   }
 
@@ -297,17 +301,17 @@ function withSeals(
 }
 
 /** What the installation writes beside a slot. */
-export function sealFor(target: {
-  readonly class: Target['class'];
-  readonly release: Target['release'];
-}): SlotSeal {
+export function sealFor(
+  target: { readonly class: Target['class']; readonly release: Target['release'] },
+  runsWith = '>=1.0.0',
+): SlotSeal {
   const digest = `${target.release.counter}`.padStart(64, '0') as SlotSeal['imageId'];
   return {
     imageId: digest,
     rawBytes: 1,
     rawSha256: digest,
     release: target.release,
-    runsWith: '>=1.0.0',
+    runsWith,
     committed: null,
   };
 }
