@@ -5,6 +5,7 @@
  */
 import t, { type Test } from 'tap';
 import { SYNC_WINDOW_BYTES } from '../../images/storage/limits.ts';
+import { codeOf } from '../contracts/store.ts';
 import { makeImageDir, makeStoragePair, startLevel } from './pair.ts';
 import type { StorageNode, StoragePair } from './pair.ts';
 
@@ -116,10 +117,13 @@ t.test('the roles change in the middle of a sync', async (t) => {
   await b.kill();
   await change(a, 1);
   wire.taken();
+  wire.holdAfter(CHANGED_BYTES / 2);
   const begun = a.until((s) => s.peer === 'syncing');
   await Promise.all([b.start(), begun]);
+  await b.until((s) => s.local === 'stale');
   await a.store.demote();
-  t.match(b.store.status(), { local: 'stale' }, 'the other copy cannot lead meanwhile');
+  t.equal(await codeOf(b.store.promote(2)), 'store.stale', 'the other copy cannot lead meanwhile');
+  wire.heal();
   await a.store.promote(2);
   await a.until((s) => s.peer === 'current');
   const bytes = wire.taken();

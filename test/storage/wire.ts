@@ -1,6 +1,6 @@
 /**
  * The wire between two storage processes: a TCP proxy on loopback that a test can cut, at once or
- * after so many bytes. Imports node.
+ * after so many bytes, or hold for a while. Imports node.
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
@@ -13,6 +13,9 @@ export interface Wire extends AsyncDisposable {
   cut(): void;
   /** Cuts once so many bytes have gone from the dialling side to the other. */
   cutAfter(bytes: number): void;
+  /** Holds what follows so many bytes on this way, and loses none of it. */
+  holdAfter(bytes: number): void;
+  /** Ends a cut, and lets what is held pass. */
   heal(): void;
   /** Bytes that went over it, both ways, since the last call. */
   taken(): number;
@@ -23,7 +26,9 @@ export async function openWire(toPort: number): Promise<Wire> {
   const sockets = new Set<Socket>();
   let up = true;
   let leftBytes = Infinity;
+  let heldAfterBytes = Infinity;
   let wentBytes = 0;
+  const held: Socket[] = [];
   const add = (socket: Socket): Socket => {
     sockets.add(socket);
     socket.on('error', () => undefined);
@@ -43,9 +48,11 @@ export async function openWire(toPort: number): Promise<Wire> {
     const far = add(connect(toPort, '127.0.0.1'));
     near.on('data', (chunk) => {
       leftBytes -= chunk.length;
+      heldAfterBytes -= chunk.length;
       wentBytes += chunk.length;
       if (leftBytes < 0) cut();
       else far.write(chunk);
+      if (heldAfterBytes < 0) held.push(near.pause());
     });
     far.on('data', (chunk) => {
       wentBytes += chunk.length;
@@ -62,9 +69,14 @@ export async function openWire(toPort: number): Promise<Wire> {
     cutAfter(bytes) {
       leftBytes = bytes;
     },
+    holdAfter(bytes) {
+      heldAfterBytes = bytes;
+    },
     heal() {
       leftBytes = Infinity;
+      heldAfterBytes = Infinity;
       up = true;
+      for (const socket of held.splice(0)) socket.resume();
     },
     taken() {
       const bytes = wentBytes;
