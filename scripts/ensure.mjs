@@ -22,13 +22,20 @@ const TOOLS = [
   { tool: 'zstd', debian: 'zstd', only: 'bench:install' },
 ];
 
-/** What npm builds the native part of a package with that brings none for Linux. */
+/**
+ * The one package whose native part npm has to build on Linux, with what; only the tests need it,
+ * so that all else, the demo first of all, goes without compilers.
+ */
 const BUILT = 'node_modules/node-pty';
 const COMPILERS = [
   { tool: 'python3', debian: 'python3' },
   { tool: 'make', debian: 'make' },
   { tool: 'g++', debian: 'g++' },
 ];
+
+/** The npm script that this runs for; empty when it was started by hand. */
+const SCRIPT = (process.env.npm_lifecycle_event ?? '').replace(/^pre/, '');
+const NEEDS_BUILT = SCRIPT === 'test';
 
 const say = (line) => process.stderr.write(`ensure: ${line}\n`);
 
@@ -72,6 +79,7 @@ function mismatch() {
   for (const [path, entry] of Object.entries(locked)) {
     if (path === '' || !wanted(entry)) continue;
     const found = present[path];
+    if (found === undefined && path.startsWith(BUILT) && !NEEDS_BUILT) continue;
     if (found === undefined || !existsSync(join(ROOT, path, 'package.json'))) {
       return `${path} is missing`;
     }
@@ -103,7 +111,8 @@ function run(command, args, options = {}) {
 
 function installPackages(why) {
   const locked = packagesOf(join(ROOT, 'package-lock.json'));
-  if (BUILT in locked) ensureTools(COMPILERS.filter(({ tool }) => !hasTool(tool)));
+  const builds = NEEDS_BUILT && BUILT in locked;
+  if (builds) ensureTools(COMPILERS.filter(({ tool }) => !hasTool(tool)));
   const count = Object.entries(locked).filter(
     ([path, entry]) => path !== '' && wanted(entry),
   ).length;
@@ -116,6 +125,12 @@ function installPackages(why) {
   const usable = npm?.endsWith('.js') && node && !node.startsWith(join(ROOT, 'node_modules'));
   if (usable) run(node, [npm, ...args], { env });
   else run('npm', args, { env });
+  // npm goes on without an optional package that it could not build, and says nothing.
+  if (builds && !existsSync(join(ROOT, BUILT, 'package.json'))) {
+    fail(
+      `${BUILT} could not be built: see why with \`npm ci --foreground-scripts\`.`,
+    );
+  }
   const seconds = ((Date.now() - startedMs) / 1000).toFixed(0);
   say(`installed ${count} packages in ${seconds} s; scripts run on Node ${scriptNode()}.`);
 }
@@ -146,10 +161,9 @@ function hasTool(tool) {
 
 /** The tools of this npm script that are not there. */
 function missingTools() {
-  const script = (process.env.npm_lifecycle_event ?? '').replace(/^pre/, '');
   const all = process.argv.includes('--all-tools');
   return TOOLS.filter(
-    ({ tool, only }) => (all || only === null || only === script) && !hasTool(tool),
+    ({ tool, only }) => (all || only === null || only === SCRIPT) && !hasTool(tool),
   );
 }
 

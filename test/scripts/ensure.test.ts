@@ -105,15 +105,30 @@ t.test('what differs from the lockfile is named and installed from it', async (t
 });
 
 t.test('compilers are asked for only where a package has to be built', async (t) => {
-  const locked = { ...LOCKED, 'node_modules/node-pty': { version: '1.1.0' } };
+  const built = { 'node_modules/node-pty': { version: '1.1.0', optional: true } };
+  const locked = { ...LOCKED, ...built };
   const tools = ['mke2fs', 'debugfs', 'make'];
-  const without = await clone(t, PRESENT, tools, locked);
-  const { status, says } = without.run();
+  const test = { npm_lifecycle_event: 'pretest' };
+  const { run, calls } = await clone(t, PRESENT, tools, locked);
+  t.same(run(), { status: 0, says: '' }, 'only tests need it');
+  t.same(run({ npm_lifecycle_event: 'predemo' }), { status: 0, says: '' });
+  const { status, says } = run(test);
   t.equal(status, 1);
   t.match(says, /python3 and g\+\+ not found: install the Debian package python3 g\+\+/);
-  t.same(await without.calls(), [], 'npm is not called in vain');
-  const present = { ...PRESENT, 'node_modules/node-pty': { version: '1.1.0' } };
-  t.same((await clone(t, present, tools, locked)).run(), { status: 0, says: '' });
+  t.same(await calls(), [], 'npm is not called in vain');
+  const present = { ...PRESENT, ...built };
+  t.same((await clone(t, present, tools, locked)).run(test), { status: 0, says: '' });
+});
+
+t.test('a package that npm left out because it could not be built is named', async (t) => {
+  const locked = { ...LOCKED, 'node_modules/node-pty': { version: '1.1.0', optional: true } };
+  const tools = ['mke2fs', 'debugfs', 'make', 'python3', 'g++'];
+  const { run, calls } = await clone(t, PRESENT, tools, locked);
+  t.match(run({ npm_lifecycle_event: 'pretest' }), {
+    status: 1,
+    says: /node-pty could not be built/,
+  });
+  t.equal((await calls()).length, 1);
 });
 
 t.test('a failed installation ends it', async (t) => {
