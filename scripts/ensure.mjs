@@ -127,9 +127,7 @@ function installPackages(why) {
   else run('npm', args, { env });
   // npm goes on without an optional package that it could not build, and says nothing.
   if (builds && !existsSync(join(ROOT, BUILT, 'package.json'))) {
-    fail(
-      `${BUILT} could not be built: see why with \`npm ci --foreground-scripts\`.`,
-    );
+    fail(`${BUILT} could not be built: see why with \`npm ci --foreground-scripts\`.`);
   }
   const seconds = ((Date.now() - startedMs) / 1000).toFixed(0);
   say(`installed ${count} packages in ${seconds} s; scripts run on Node ${scriptNode()}.`);
