@@ -45,6 +45,8 @@ export class Room implements Disposable {
   static async open(dir: string): Promise<Room> {
     const room = new Room(dir, join(dir, 'reserve'));
     await room.#makeBallast();
+    // So that the first write of a new active does not wait for a look at the disk.
+    room.#granted = Math.min(room.#spare, GRANT_BYTES);
     room.#ticker = setInterval(() => void room.look().catch(() => undefined), LOOK_MS).unref();
     return room;
   }
