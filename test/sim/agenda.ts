@@ -95,3 +95,37 @@ export class Pace {
     return this.#next !== null && this.#next() < rate;
   }
 }
+
+/** What a daemon hears, in the order in which it came; while it is held up all of it waits. */
+export class Inbox<T> {
+  readonly #agenda: Agenda;
+  /** How long the daemon is held up from now on; not above 0 when it is not. */
+  readonly #heldMs: () => number;
+  readonly #open: (one: T) => void;
+  readonly #waiting: T[] = [];
+
+  constructor(agenda: Agenda, heldMs: () => number, open: (one: T) => void) {
+    this.#agenda = agenda;
+    this.#heldMs = heldMs;
+    this.#open = open;
+  }
+
+  hear(one: T): void {
+    if (this.#waiting.length === 0 && this.#heldMs() <= 0) this.#open(one);
+    else if (this.#waiting.push(one) === 1) this.#wait();
+  }
+
+  /** The daemon has ended: what waited was for nobody. */
+  clear(): void {
+    this.#waiting.length = 0;
+  }
+
+  #wait(): void {
+    this.#agenda.after(Math.max(0, this.#heldMs()), () => {
+      if (this.#heldMs() > 0) return this.#wait();
+      for (let one = this.#waiting.shift(); one !== undefined; one = this.#waiting.shift()) {
+        this.#open(one);
+      }
+    });
+  }
+}

@@ -10,7 +10,7 @@ import { NODES } from '../../src/core/model.ts';
 import { compareWriter, type RolloutRecord } from '../../src/core/records.ts';
 import { readPairMessage, type PairMessage } from '../../src/core/report.ts';
 import { peerReport, type Event, type NodeState } from '../../src/core/state.ts';
-import { Agenda, Pace } from './agenda.ts';
+import { Agenda, Inbox, Pace } from './agenda.ts';
 import { Appliance, PowerCut } from './appliance.ts';
 import { broken, isHighlyAvailable, isQuiet, unrest } from './checks.ts';
 import { SimEffects } from './effects.ts';
@@ -50,6 +50,7 @@ export class Pair implements EffectWorld {
   readonly offUntilMs = both(() => 0);
   /** Until when a node's daemon does nothing at all. */
   readonly heldUntilMs = both(() => 0);
+  readonly #inbox: Record<NodeId, Inbox<Event>>;
   strikes: EffectWorld['strikes'] = () => false;
   /** Whether a boot that was chosen comes up. */
   luck: () => boolean = () => true;
@@ -67,6 +68,13 @@ export class Pair implements EffectWorld {
     this.storageRunsWith = options.storageRunsWith ?? '>=1.0.0';
     this.pace = new Pace(options.chance ?? null);
     const { agenda, pace } = this;
+    const inbox = (node: NodeId): Inbox<Event> =>
+      new Inbox(
+        agenda,
+        () => this.heldUntilMs[node] - this.ms,
+        (event) => this.send(node, event),
+      );
+    this.#inbox = { A: inbox('A'), B: inbox('B') };
     const fault = options.fence === 'failed' ? 'fails' : null;
     this.fencers = both((): SimFencer => ({ fault, tested: options.takeover === 'fence' }));
     this.storage = new Storage(agenda, pace, (node, status) => {
@@ -171,11 +179,7 @@ export class Pair implements EffectWorld {
   /** An event of the world: a daemon that is held up hears it later. */
   #hear(node: NodeId, event: Event): void {
     if (this.nodes[node].state === null) return;
-    if (!this.#held(node)) return this.send(node, event);
-    const { life } = this.nodes[node];
-    this.agenda.after(this.heldUntilMs[node] - this.ms, () => {
-      if (this.nodes[node].life === life) this.#hear(node, event);
-    });
+    this.#inbox[node].hear(event);
   }
 
   /** The daemon of a node does nothing for a while: a slow disk, a stopped process. */
@@ -287,6 +291,7 @@ export class Pair implements EffectWorld {
     this.software[node] = null;
     this.bulk[node] = false;
     this.heldUntilMs[node] = 0;
+    this.#inbox[node].clear();
     this.offUntilMs[node] = this.ms + this.pace.ms(0, 1000, 20_000);
     this.storage.run(node, false);
     this.links.gone(node, how === 'kill' || this.#clean);
