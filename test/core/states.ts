@@ -10,6 +10,7 @@ import { peerOf } from '../../src/core/model.ts';
 import type { Job, NodeRecord, NodeUpdate, Policy, RolloutRecord } from '../../src/core/records.ts';
 import type { RolloutTarget, Trial } from '../../src/core/records.ts';
 import type { NodeReport, Seals } from '../../src/core/report.ts';
+import { firstNodeRecord, startWorld } from '../../src/core/start.ts';
 import type { NodeState, World } from '../../src/core/state.ts';
 import type { StoreStatus } from '../../src/core/store.ts';
 import { reportOf } from '../../src/updater/report.ts';
@@ -58,21 +59,14 @@ export function manifestOf(counter = 2, storageRunsWith = '>=1.0.0'): Manifest {
 
 export function nodeRecord(node: NodeId, change: Partial<NodeRecord> = {}): NodeRecord {
   return {
-    schema: 1,
-    node,
-    pair: 'pair-1',
-    bootId: `${node}1`,
-    role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
-    standDown: null,
-    knownStale: false,
+    ...firstNodeRecord({
+      node,
+      pair: 'pair-1',
+      bootId: `${node}1`,
+      booted: 'A',
+      state: { default: 'A', trialId: 0 },
+    }),
     generation: { current: 'g', base: null, history: [] },
-    slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
-    storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
-    update: { state: 'idle' },
-    lastTrialId: 0,
-    canRollBack: false,
-    featureLevel: 1,
-    releaseFloor: 0,
     ...change,
   };
 }
@@ -237,36 +231,22 @@ function plainState(node: NodeId, rollout: RolloutRecord | null): NodeState {
     record: nodeRecord(node),
     rollout,
     world: {
-      clock: { ms: 10_000, at: '2026-01-01T00:00:10.000Z' },
-      run: `run-${node}`,
-      program: '0.1.0',
-      boot: { ...BOOT, bootId: `${node}1` },
-      bootState: BOOT_STATE,
-      system: release('system', 1),
-      seals: SEALS,
-      depot: [],
-      freeBytes: null,
+      ...startWorld({
+        clock: { ms: 10_000, at: '2026-01-01T00:00:10.000Z' },
+        run: `run-${node}`,
+        program: '0.1.0',
+        boot: { ...BOOT, bootId: `${node}1` },
+        bootState: BOOT_STATE,
+        system: release('system', 1),
+        seals: SEALS,
+        depot: [],
+        headStartMs: 2000,
+      }),
       storage: { slot: 'A', release: release('storage', 1) },
       store: storeStatus(active ? 'primary' : 'secondary'),
       serving: active ? 1 : null,
-      draining: false,
       linkUp: true,
-      peer: null,
-      linkLostMs: null,
-      takeover: 'manual',
-      peerTakeover: 'manual',
-      peerKnows: 'manual',
-      formatRaisedFor: null,
-      headStartMs: 2000,
-      switching: false,
-      peerHeardMs: 10_000,
       admitted: !active,
-      activity: null,
-      troubles: {},
-      bulkPort: null,
-      staging: null,
-      phaseSinceMs: 10_000,
-      driverHeardMs: 10_000,
     },
   };
 }

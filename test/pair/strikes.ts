@@ -9,32 +9,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GapWriter } from '../../scripts/bench/gap-writer.ts';
 import type { PairWires } from '../../scripts/bench/wire.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
+import { PHASES, type Phase } from '../../src/core/records.ts';
 import { setClock } from './clock.ts';
 import { strike as strikeNow } from './faults.ts';
 import type { Bench, Command } from './harness.ts';
 
 /** Phases of an update in their order. */
-export const UPDATE_PHASES = [
-  'STAGE',
-  'INSTALL1',
-  'DRAIN1',
-  'DOWN1',
-  'ACT1',
-  'TRIAL1',
-  'SYNC1',
-  'COMMIT1',
-  'ADMIT1',
-  'HAND1',
-  'INSTALL2',
-  'DOWN2',
-  'ACT2',
-  'TRIAL2',
-  'SYNC2',
-  'COMMIT2',
-  'ADMIT2',
-  'REFORM',
+export const UPDATE_PHASES: readonly Phase[] = [
+  ...PHASES.slice(PHASES.indexOf('STAGE'), PHASES.indexOf('REFORM') + 1),
   'DONE',
-] as const;
+];
 
 /** Kinds of strikes; `both` kills the daemon that comes to the step, then at once the other one. */
 export const STRIKES = ['kill', 'both', 'stall', 'cut', 'clock'] as const;

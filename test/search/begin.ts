@@ -6,6 +6,7 @@ import type { NodeId, Release, Sha256, SlotClass, SlotSeal } from '../../src/cor
 import { peerOf } from '../../src/core/model.ts';
 import type { NodeRecord, Order, Policy } from '../../src/core/records.ts';
 import type { RolloutImage, RolloutRecord } from '../../src/core/records.ts';
+import { firstNodeRecord } from '../../src/core/start.ts';
 import { FRESH } from './replica.ts';
 import type { Site, Sites } from './site.ts';
 import { sealFor } from './work.ts';
@@ -22,23 +23,9 @@ export interface Plan {
 }
 
 function firstRecord(node: NodeId): NodeRecord {
-  return {
-    schema: 1,
-    node,
-    pair: 'p',
-    bootId: '',
-    role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
-    standDown: null,
-    knownStale: false,
-    generation: { current: 'g', base: null, history: [] },
-    slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
-    storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
-    update: { state: 'idle' },
-    lastTrialId: 0,
-    canRollBack: false,
-    featureLevel: 1,
-    releaseFloor: 0,
-  };
+  const state = { default: 'A', trialId: 0 } as const;
+  const first = firstNodeRecord({ node, pair: 'p', bootId: '', booted: 'A', state });
+  return { ...first, generation: { current: 'g', base: null, history: [] } };
 }
 
 const releaseOf = (cls: SlotClass, counter: number): Release => ({

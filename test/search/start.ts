@@ -4,8 +4,8 @@
  */
 import type { BootInfo } from '../../src/core/boot.ts';
 import type { NodeId } from '../../src/core/model.ts';
+import { startWorld } from '../../src/core/start.ts';
 import type { World } from '../../src/core/state.ts';
-import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import { NOW } from './reduce.ts';
 import type { Parts } from './site.ts';
 
@@ -21,7 +21,7 @@ export const oldRun = (node: NodeId): string => `${node} earlier run`;
 
 /** The world at the start of a daemon in this boot (src/daemon/initial.ts). */
 export function worldAt(site: Parts, boot: BootInfo, takeover: World['takeover']): World {
-  return {
+  const observed = startWorld({
     clock: NOW,
     run: runName(site.node),
     program: '',
@@ -30,27 +30,7 @@ export function worldAt(site: Parts, boot: BootInfo, takeover: World['takeover']
     system: site.seals.system[boot.slot]?.release ?? null,
     seals: site.seals,
     depot: site.depot,
-    freeBytes: null,
-    storage: null,
-    store: STORE_UNKNOWN,
-    serving: null,
-    draining: false,
-    switching: false,
-    peerTakeover: 'manual',
-    peerKnows: 'manual',
-    formatRaisedFor: null,
-    linkUp: false,
-    peer: null,
-    linkLostMs: null,
-    takeover,
     headStartMs: LONG_MS / 2,
-    peerHeardMs: 0,
-    admitted: false,
-    activity: null,
-    troubles: {},
-    bulkPort: 1,
-    staging: null,
-    phaseSinceMs: 0,
-    driverHeardMs: 0,
-  };
+  });
+  return { ...observed, takeover, bulkPort: 1 };
 }

@@ -11,8 +11,8 @@ import { effectsOf, settle, step } from '../../src/core/machine.ts';
 import type { NodeId, Release, Sha256, Slot, SlotSeal } from '../../src/core/model.ts';
 import type { NodeRecord, Reason, RolloutRecord } from '../../src/core/records.ts';
 import type { NodeReport, Seals } from '../../src/core/report.ts';
+import { startWorld } from '../../src/core/start.ts';
 import type { Effect, Event, NodeState } from '../../src/core/state.ts';
-import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import { reportOf } from '../../src/updater/report.ts';
 import { FakeDisk, LOST, PowerCut, type Choose } from '../memory/disk.ts';
 import { SimBoot, SimJournal } from './journal.ts';
@@ -235,7 +235,7 @@ export class Appliance {
     this.#state = {
       record: disk.record,
       rollout: disk.rollout,
-      world: {
+      world: startWorld({
         clock: { ms, at: String(ms) },
         run: `${boot.bootId}.${this.runs}`,
         program: 'sim',
@@ -244,29 +244,8 @@ export class Appliance {
         system: disk.seals.system[boot.slot]?.release ?? null,
         seals: this.seals(),
         depot: [...disk.depot],
-        freeBytes: null,
-        storage: null,
-        store: STORE_UNKNOWN,
-        serving: null,
-        draining: false,
-        linkUp: false,
-        peer: null,
-        linkLostMs: null,
-        takeover: 'manual',
-        peerTakeover: 'manual',
-        peerKnows: 'manual',
-        formatRaisedFor: null,
         headStartMs: 2000,
-        switching: false,
-        peerHeardMs: ms,
-        admitted: false,
-        activity: null,
-        troubles: {},
-        bulkPort: null,
-        staging: null,
-        phaseSinceMs: ms,
-        driverHeardMs: ms,
-      },
+      }),
     };
   }
 

@@ -6,6 +6,7 @@
 import type { NodeId, Slot } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
 import {
+  PHASES,
   compareWriter,
   END_PHASES,
   type NodeUpdate,
@@ -26,16 +27,7 @@ export interface Checked {
 
 /** Phases in which the second node is not touched yet (I3). */
 const FIRST_ONLY: ReadonlySet<Phase> = new Set<Phase>([
-  'STAGE',
-  'INSTALL1',
-  'DRAIN1',
-  'DOWN1',
-  'ACT1',
-  'TRIAL1',
-  'SYNC1',
-  'COMMIT1',
-  'ADMIT1',
-  'HAND1',
+  ...PHASES.slice(PHASES.indexOf('STAGE'), PHASES.indexOf('HAND1') + 1),
   'BACK1',
 ]);
 

@@ -5,6 +5,7 @@
 import type { NodeId, Sha256 } from '../../src/core/model.ts';
 import { peerOf } from '../../src/core/model.ts';
 import type { NodeRecord, Policy, RolloutRecord } from '../../src/core/records.ts';
+import { firstNodeRecord } from '../../src/core/start.ts';
 import { newGeneration } from '../../images/storage/generation.ts';
 import { release, seal, type Disk, type Faults } from './appliance.ts';
 
@@ -37,23 +38,9 @@ export interface PairOptions {
 }
 
 export function disk(node: NodeId): Disk {
-  const record: NodeRecord = {
-    schema: 1,
-    node,
-    pair: 'p',
-    bootId: '',
-    role: { epoch: 1, holder: 'A', peerMayTakeOver: true },
-    standDown: null,
-    knownStale: false,
-    generation: newGeneration(),
-    slots: { booted: 'A', default: 'A', trial: null, outcome: 'none', reason: null },
-    storage: { current: 'A', previous: null, trial: null, outcome: 'none', reason: null },
-    update: { state: 'idle' },
-    lastTrialId: 0,
-    canRollBack: false,
-    featureLevel: 1,
-    releaseFloor: 0,
-  };
+  const state = { default: 'A', trialId: 0 } as const;
+  const first = firstNodeRecord({ node, pair: 'p', bootId: '', booted: 'A', state });
+  const record: NodeRecord = { ...first, generation: newGeneration() };
   return {
     record,
     rollout: null,

@@ -6,8 +6,8 @@
  */
 import type { BootInfo } from '../../src/core/boot.ts';
 import type { Slot, SlotClass, SlotSeal } from '../../src/core/model.ts';
+import { startWorld } from '../../src/core/start.ts';
 import type { NodeState } from '../../src/core/state.ts';
-import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import type { InstallerRequest } from '../../src/install/protocol.ts';
 import type { BootChooser, Host, Installer, Journal, JournalContent } from '../../src/ports.ts';
 import type { PeerLink, ServiceAddress, Slots, Store } from '../../src/ports.ts';
@@ -340,7 +340,7 @@ export async function foundState(life: Life, content: JournalContent): Promise<N
   return {
     record: content.node ?? nodeRecord(node.id, { lastTrialId: state.trialId }),
     rollout: content.rollout,
-    world: {
+    world: startWorld({
       clock: { ms, at: new Date(ports.host.nowMs()).toISOString() },
       run: life.run,
       program: '0.1.0',
@@ -349,28 +349,7 @@ export async function foundState(life: Life, content: JournalContent): Promise<N
       system: seals.system[boot.slot]?.release ?? null,
       seals,
       depot: (await ports.depot.list()).map((entry) => entry.bundle),
-      freeBytes: null,
-      storage: null,
-      store: STORE_UNKNOWN,
-      serving: null,
-      draining: false,
-      linkUp: false,
-      peer: null,
-      linkLostMs: null,
-      takeover: 'manual',
-      peerTakeover: 'manual',
-      peerKnows: 'manual',
-      formatRaisedFor: null,
       headStartMs: 2000,
-      switching: false,
-      peerHeardMs: ms,
-      admitted: false,
-      activity: null,
-      troubles: {},
-      bulkPort: null,
-      staging: null,
-      phaseSinceMs: ms,
-      driverHeardMs: ms,
-    },
+    }),
   };
 }
