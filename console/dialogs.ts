@@ -71,9 +71,12 @@ export function typeInto(form: Form, key: Key): Typed {
   const field = form.fields[form.at];
   if (field === undefined) return { kind: 'closed' };
   const value = edited(field.value, key).slice(0, field.name === 'reason' ? REASON_MAX : FIELD_MAX);
-  if (value === field.value) return open(form);
+  // On a slow line a person's Enter may arrive in one piece with what was typed before it.
+  const ended = 'paste' in key && /[\r\n]$/.test(key.paste);
+  const problem = ended ? 'Press Enter by itself: one that comes with text does nothing.' : null;
+  if (value === field.value && !ended) return open(form);
   const fields = form.fields.with(form.at, { ...field, value });
-  return open({ ...form, fields, problem: null });
+  return open({ ...form, fields, problem });
 }
 
 function edited(value: string, key: Key): string {

@@ -155,6 +155,15 @@ t.test('a paste is text of a field and presses nothing', async (t) => {
   );
 });
 
+t.test('an Enter that comes in one piece with text does nothing, and says so', async (t) => {
+  const led = new Led(WORLDS.updated).press('s', 'b');
+  led.take({ key: { paste: '1.0.0\r' }, pageRows: 19 });
+  t.match(led.text(), 'Press Enter by itself');
+  led.press('enter');
+  t.notMatch(led.text(), 'Press Enter by itself');
+  t.match(led.text(), 'Enter goes on');
+});
+
 t.test('a failure says what to do next', async (t) => {
   const led = new Led(WORLDS.failed).press('u', 'p');
   for (const words of ['FAILED', 'Both nodes run the old version', 'Why: node A', 'Next: ']) {
