@@ -118,13 +118,16 @@ export function down(
   return { phase: good, say: `node ${node} stands down and restarts`, node, ...again };
 }
 
-/** On to `good` once the node runs its trial; to `bad` when it came up in its old slot. */
+/**
+ * On to `good` once the node runs its trial; to `bad` when it came up in its old slot. Back to
+ * `before` when this node itself is to go down and serves meanwhile, because an operator said that
+ * its peer is off: it gives the service away first.
+ */
 export function activate(
   s: NodeState,
   rollout: RolloutRecord,
   node: NodeId,
-  good: Phase,
-  bad: Phase,
+  [before, good, bad]: readonly [before: Phase, good: Phase, bad: Phase],
 ): Move | undefined {
   const update = current(rollout, node, view(s, node));
   switch (update?.state) {
@@ -137,10 +140,15 @@ export function activate(
     case 'reverted':
     case 'failed':
       return toBack(rollout, node, bad, reasonOf(update, 'the activation failed'));
-    case 'installed':
-      return !cancelling(rollout) ? undefined : toBack(rollout, node, bad, null);
-    default:
+    case 'arming':
+    case 'rebooting':
       return undefined;
+    default:
+      if (update?.state === 'installed' && cancelling(rollout)) {
+        return toBack(rollout, node, bad, null);
+      }
+      if (me(s) !== node) return undefined;
+      return { phase: before, say: `node ${node} serves, and hands over before it restarts`, node };
   }
 }
 

@@ -8,11 +8,11 @@
 import { agreedProtocol } from './levels.ts';
 import type { Sha256 } from './model.ts';
 import { askOf, canCancel } from './phases.ts';
-import { finalized, nodeEffect, onAsk, onNodeEvent, onStorageEnded } from './node.ts';
+import { dropInstall, finalized, nodeEffect, onAsk, onNodeEvent, onStorageEnded } from './node.ts';
 import { compareWriter, PROTOCOL, RECORD_SCHEMA } from './records.ts';
 import type { NodeRecord, RolloutRecord } from './records.ts';
 import type { NodeReport } from './report.ts';
-import { nextRole, nextWorld, onStandDown, roleEffect, serves } from './role.ts';
+import { MEET_PEER_MS, nextRole, nextWorld, onStandDown, roleEffect, serves } from './role.ts';
 import { advance } from './rollout.ts';
 import { acknowledged, connected, me, other, peerReport, running, storageSlot } from './state.ts';
 import type { Clock, Effect, Event, NodeState, World } from './state.ts';
@@ -64,7 +64,7 @@ const withRecord = (s: NodeState, record: NodeRecord | undefined): NodeState | u
 function observe(world: World, event: Event): World | undefined {
   switch (event.type) {
     case 'tick':
-      return world;
+      return onTick(world);
     case 'link':
       return onLink(world, event.up);
     case 'report':
@@ -101,6 +101,11 @@ function observe(world: World, event: Event): World | undefined {
   }
 }
 
+function onTick(world: World): World {
+  const waited = world.clock.ms - world.peerHeardMs >= MEET_PEER_MS;
+  return world.met || !waited ? world : { ...world, met: true };
+}
+
 function onLink(world: World, up: boolean): World {
   if (up) return { ...world, linkUp: true };
   const linkLostMs = world.linkUp ? world.clock.ms : world.linkLostMs;
@@ -115,7 +120,13 @@ function onReport(world: World, event: Event & { type: 'report' }): World {
   const { ms } = world.clock;
   const peerTakeover = report.takeover === 'fence' ? 'fence' : 'manual';
   const peerKnows = report.knowsTakeover === 'fence' ? 'fence' : 'manual';
-  const heardNow = { peerHeardMs: ms, driverHeardMs: ms, peerTakeover, peerKnows } as const;
+  const heardNow = {
+    met: true,
+    peerHeardMs: ms,
+    driverHeardMs: ms,
+    peerTakeover,
+    peerKnows,
+  } as const;
   return { ...world, ...heardNow, peer: report, linkUp: true, linkLostMs: null };
 }
 
@@ -200,9 +211,12 @@ function bootRecord(s: NodeState): NodeRecord | undefined {
 /** What the rollout asks of this node, as long as its driver is there and holds the same record. */
 function follow(s: NodeState): NodeRecord | undefined {
   const { rollout } = s;
-  if (!running(rollout)) return undefined;
+  if (rollout === null) return undefined;
+  if (!running(rollout)) return dropInstall(s, rollout);
   const ask = askOf(rollout, me(s));
   if (ask === null || !driven(s)) return undefined;
+  // The holder never restarts into a trial: it hands over first (`activate` in driver-steps.ts).
+  if (ask.do === 'activate' && s.record.role.holder === me(s)) return undefined;
   return ask.do === 'finalize' ? finalized(s, rollout) : onAsk(s, ask, rollout);
 }
 

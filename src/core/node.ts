@@ -201,10 +201,7 @@ function arm(
 function revertOnAsk(s: NodeState, rollout: RolloutRecord): NodeRecord | undefined {
   const { update } = s.record;
   if (update.state === 'idle' || update.rollout !== rollout.id) return undefined;
-  if (update.state === 'installing') {
-    const reason = rollout.result ?? cancelled('the installation');
-    return set(s.record, { ...jobOf(update), state: 'failed', reason });
-  }
+  if (update.state === 'installing') return dropInstall(s, rollout);
   // What arms the trial may be under way: only once the boot chooser was seen again is it known
   // whether there is a trial to take back, unless arming failed.
   const armed = update.state !== 'arming' || s.world.troubles['arm'] !== undefined;
@@ -212,6 +209,17 @@ function revertOnAsk(s: NodeState, rollout: RolloutRecord): NodeRecord | undefin
   const undecided = ['arming', 'rebooting', 'trial', 'healthy'].includes(update.state);
   if (!undecided || !('trial' in update)) return undefined;
   return toReverting(s.record, update, rollout.result ?? cancelled('the trial'));
+}
+
+/**
+ * Images of a rollout that has ended, or turned back, are not written to their end: what a cancel
+ * leaves half written has no seal, so it is never booted.
+ */
+export function dropInstall({ record }: NodeState, rollout: RolloutRecord): NodeRecord | undefined {
+  const { update } = record;
+  if (update.state !== 'installing' || update.rollout !== rollout.id) return undefined;
+  const reason = rollout.result ?? cancelled('the installation');
+  return set(record, { ...jobOf(update), state: 'failed', reason });
 }
 
 const cancelled = (what: string): Reason => ({
@@ -362,6 +370,9 @@ function unmarkedCommit(s: NodeState): Effect | undefined {
   const { tries } = bootState;
   return { do: 'commit', trial: { ...trial, rollout: '', tries, deadmanS: 0 } };
 }
+
+/** A trial is armed or being armed, runs, or waits for what its verdict needs. */
+export const isUndecided = ({ update }: NodeRecord): boolean => !RESTING.has(update.state);
 
 /** True when the storage software that has to run is the one that runs. */
 export function storageInPlace(s: NodeState): boolean {

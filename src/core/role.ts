@@ -13,6 +13,13 @@ import type { NodeReport } from './report.ts';
 import { acknowledged, connected, me, onTrial, other, peerReport, running } from './state.ts';
 import type { Effect, NodeState } from './state.ts';
 
+/**
+ * How long after its start a holder waits for news of its peer before it serves alone. Longer than
+ * a link needs to come up between two nodes that are there (it is tried again after 400 ms at the
+ * latest), so that a takeover that an operator asked for meanwhile is heard first.
+ */
+export const MEET_PEER_MS = 3000;
+
 /** R1, I8: may this node serve now? */
 export function canServe(s: NodeState): boolean {
   const { record, world } = s;
@@ -22,7 +29,7 @@ export function canServe(s: NodeState): boolean {
   const peer = peerReport(s);
   // One that serves already keeps its place while it is frozen (R4); it does not begin to serve so.
   const keeps = world.serving === record.role.epoch;
-  if (peer === null) return keeps || !record.role.peerMayTakeOver;
+  if (peer === null) return keeps || (world.met && !record.role.peerMayTakeOver);
   const higher = peer.record.role.epoch > record.role.epoch;
   return !higher && !peer.serving;
 }

@@ -104,7 +104,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   INSTALL1: ({ s, rollout, first }) => install(s, rollout, first, 'DRAIN1', 'CANCELLED'),
   DRAIN1: drain,
   DOWN1: ({ s, rollout, first }) => down(s, rollout, first, 'ACT1', 'BACK1'),
-  ACT1: ({ s, rollout, first }) => activate(s, rollout, first, 'TRIAL1', 'BACK1'),
+  ACT1: ({ s, rollout, first }) => activate(s, rollout, first, ['DOWN1', 'TRIAL1', 'BACK1']),
   TRIAL1: ({ s, rollout, first }) => trial(s, rollout, first, 'SYNC1', 'BACK1'),
   SYNC1: ({ s, rollout, first }) => sync(s, rollout, first, 'COMMIT1', 'BACK1'),
   COMMIT1: ({ s, rollout, first }) => commit(s, rollout, first, 'ADMIT1', 'BACK1'),
@@ -115,7 +115,7 @@ const STEPS: Readonly<Record<Phase, Step>> = {
       ? (servesBadly(s, first) ?? install(s, rollout, second, 'DOWN2', 'BACK2'))
       : undefined,
   DOWN2: ({ s, rollout, second }) => down(s, rollout, second, 'ACT2', 'BACK2'),
-  ACT2: ({ s, rollout, second }) => activate(s, rollout, second, 'TRIAL2', 'BACK2'),
+  ACT2: ({ s, rollout, second }) => activate(s, rollout, second, ['DOWN2', 'TRIAL2', 'BACK2']),
   TRIAL2: ({ s, rollout, second }) => trial(s, rollout, second, 'SYNC2', 'BACK2'),
   SYNC2: ({ s, rollout, second }) => sync(s, rollout, second, 'COMMIT2', 'BACK2'),
   COMMIT2: ({ s, rollout, second }) => commit(s, rollout, second, 'ADMIT2', 'BACK2'),
@@ -125,7 +125,8 @@ const STEPS: Readonly<Record<Phase, Step>> = {
   BACK2: ({ s, rollout, second }) => back2(s, rollout, second),
   RB_HAND: returnHand,
   RB_DOWN: ({ s, rollout, first }) => down(s, rollout, first, 'RB_ACT', null),
-  RB_ACT: ({ s, rollout, first }) => activate(s, rollout, first, 'RB_TRIAL', 'RB_ADMIT'),
+  RB_ACT: ({ s, rollout, first }) =>
+    activate(s, rollout, first, ['RB_DOWN', 'RB_TRIAL', 'RB_ADMIT']),
   RB_TRIAL: ({ s, rollout, first }) => trial(s, rollout, first, 'RB_SYNC', 'RB_ADMIT'),
   RB_SYNC: ({ s, rollout, first }) => sync(s, rollout, first, 'RB_COMMIT', 'RB_ADMIT'),
   RB_COMMIT: ({ s, rollout, first }) => commit(s, rollout, first, 'RB_ADMIT', 'RB_ADMIT'),

@@ -35,6 +35,7 @@ export function startWorld(observed: Observed): World {
     takeover: 'manual',
     peerTakeover: 'manual',
     peerKnows: 'manual',
+    met: false,
     peerHeardMs: ms,
     admitted: false,
     activity: null,

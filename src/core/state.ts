@@ -66,6 +66,8 @@ export interface World {
   readonly peerKnows: TakeoverPolicy;
   /** How much later than the active a standby fences. */
   readonly headStartMs: number;
+  /** The peer was heard in this run of the daemon, or was waited for (R1). */
+  readonly met: boolean;
   /** When the newest report of the peer came, in milliseconds of the monotonic clock. */
   readonly peerHeardMs: number;
   readonly admitted: boolean;

@@ -5,7 +5,7 @@
  * standby waits for its peer or for an operator's word. Pure; imports only core.
  */
 import type { NodeRecord } from './records.ts';
-import { storageInPlace } from './node.ts';
+import { isUndecided, storageInPlace } from './node.ts';
 import { connected, me, onTrial, other, type NodeState } from './state.ts';
 
 /** The active that serves and does not hear a peer that could take over: it must not go on so. */
@@ -88,15 +88,15 @@ export function onPeerOff(
  */
 export function onKeepCopy(s: NodeState): NodeRecord | undefined {
   const { record, world } = s;
-  const able = connected(s) && world.store.splitBrain && !onTrial(s);
+  const able = connected(s) && world.store.splitBrain && !onTrial(s) && !isUndecided(record);
   if (!able || record.knownStale || record.role.holder === me(s)) return undefined;
   const role = { epoch: record.role.epoch + 1, holder: me(s), peerMayTakeOver: false };
   return { ...record, standDown: null, role };
 }
 
-/** What even an operator cannot ask for: serving a trial, or a copy that is known to lag. */
+/** What even an operator cannot ask for: serving a trial, or before one, or a copy that lags. */
 export function operatorMayPromote(s: NodeState): boolean {
   const { record, world } = s;
   const whole = !record.knownStale && world.store.local === 'current' && !world.store.splitBrain;
-  return whole && !onTrial(s) && storageInPlace(s);
+  return whole && !onTrial(s) && !isUndecided(record) && storageInPlace(s);
 }

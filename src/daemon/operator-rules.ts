@@ -4,6 +4,7 @@
  * Always holds: nothing here changes anything. Imports core.
  */
 import { UpdateError } from '../core/errors.ts';
+import { isUndecided } from '../core/node.ts';
 import { restPoint } from '../core/pause.ts';
 import type { NodeReport } from '../core/report.ts';
 import { holdsRole, OPERATOR, peerCurrent } from '../core/role.ts';
@@ -54,6 +55,9 @@ export function takeoverRefusal(s: NodeState): Refusal {
   }
   if (onTrial(s)) {
     return new UpdateError('takeover.trial', `${node} runs a version that is on trial`);
+  }
+  if (s.record.role.holder !== me(s) && isUndecided(s.record)) {
+    return new UpdateError('takeover.trial', `${node} is about to restart for a version on trial`);
   }
   const { store } = s.world;
   if (store.splitBrain) {

@@ -179,8 +179,8 @@ function costsOf(s: NodeState, heard: string | null): readonly string[] {
       : `Writes that only node ${peer} has acknowledged ${since} are lost.`;
   return [
     lost,
-    `If node ${peer} still runs, or is switched on again before the link to it is up, both nodes ` +
-      'serve: a split brain that only a person can resolve.',
+    `If node ${peer} still runs, or is switched on again while the link to it is down, both ` +
+      'nodes serve: a split brain that only a person can resolve.',
     `There is no high availability until node ${peer} is back and its storage is synced.`,
   ];
 }

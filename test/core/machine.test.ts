@@ -8,6 +8,7 @@ import { effectsOf, settle, step } from '../../src/core/machine.ts';
 import type { NodeId } from '../../src/core/model.ts';
 import { END_PHASES, PHASES, type RolloutRecord } from '../../src/core/records.ts';
 import { effectKey, type Event, type NodeState } from '../../src/core/state.ts';
+import { MEET_PEER_MS } from '../../src/core/role.ts';
 import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import {
   ARMED,
@@ -155,6 +156,28 @@ const effects = (node: NodeId, change: StateChange): string =>
   effectsOf(nodeState(node, change))
     .map((effect) => effect.do)
     .join();
+
+t.test('what is being written when its rollout ends is given up', async (t) => {
+  const result = { code: 'job.cancelled', message: 'cancelled by anna' } as const;
+  const update = updateOf('installing');
+  const at = (change: Partial<RolloutRecord>): NodeState =>
+    nodeState('A', { record: { update }, rollout: rolloutRecord({ result, ...change }) });
+  const ended = settle(at({ phase: 'CANCELLED' }));
+  t.match(ended?.record.update, { state: 'failed', reason: result });
+  t.strictSame(effectsOf(ended ?? nodeState('A')), []);
+  const other = settle(at({ phase: 'CANCELLED', id: 'update-2' }));
+  t.equal(other?.record.update.state ?? 'installing', 'installing', 'not of that rollout');
+  t.equal(settle(at({ phase: 'INSTALL1' }))?.record.update.state ?? 'installing', 'installing');
+});
+
+t.test('a holder that has just started waits for its peer (R1)', async (t) => {
+  const s = nodeState('A', { peer: null, world: { met: false } });
+  const at = (ms: number): boolean | undefined =>
+    step(s, { type: 'tick' }, { ms: s.world.peerHeardMs + ms, at: '' })?.world.met;
+  t.equal(at(MEET_PEER_MS - 1), false);
+  t.equal(at(MEET_PEER_MS), true);
+  t.equal(on(s, report())?.world.met, true, 'or until it is heard');
+});
 
 t.test('everything that has to be done now', async (t) => {
   const stage = rolloutRecord();

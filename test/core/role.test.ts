@@ -41,6 +41,18 @@ t.test('may a node serve (R1, I8)?', async (t) => {
       { peer: null, record: { role: ALONE }, ...silent },
       true,
     ],
+    [
+      'alone, and it was not waited for the peer yet',
+      'A',
+      { peer: null, record: { role: ALONE }, world: { serving: null, met: false } },
+      false,
+    ],
+    [
+      'serving alone, whatever was heard of the peer',
+      'A',
+      { peer: null, record: { role: ALONE }, world: { met: false } },
+      true,
+    ],
     ['alone, the peer may take over', 'A', { peer: null, ...silent }, false],
     ['the peer knows a higher epoch', 'A', { peerRecord: { role: HIGHER } }, false],
     ['the peer serves', 'A', { peer: { serving: true } }, false],

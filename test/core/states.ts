@@ -246,6 +246,7 @@ function plainState(node: NodeId, rollout: RolloutRecord | null): NodeState {
       store: storeStatus(active ? 'primary' : 'secondary'),
       serving: active ? 1 : null,
       linkUp: true,
+      met: true,
       admitted: !active,
     },
   };

@@ -3,9 +3,18 @@
  * about, and what becomes durable of it. May import tap and core.
  */
 import t from 'tap';
-import { effectsOf, step } from '../../src/core/machine.ts';
+import { effectsOf, settle, step } from '../../src/core/machine.ts';
+import type { NodeUpdate } from '../../src/core/records.ts';
 import type { Event } from '../../src/core/state.ts';
-import { ARMED, nodeState, storeStatus, TRIAL_BOOT, type StateChange } from './states.ts';
+import {
+  ARMED,
+  nodeState,
+  rolloutRecord,
+  storeStatus,
+  TRIAL_BOOT,
+  updateOf,
+  type StateChange,
+} from './states.ts';
 
 const NOW = { ms: 9000, at: '2026-01-01T00:00:00.000Z' };
 const LOST = { linkUp: false, linkLostMs: 5000, takeover: 'fence', peerKnows: 'fence' } as const;
@@ -47,4 +56,47 @@ t.test('a proof counts for the loss of the link that the fence was asked for', a
   t.equal(step(s, proof({ since: 1000 }), NOW), undefined, 'the peer was there in between');
   const operator: Event = { type: 'peer-off', word: 'operator' };
   t.match(step(s, operator, NOW)?.record, { role });
+});
+
+t.test(
+  'an operator promotes a standby that stood down, but none that goes into a trial',
+  async (t) => {
+    const operator: Event = { type: 'peer-off', word: 'operator' };
+    const standDown = { rollout: 'update-1', epoch: 1 };
+    const told = (state: NodeUpdate['state']) =>
+      step(
+        nodeState('B', { peer: null, record: { standDown, update: updateOf(state) } }),
+        operator,
+        NOW,
+      )?.record;
+    for (const state of ['idle', 'installing', 'installed', 'failed', 'committed'] as const) {
+      t.match(told(state), { role: { epoch: 2, holder: 'B' }, standDown: null }, state);
+    }
+    for (const state of ['arming', 'rebooting', 'committing', 'reverting'] as const) {
+      t.equal(told(state), undefined, state);
+    }
+  },
+);
+
+t.test('who got the service while it was to restart hands it back first (R5)', async (t) => {
+  const role = { epoch: 2, holder: 'B', peerMayTakeOver: false } as const;
+  const writer = { epoch: 1, seq: 7 };
+  const rollout = rolloutRecord({ phase: 'ACT2', first: 'A', writer });
+  const attempts = { ...rollout.nodes.B, attempts: 1 };
+  const holder = (change: StateChange = {}) =>
+    nodeState('B', {
+      peer: null,
+      rollout: { ...rollout, nodes: { A: rollout.nodes.A, B: attempts } },
+      record: { role, update: updateOf('installed') },
+      world: { serving: 2, store: storeStatus('primary') },
+      ...change,
+    });
+  const next = settle(holder());
+  t.equal(next?.record.update.state, 'installed', 'it does not arm');
+  t.match(next?.rollout, { phase: 'DOWN2', writer: { epoch: 2, seq: 8 } });
+  const abort = { by: 'anna', at: '', reason: '' };
+  const cancelled = holder({
+    rollout: { ...rollout, abort, nodes: { ...rollout.nodes, B: attempts } },
+  });
+  t.equal(settle(cancelled)?.rollout?.phase, 'BACK2', 'a cancel goes on from there');
 });

@@ -78,7 +78,8 @@ export const KINDS = [
   'finalize',
   'switchover',
   'stand-down',
-  /** The word that the peer is off, while it is, and holds nothing that this node lacks. */
+  /** The word that the peer is off, while it is, and holds nothing that this node lacks; nothing
+   * else goes wrong until a peer that counts on nobody has heard of it. */
   'takeover',
 ] as const;
 

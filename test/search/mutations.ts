@@ -39,8 +39,34 @@ const OLD_PROOF: readonly Change[] = [
   },
 ];
 
+/** A node that got the service while it was to restart into its trial does so nevertheless. */
+const HOLDER_ARMS: readonly Change[] = [
+  {
+    file: 'machine.ts',
+    from: "if (ask.do === 'activate' && s.record.role.holder === me(s)) return undefined;",
+    to: '',
+  },
+  {
+    file: 'driver-steps.ts',
+    from: 'if (me(s) !== node) return undefined;',
+    to: 'return undefined;',
+  },
+];
+
 /** Each is a test. */
 export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'R5: restarts into its trial while it serves',
+    changes: HOLDER_ARMS,
+    scenario: only(MANUAL, 'crash', 'takeover'),
+    verdict: /^L1/,
+  },
+  {
+    name: 'R1: does not wait for its peer when it starts',
+    changes: [{ file: 'role.ts', from: '(world.met && ', to: '(' }],
+    scenario: only(MANUAL, 'crash', 'takeover'),
+    verdict: /^I/,
+  },
   {
     name: 'R4: goes on alone before it is durable that the peer cannot take over',
     changes: [
@@ -61,6 +87,8 @@ export const MUTATIONS: readonly Mutation[] = [
         from: "{ phase: 'INSTALL2', job: second, say, node: second }",
         to: "{ phase: 'ACT2', job: second, say, node: second }",
       },
+      // Whoever got the service meanwhile would hand over before it restarts, and mend it so.
+      ...HOLDER_ARMS,
     ],
     scenario: only(FENCE, 'crash', 'install'),
     verdict: /^L1/,
@@ -85,7 +113,7 @@ export const MUTATIONS: readonly Mutation[] = [
     changes: [
       {
         file: 'role.ts',
-        from: 'return keeps || !record.role.peerMayTakeOver;',
+        from: 'return keeps || (world.met && !record.role.peerMayTakeOver);',
         to: 'return true;',
       },
     ],
@@ -198,8 +226,8 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: 'rollout.ts',
-        from: "activate(s, rollout, first, 'TRIAL1', 'BACK1')",
-        to: "activate(s, rollout, first, 'SYNC1', 'BACK1')",
+        from: "activate(s, rollout, first, ['DOWN1', 'TRIAL1', 'BACK1'])",
+        to: "activate(s, rollout, first, ['DOWN1', 'SYNC1', 'BACK1'])",
       },
     ],
     scenario: MANUAL,

@@ -8,6 +8,7 @@ import type { NodeId } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type { Move, OwnKind, Rules } from './move.ts';
 import { DECIDES, told, type Moves } from './moves.ts';
+import { mayBeOvertaken, unheard } from './meeting.ts';
 import { Post } from './post.ts';
 import { isCounted, outdated, outspoken, promised, unaware } from './promises.ts';
 import { detached, meet, promote, synced, type Replica } from './replica.ts';
@@ -95,8 +96,10 @@ export class PairMoves {
   }
 
   /** The next states that this search looks at. */
-  each(p: PairState, faults: boolean, emit: Emit): void {
-    const open = (p.flags & SLOW) === 0 ? p : { ...p, flags: p.flags & ~SLOW };
+  each(from: PairState, budget: boolean, emit: Emit): void {
+    const calm = unheard(this.#site(from.a), this.#site(from.b));
+    const open = (from.flags & SLOW) === 0 ? from : { ...from, flags: from.flags & ~SLOW };
+    const [p, faults] = calm ? [open, false] : [from, budget];
     const found = this.#all(open, faults);
     const put = (one: Candidate): boolean => {
       const next = one.next();
@@ -205,9 +208,10 @@ export class PairMoves {
     found: Candidate[],
     killsOnly = false,
   ): void {
+    const reachable = !this.#anyOrder && (p.flags & WIRED) !== 0;
     for (const move of this.#moves.of(x)) {
       if ((move.fault && !faults) || (killsOnly && move.with !== 'kill')) continue;
-      if (move.with === 'off' && !isGone(y)) continue;
+      if (move.with === 'off' && !mayBeOvertaken(y, x, reachable)) continue;
       const say = (next: PairState): string => {
         const after = this.#site(x.node === 'A' ? next.a : next.b);
         return `node ${x.node} ${move.say === DECIDES ? told(x, after) : move.say}`;
@@ -381,13 +385,6 @@ const turnedSync = (x: Replica, y: Replica): readonly [Replica, Replica] => {
 
 const toOf = (p: PairState, site: Site): number => (site.node === 'A' ? p.toA : p.toB);
 const isWrite = (at: number): boolean => at === WRITE_RANK || at === WRITE_RANK - 1;
-
-/**
- * Is this peer off, and lost nothing by it that an operator has to be warned of? One that was told
- * to go on alone may have been written, and serves again as soon as it is back.
- */
-const isGone = ({ world, copy, record, node }: Site): boolean =>
-  world === null && !copy.ahead && (record.role.holder !== node || record.role.peerMayTakeOver);
 
 /** Whether two states are the same one. */
 export function same(x: PairState, y: PairState): boolean {

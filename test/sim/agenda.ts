@@ -20,8 +20,13 @@ export class Agenda {
 
   /** Plans something; 0 ms from now is still in this moment, after what was planned for it. */
   after(delayMs: number, run: () => void): void {
+    this.at(this.nowMs + delayMs, run);
+  }
+
+  /** Plans something for this very moment: a sum of a difference could come out a little earlier. */
+  at(atMs: number, run: () => void): void {
     const heap = this.#heap;
-    const entry = { atMs: this.nowMs + delayMs, order: this.#order++, run };
+    const entry = { atMs, order: this.#order++, run };
     let at = heap.push(entry) - 1;
     while (at > 0) {
       const above = (at - 1) >> 1;

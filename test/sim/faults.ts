@@ -4,7 +4,7 @@
  * every fault is one that the field knows, and each counts under its name. Only tests import it.
  */
 import type { NodeId } from '../../src/core/model.ts';
-import { NODES } from '../../src/core/model.ts';
+import { NODES, peerOf } from '../../src/core/model.ts';
 import type { FencerFault } from './execute.ts';
 import type { Pair } from './pair.ts';
 import { count, type Tally } from './tally.ts';
@@ -46,8 +46,18 @@ const KINDS: readonly (readonly [
 ];
 const WEIGHTS = KINDS.reduce((sum, [, weight]) => sum + weight, 0);
 
+/** See `Pair.meeting`; ends it once that node follows the one that took over. */
+function meeting(pair: Pair): boolean {
+  if (pair.meeting === null) return false;
+  const { disk, state } = pair.nodes[pair.meeting];
+  const { role } = pair.nodes[peerOf(pair.meeting)].disk.record;
+  if (state !== null && disk.record.role.epoch >= role.epoch) pair.meeting = null;
+  return pair.meeting !== null;
+}
+
 /** One fault of some kind on some node. */
 export function strike(pair: Pair, next: Next, tally: Tally): void {
+  if (meeting(pair)) return;
   let at = next() * WEIGHTS;
   const node = pick(next, ...NODES);
   for (const [kind, weight, happen] of KINDS) {
@@ -74,6 +84,7 @@ function offForLong(pair: Pair, node: NodeId, next: Next): void {
 }
 
 function cutBoth(pair: Pair, forMs: number): void {
+  if (meeting(pair)) return;
   pair.linkUp = false;
   pair.agenda.after(forMs, () => (pair.linkUp = true));
 }

@@ -97,6 +97,38 @@ t.test('an operator frees a frozen active, and promotes a standby', async (t) =>
   t.ok(other.highlyAvailable());
 });
 
+t.test('a takeover over one that counts on no peer is heard before that one serves', async (t) => {
+  const pair = settled({ takeover: 'manual' });
+  pair.send('B', { type: 'stand-down', on: true });
+  ticks(pair, 50);
+  pair.dead.add('A');
+  pair.nodes.A.state = null;
+  ticks(pair, 50);
+  t.equal(pair.nodes.A.findable().role.peerMayTakeOver, false);
+  pair.send('B', { type: 'peer-off', word: 'operator' });
+  ticks(pair, 10);
+  t.equal(pair.serving(), 'B');
+  pair.linkUp = false;
+  pair.dead.clear();
+  ticks(pair, 20);
+  t.not(pair.software.A, null, 'everything is there, but the link takes its time');
+  pair.linkUp = true;
+  pair.run(60);
+  t.equal(pair.serving(), 'B');
+});
+
+t.test('one that counts on no peer serves alone when it has waited for it', async (t) => {
+  const pair = settled({ takeover: 'manual' });
+  pair.dead.add('B');
+  pair.nodes.B.state = null;
+  ticks(pair, 50);
+  pair.nodes.A.kill();
+  ticks(pair, 20);
+  t.equal(pair.serving(), null, 'it waits');
+  ticks(pair, 20);
+  t.equal(pair.serving(), 'A');
+});
+
 t.test('a switchover moves the service, and is refused during a rollout', async (t) => {
   const pair = settled();
   pair.send('A', { type: 'switchover' });

@@ -153,7 +153,7 @@ class Network {
   dial(): void {
     if (this.#dialling || this.ends.A) return;
     this.#dialling = true;
-    this.#agenda.after(this.#pace.ms(DIAL_MS, 100, 2000), () => {
+    this.#agenda.after(this.#pace.ms(DIAL_MS, 100, 1200), () => {
       this.#dialling = false;
       if (this.ends.A || !this.#user.alive('A')) return;
       if (!this.whole || !NODES.every(this.#user.speaks)) return this.dial();
@@ -193,15 +193,15 @@ class Network {
       nowMs + this.#pace.ms(WAY_MS, 1, this.#pace.odds(0.02) ? 1500 : 60),
     );
     flight.push({ message, atMs });
-    this.#pump(from, atMs - nowMs);
+    this.#pump(from, atMs);
   }
 
   /** What is due of this node's messages arrives, one by one, while the way is whole. */
-  #pump(from: NodeId, delayMs: number): void {
+  #pump(from: NodeId, atMs: number): void {
     const flight = this.#flight[from];
     const connection = this.#connection;
     if (flight.length === 0) return;
-    this.#agenda.after(delayMs, () => {
+    this.#agenda.at(atMs, () => {
       const to = peerOf(from);
       while (connection === this.#connection && this.path[from]) {
         const first = flight[0];

@@ -2,8 +2,7 @@
  * Operators of the simulated pair, who say what comes to their mind: updates, rollbacks, commits,
  * cancels, pauses, exchanges of roles, promises, takeovers. Always holds: the daemon's own refusals
  * (src/daemon/operator-rules.ts) come first, as for people; "the peer is off" is said only of a
- * node that is off and would not serve by itself once it is on again, and where it would cost no
- * acknowledged record. Only tests import it.
+ * node that is off, and where it would cost no acknowledged record. Only tests import it.
  */
 import type { NodeId } from '../../src/core/model.ts';
 import { NODES, peerOf } from '../../src/core/model.ts';
@@ -80,11 +79,18 @@ function takeover(pair: Pair, node: NodeId, s: NodeState): Event | null {
   const peer = pair.nodes[peerOf(node)];
   const off = peer.state === null && peer.info === null;
   if (!off || pair.storage.lacks(node) !== null) return null;
-  // One that has recorded that this node cannot take over serves again as soon as it is on, before
-  // it could hear of the takeover: a person keeps it off until the link is up.
+  const event = said(takeoverRefusal(s), { type: 'peer-off', word: 'operator' });
+  // One that has recorded that this node cannot take over waits for it only so long (MEET_PEER_MS):
+  // a person sees to it that the two can hear each other before it is switched on again.
   const { role } = peer.findable();
-  if (role.holder === peerOf(node) && !role.peerMayTakeOver) return null;
-  return said(takeoverRefusal(s), { type: 'peer-off', word: 'operator' });
+  if (event !== null && role.holder === peerOf(node) && !role.peerMayTakeOver) {
+    if (!pair.linkUp || pair.heldUntilMs[node] > pair.ms) return null;
+    // Not where the peer itself had taken over from this node: of that a person is warned.
+    if (role.epoch > s.record.role.epoch) return null;
+    pair.meeting = peerOf(node);
+    for (const one of NODES) pair.nodes[one].cutAt = Number.POSITIVE_INFINITY;
+  }
+  return event;
 }
 
 function commit(_pair: Pair, _node: NodeId, { rollout }: NodeState): Event | null {

@@ -44,6 +44,8 @@ export class Pair implements EffectWorld {
   cuts = 0;
   fences = 0;
   reboots = 0;
+  /** A node that is off while its peer took over: nothing goes wrong until it has heard of it. */
+  meeting: NodeId | null = null;
   /** Nodes that stay off. */
   readonly dead = new Set<NodeId>();
   /** When a node that is off comes back, unless it stays off. */
@@ -68,13 +70,10 @@ export class Pair implements EffectWorld {
     this.storageRunsWith = options.storageRunsWith ?? '>=1.0.0';
     this.pace = new Pace(options.chance ?? null);
     const { agenda, pace } = this;
-    const inbox = (node: NodeId): Inbox<Event> =>
-      new Inbox(
-        agenda,
-        () => this.heldUntilMs[node] - this.ms,
-        (event) => this.send(node, event),
-      );
-    this.#inbox = { A: inbox('A'), B: inbox('B') };
+    this.#inbox = both((node) => {
+      const heldMs = (): number => this.heldUntilMs[node] - this.ms;
+      return new Inbox(agenda, heldMs, (event) => this.send(node, event));
+    });
     const fault = options.fence === 'failed' ? 'fails' : null;
     this.fencers = both((): SimFencer => ({ fault, tested: options.takeover === 'fence' }));
     this.storage = new Storage(agenda, pace, (node, status) => {

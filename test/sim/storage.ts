@@ -64,7 +64,7 @@ export class Storage {
         const { nowMs } = agenda;
         const atMs = Math.max(this.#lastMs[node], nowMs + pace.ms(0, 1, 200));
         this.#lastMs[node] = atMs;
-        agenda.after(atMs - nowMs, () => onStatus(node, status));
+        agenda.at(atMs, () => onStatus(node, status));
       });
     }
   }
