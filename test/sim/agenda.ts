@@ -23,7 +23,7 @@ export class Agenda {
     this.at(this.nowMs + delayMs, run);
   }
 
-  /** Plans something for this very moment: a sum of a difference could come out a little earlier. */
+  /** Plans it for this very moment: a sum of a difference could come out a little earlier. */
   at(atMs: number, run: () => void): void {
     const heap = this.#heap;
     const entry = { atMs, order: this.#order++, run };
