@@ -21,6 +21,7 @@ import { Listeners } from './daemon/listeners.ts';
 import { mendLostBoot } from './daemon/lost-boot.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
+import { SettingsFile } from './daemon/settings.ts';
 import { openBoot, recreateBoot } from './drivers/boot-file.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { withFailpoints } from './drivers/failpoints.ts';
@@ -132,6 +133,7 @@ async function openDrivers(
     events,
     history,
     audit: lines('audit.ndjson'),
+    settings: await SettingsFile.open(config),
     slots,
     lostBoot,
     boot: stack.use(await openBoot(config.boot.dir)),

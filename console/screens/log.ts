@@ -15,20 +15,20 @@ function eventText(event: TandemEvent, options: RenderOptions): string {
   const node = event.node ?? '-';
   const done = event.pct === null ? '' : ` ${Math.floor(event.pct)} %`;
   const code = event.code === null ? '' : ` (${event.code})`;
-  return `${stamp(event.ts)} ${node} ${plain(event.msg, options)}${done}${code}`;
+  return `${stamp(event.ts, options)} ${node} ${plain(event.msg, options)}${done}${code}`;
 }
 
 function auditText(entry: AuditEntry, options: RenderOptions): string {
   const why = entry.reason === null ? '' : `, "${entry.reason}"`;
   const text = `${entry.act} by ${entry.by}${why}: ${entry.result}, ${entry.message}`;
-  return `${stamp(entry.at)} ${entry.node} ${plain(text, options)}`;
+  return `${stamp(entry.at, options)} ${entry.node} ${plain(text, options)}`;
 }
 
 function updateText(record: RolloutRecord, options: RenderOptions): string {
   const end = phaseWords(record.phase, record.first);
   const why = record.result === null ? '' : `: ${record.result.message} (${record.result.code})`;
   const text = `${record.kind} to ${record.to.version}, ${end}${why}`;
-  return `${stamp(record.startedAt)} ${plain(text, options)}`;
+  return `${stamp(record.startedAt, options)} ${plain(text, options)}`;
 }
 
 /** Entries of the list that is shown, newest first; null while they are not known. */

@@ -169,7 +169,8 @@ function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly 
     ...more.map((rest) => plainLine(indent + rest)),
   ];
   const until = rollout.holdUntil ?? null;
-  if (until !== null) lines.push(plainLine(`  A person has to decide until ${stamp(until)}.`));
+  if (until !== null)
+    lines.push(plainLine(`  A person has to decide until ${stamp(until, options)}.`));
   if (result !== null) {
     const next = CODES[result.code].next;
     lines.push(
@@ -206,7 +207,7 @@ function progressBody(state: State, options: RenderOptions): Body {
       : [
           lineOf(
             span('PAUSED', 'warn'),
-            ` by ${plain(paused.by, options)}, ${stamp(paused.at)}; `,
+            ` by ${plain(paused.by, options)}, ${stamp(paused.at, options)}; `,
             rest === null ? 'goes on to its end' : `rests at the end of ${rest}`,
           ),
         ];

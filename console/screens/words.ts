@@ -107,7 +107,7 @@ export function actionLines(keys: readonly HotKey[], options: RenderOptions): re
 export function latestLines(facts: Facts, options: RenderOptions): readonly Line[] {
   const last = facts.events.findLast(({ pct }) => pct === null);
   if (last === undefined) return [];
-  const text = `Latest: ${stamp(last.ts)} ${plain(last.msg, options)}`;
+  const text = `Latest: ${stamp(last.ts, options)} ${plain(last.msg, options)}`;
   return [plainLine(clip(text, options.columns))];
 }
 
@@ -118,6 +118,6 @@ export function roleChangeLines(facts: Facts, options: RenderOptions): readonly 
   );
   if (last === undefined) return [];
   const why = last.job ?? 'by no update';
-  const text = `Role change: ${stamp(last.ts)} ${last.msg}, ${why}`;
+  const text = `Role change: ${stamp(last.ts, options)} ${last.msg}, ${why}`;
   return [plainLine(clip(plain(text, options), options.columns))];
 }

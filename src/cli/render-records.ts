@@ -1,13 +1,14 @@
 /**
  * Views of jobs, events, rollouts of the past and validations. Always holds: a failure is shown
  * with what was found, the next action, its code and its exit status; text from outside is made
- * harmless. Pure; imports core and the pieces in render.ts.
+ * harmless. Pure; imports core, shapes of control, and the pieces in render.ts.
  */
+import type { StagedBundle } from '../control/backend.ts';
 import { adviceOf } from '../core/errors.ts';
 import { NODES, type Release } from '../core/model.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus, TandemEvent, ValidateReport } from '../core/status.ts';
-import { mark, plain, stamp, table, wrap, type RenderOptions } from './render.ts';
+import { bytes, mark, plain, stamp, table, wrap, type RenderOptions } from './render.ts';
 
 const JOB_WORDS: Readonly<Record<JobKind, string>> = {
   validate: 'Validation',
@@ -70,7 +71,7 @@ export function renderEvent(
   const done = event.pct === null ? '' : `, ${Math.floor(event.pct)} %`;
   const code = event.code === null ? '' : ` [${event.code}]`;
   const head = kind === null ? 'Event' : `${jobWord(kind)} ${eventState(event)}`;
-  return `${head} (${where}${message}${done} - ${stamp(event.ts)})${code}`;
+  return `${head} (${where}${message}${done} - ${stamp(event.ts, options)})${code}`;
 }
 
 function eventState({ state }: TandemEvent): string {
@@ -148,4 +149,17 @@ export function renderHistoryEntry(rollout: RolloutRecord, options: RenderOption
         ]),
     ...table(lines, options),
   ];
+}
+
+/** The bundles that are staged, as a table. */
+export function renderStaged(bundles: readonly StagedBundle[], options: RenderOptions): string[] {
+  if (bundles.length === 0) return ['No bundle is staged.'];
+  const rows = bundles.map(({ bundle, product, version, bytes: size, nodes }) => [
+    plain(version ?? 'unknown', options),
+    plain(product ?? 'unknown', options),
+    size === null ? '-' : bytes(size),
+    nodes.map((node) => `node ${node}`).join(', '),
+    bundle,
+  ]);
+  return table([['Version', 'Product', 'Size', 'On', 'Id'], ...rows], options);
 }

@@ -4,6 +4,7 @@
  * state told by sign and word and never by colour. Imports core.
  */
 import type { Progress } from '../core/model.ts';
+import type { Settings } from '../core/settings.ts';
 
 /** What the lines are made for. */
 export interface RenderOptions {
@@ -11,7 +12,12 @@ export interface RenderOptions {
   readonly columns: number;
   /** True only when the terminal surely shows UTF-8. */
   readonly unicode: boolean;
+  /** How a console writes dates; absent is ISO order and the local zone. */
+  readonly dates?: Dates;
 }
+
+/** Order and zone of a date. */
+export type Dates = Pick<Settings, 'dateOrder' | 'timeZone'>;
 
 /** How far a step is. */
 export type Mark = 'done' | 'now' | 'todo' | 'failed' | 'skipped';
@@ -88,12 +94,26 @@ export function duration(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** Local wall-clock time as `2026-11-21 11:35:48`; what is not a time comes back as it is. */
-export function stamp(iso: string): string {
+/**
+ * Wall-clock time as `2026-11-21 11:35:48`, local and in ISO order unless asked for otherwise; UTC
+ * says so. What is not a time comes back as it is.
+ */
+export function stamp(iso: string, { dates }: Pick<RenderOptions, 'dates'> = {}): string {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return iso;
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  const utc = dates?.timeZone === 'utc';
+  // The same clock, turned so that its UTC fields are the ones of the zone that is shown.
+  const shown = utc ? date : new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
+  if (Number.isNaN(shown.getTime())) return iso;
+  const [day = '', time = ''] = shown.toISOString().split('T');
+  const [, year = '', month = '', dayOfMonth = ''] = /^(.*)-(..)-(..)$/.exec(day) ?? [];
+  const order = dates?.dateOrder ?? 'iso';
+  const words = {
+    iso: day,
+    'day-first': `${dayOfMonth}.${month}.${year}`,
+    'month-first': `${month}/${dayOfMonth}/${year}`,
+  }[order];
+  return `${words} ${time.slice(0, 8)}${utc ? 'Z' : ''}`;
 }
 
 /** A size in the largest unit of 1024 that keeps it above 1, with three digits. */

@@ -26,6 +26,10 @@ export const TABLE: readonly VerbGroup[] = [
     load: async () => (await import('./operator.ts')).operatorVerbs,
   },
   { words: ['console'], load: async () => (await import('./console.ts')).consoleVerbs },
+  {
+    words: ['settings'],
+    load: async () => (await import('./settings.ts')).settingsVerbs,
+  },
   { words: ['storage'], load: async () => (await import('./storage.ts')).storageVerbs },
   { words: ['job'], load: async () => (await import('./job.ts')).jobVerbs },
   { words: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },

@@ -10,7 +10,7 @@ import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { renderEstimate, renderPrecheck } from './render-checks.ts';
-import { renderJob, renderValidate } from './render-records.ts';
+import { renderJob, renderStaged, renderValidate } from './render-records.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, printJson } from './values.ts';
 import { printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
@@ -72,8 +72,22 @@ function startError(error: UpdateError): UpdateError {
 }
 
 async function stage(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
-  const path = absolute(args[0]!);
+  const [file] = args;
+  if (flag(values, 'list') === (file !== undefined)) {
+    const message = 'give the bundle that is to be staged, or --list for those that are';
+    throw new UpdateError('usage.invalid', message);
+  }
+  if (file === undefined) return staged(values, io);
+  const path = absolute(file);
   return change({ kind: 'stage', path }, `Copy ${path} to both nodes?`, values, io);
+}
+
+/** The bundles that an update can be started from by their id. */
+async function staged(values: VerbValues, io: CliIo): Promise<number> {
+  const bundles = await (await connect(values, io)).bundles(io.signal);
+  if (flag(values, 'json')) printJson(io, { bundles });
+  else printLines(io, renderStaged(bundles, renderOptions(io)));
+  return EXIT.done;
 }
 
 async function update(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -147,12 +161,15 @@ export const updateVerbs: readonly Verb[] = [
   },
   {
     name: 'stage',
-    args: 'FILE',
-    minArgs: 1,
+    args: '[FILE]',
+    minArgs: 0,
     maxArgs: 1,
     summary: 'Copy a bundle to both nodes and verify it there; no slot is written.',
     example: 'tandem stage /media/usb/update.bin --wait',
-    options: CHANGE_OPTIONS,
+    options: {
+      ...CHANGE_OPTIONS,
+      list: { type: 'boolean', help: 'List the bundles that are staged, and where; no FILE.' },
+    },
     run: stage,
   },
   {

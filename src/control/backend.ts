@@ -4,7 +4,9 @@
  */
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
+import type { PowerViews } from '../core/power.ts';
 import type { Order, RolloutRecord } from '../core/records.ts';
+import type { SettingAnswer, SettingKey, SettingsView } from '../core/settings.ts';
 import type {
   JobStatus,
   PairStatus,
@@ -13,6 +15,7 @@ import type {
   ValidateReport,
 } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
+import type { SupportArchive, SupportView } from '../core/support.ts';
 
 /** Absolute path of a bundle file, or the id (digest) of a staged bundle. */
 export type BundleSource = { readonly path: string } | { readonly bundle: string };
@@ -40,6 +43,13 @@ export type JobRequest = Why &
     | { readonly kind: 'resync' }
     /** Ends a split brain: this node's copy is kept. */
     | { readonly kind: 'resolve'; readonly keep: NodeId; readonly reason: string }
+    /** An archive for whoever helps, kept on the node that is asked. */
+    | { readonly kind: 'support' }
+    /**
+     * The node that is asked restarts, or goes off; a service that it has is handed over first.
+     * `force` lets it go where nobody can take the service.
+     */
+    | { readonly kind: 'restart' | 'shutdown'; readonly force?: boolean }
   );
 
 /** A word of an operator that is done at once. */
@@ -50,6 +60,23 @@ export type ActRequest =
   | (Why & { readonly act: 'stand-down'; readonly on: boolean })
   /** Without `job` the rollout that runs. */
   | (Why & { readonly act: 'pause' | 'resume'; readonly job?: string });
+
+/** A setting of the node that is asked, as a word. */
+export interface SettingRequest extends Why {
+  readonly key: SettingKey;
+  readonly value: string;
+}
+
+/** A bundle that is staged on this node, or on its peer alone. */
+export interface StagedBundle {
+  readonly bundle: string;
+  /** Product, version and size; null while only the peer has it. */
+  readonly product: string | null;
+  readonly version: string | null;
+  readonly bytes: number | null;
+  /** Nodes that hold it, as far as this node knows. */
+  readonly nodes: readonly NodeId[];
+}
 
 /** Who asked, for the audit log: user id of the socket's other end is enough in this version. */
 export interface Caller {
@@ -80,6 +107,26 @@ export interface ControlBackend {
   precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport>;
   /** What operators asked this node for, newest first, at most `limit`. */
   audit(limit: number): Promise<readonly AuditEntry[]>;
+  /** The settings of this node, and its network. */
+  settings(): Promise<SettingsView>;
+  /** Sets one of them, durably; throws the refusal. */
+  set(request: SettingRequest, caller: Caller): Promise<SettingAnswer>;
+  /** Bundles that are staged, newest first. */
+  bundles(): Promise<readonly StagedBundle[]>;
+  /** What a restart and a shutdown of this node would do now, and what they cost. */
+  power(): PowerViews;
+  /** The support archives that this node keeps. */
+  support(): Promise<SupportView>;
+  /** The bytes of a kept archive. Throws `file.not_found`. */
+  supportArchive(name: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** The bytes of a new archive, of which nothing is kept on this node. */
+  supportStream(
+    caller: Caller,
+    reason: string | undefined,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>>;
+  /** Deletes a kept archive and returns what it was. Throws `file.not_found`. */
+  deleteSupport(name: string, caller: Caller): Promise<SupportArchive>;
   /** Kept events with seq > since, oldest first; then every new one while `follow` lives. */
   eventsSince(since: number): readonly TandemEvent[];
   onEvent(listener: (event: TandemEvent) => void): () => void;

@@ -8,7 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
+import type { PowerViews } from '../core/power.ts';
 import type { RolloutRecord } from '../core/records.ts';
+import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import type {
   JobStatus,
   PairStatus,
@@ -17,7 +19,10 @@ import type {
   ValidateReport,
 } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
+import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
+import type { SettingRequest, StagedBundle } from './backend.ts';
+import { receiveBytes } from './bytes.ts';
 import { requestJson, streamObjects } from './http.ts';
 import { API, HISTORY_DEFAULT } from './protocol.ts';
 
@@ -111,11 +116,54 @@ export class ControlClient {
     return this.#call<StorageView>('GET', '/storage', { signal, timeoutMs: BUNDLE_MS });
   }
 
+  /** What a restart and a shutdown of the node would do now, and what they cost. */
+  async power(signal?: AbortSignal): Promise<PowerViews> {
+    return this.#call<PowerViews>('GET', '/power', { signal });
+  }
+
+  /** The support archives that the node keeps. */
+  async support(signal?: AbortSignal): Promise<SupportView> {
+    return this.#call<SupportView>('GET', '/support', { signal });
+  }
+
+  /** The bytes of a kept archive; throws `file.not_found`, and when they break off. */
+  supportArchive(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    return this.#bytes('GET', `/support/${encodeURIComponent(name)}`, undefined, signal);
+  }
+
+  /** The bytes of a new archive, of which the node keeps nothing. */
+  supportStream(reason?: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    return this.#bytes('POST', '/support', reason === undefined ? {} : { reason }, signal);
+  }
+
+  /** Deletes a kept archive and returns what it was; throws `file.not_found`. */
+  async deleteSupport(name: string, signal?: AbortSignal): Promise<SupportArchive> {
+    const path = `/support/${encodeURIComponent(name)}/delete`;
+    return this.#call('POST', path, { body: {}, signal });
+  }
+
   /** What operators asked this node for, newest first. */
   async audit(limit = HISTORY_DEFAULT, signal?: AbortSignal): Promise<readonly AuditEntry[]> {
     const path = `/audit?limit=${limit}`;
     const { entries } = await this.#call<{ entries: AuditEntry[] }>('GET', path, { signal });
     return entries;
+  }
+
+  /** The settings of the node, and its network. */
+  async settings(signal?: AbortSignal): Promise<SettingsView> {
+    return this.#call<SettingsView>('GET', '/settings', { signal });
+  }
+
+  /** Sets one of them; throws the refusal. */
+  async set(request: SettingRequest, signal?: AbortSignal): Promise<SettingAnswer> {
+    return this.#call('POST', '/settings', { body: request, signal });
+  }
+
+  /** Bundles that are staged, newest first. */
+  async bundles(signal?: AbortSignal): Promise<readonly StagedBundle[]> {
+    const path = '/bundles';
+    const { bundles } = await this.#call<{ bundles: StagedBundle[] }>('GET', path, { signal });
+    return bundles;
   }
 
   /** Every check that an update would have to pass, with an estimate; changes nothing. */
@@ -173,6 +221,16 @@ export class ControlClient {
     if (!follow) return;
     const message = `the daemon on ${this.socketPath} ended the event stream`;
     throw new UpdateError('daemon.unreachable', message);
+  }
+
+  #bytes(
+    method: 'GET' | 'POST',
+    path: string,
+    body: object | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const asked = { method, path: API + path, headers: this.#headers, body, signal };
+    return receiveBytes(this.socketPath, asked);
   }
 
   async #call<T>(

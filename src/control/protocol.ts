@@ -5,7 +5,8 @@
  */
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { UpdateError } from '../core/errors.ts';
-import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
+import { SETTING_KEYS } from '../core/settings.ts';
+import type { ActRequest, BundleSource, JobRequest, SettingRequest } from './backend.ts';
 
 /** Prefix of every path; a breaking change would get another one. */
 export const API = '/v1';
@@ -102,6 +103,31 @@ export const JOB_SCHEMAS = {
       reason,
     },
   },
+  support: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'support' }, reason },
+  },
+  restart: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'restart' }, force: { type: 'boolean' }, reason },
+  },
+  shutdown: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'shutdown' }, force: { type: 'boolean' }, reason },
+  },
+} as const;
+
+/** JSON Schema of `POST /v1/support`. */
+export const SUPPORT_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { reason },
 } as const;
 
 /** JSON Schema of `POST /v1/precheck`. */
@@ -110,6 +136,18 @@ export const PRECHECK_SCHEMA = {
   additionalProperties: false,
   required: ['source'],
   properties: { source },
+} as const;
+
+/** JSON Schema of `POST /v1/settings`. */
+export const SETTING_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['key', 'value'],
+  properties: {
+    key: { type: 'string', enum: SETTING_KEYS },
+    value: { type: 'string', minLength: 1, maxLength: 100 },
+    reason,
+  },
 } as const;
 
 /** JSON Schema of `POST /v1/jobs/:id/cancel`. */
@@ -177,6 +215,16 @@ export async function parseActBody(body: unknown): Promise<ActRequest> {
 /** The bundle that is to be checked; throws `usage.invalid` with what is accepted. */
 export async function parsePrecheckBody(body: unknown): Promise<{ readonly source: BundleSource }> {
   return check<{ readonly source: BundleSource }>('precheck', PRECHECK_SCHEMA, body);
+}
+
+/** A setting that is to be changed; throws `usage.invalid` with what is accepted. */
+export async function parseSettingBody(body: unknown): Promise<SettingRequest> {
+  return check<SettingRequest>('setting', SETTING_SCHEMA, body);
+}
+
+/** Why an archive is asked for; throws `usage.invalid` with what is accepted. */
+export async function parseSupportBody(body: unknown): Promise<{ readonly reason?: string }> {
+  return check<{ readonly reason?: string }>('support', SUPPORT_SCHEMA, body);
 }
 
 /** Why a job is cancelled; throws `usage.invalid` with what is accepted. */

@@ -6,6 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import { UpdateError } from '../core/errors.ts';
 import type { Caller, ControlBackend } from './backend.ts';
+import { sendBytes } from './bytes.ts';
 import { streamEvents } from './events.ts';
 import {
   API,
@@ -15,6 +16,8 @@ import {
   parseCancelBody,
   parseJobBody,
   parsePrecheckBody,
+  parseSettingBody,
+  parseSupportBody,
   parseValidateBody,
   usage,
 } from './protocol.ts';
@@ -88,7 +91,7 @@ export const ROUTES: readonly Route[] = [
     method: 'POST',
     path: `${API}/jobs`,
     status: 202,
-    summary: 'Starts a change: stage, update, rollback, commit, verify, resync or resolve.',
+    summary: 'Starts a job; the kinds are those of the schema, stage, update, restart and so on.',
     handle: async ({ backend, body, caller }) => backend.start(await parseJobBody(body), caller),
   },
   {
@@ -124,6 +127,46 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: `${API}/power`,
+    status: 200,
+    summary: 'What a restart and a shutdown of this node would do now, and what they cost.',
+    handle: ({ backend }) => backend.power(),
+  },
+  {
+    method: 'GET',
+    path: `${API}/support`,
+    status: 200,
+    summary: 'The support archives that this node keeps.',
+    handle: async ({ backend }) => backend.support(),
+  },
+  {
+    method: 'POST',
+    path: `${API}/support`,
+    status: 200,
+    summary: 'A new support archive as its bytes; nothing of it is kept on this node.',
+    handle: async ({ backend, body, caller, signal, response, stallMs }) => {
+      const { reason } = await parseSupportBody(body);
+      await sendBytes(response, await backend.supportStream(caller, reason, signal), stallMs);
+    },
+  },
+  {
+    method: 'GET',
+    path: `${API}/support/:name`,
+    status: 200,
+    summary: 'A kept support archive as its bytes.',
+    handle: async ({ backend, params, signal, response, stallMs }) => {
+      await sendBytes(response, await backend.supportArchive(params['name']!, signal), stallMs);
+    },
+  },
+  {
+    method: 'POST',
+    path: `${API}/support/:name/delete`,
+    status: 200,
+    summary: 'Deletes a kept support archive.',
+    handle: async ({ backend, params, caller }) => backend.deleteSupport(params['name']!, caller),
+  },
+  {
+    method: 'GET',
     path: `${API}/audit`,
     status: 200,
     summary: 'What operators asked this node for, newest first; ?limit=N.',
@@ -131,6 +174,27 @@ export const ROUTES: readonly Route[] = [
       const limit = wholeNumber(query, 'limit', { min: 1, max: HISTORY_MAX });
       return { entries: await backend.audit(limit ?? HISTORY_DEFAULT) };
     },
+  },
+  {
+    method: 'GET',
+    path: `${API}/settings`,
+    status: 200,
+    summary: 'The settings of this node, and its network.',
+    handle: async ({ backend }) => backend.settings(),
+  },
+  {
+    method: 'POST',
+    path: `${API}/settings`,
+    status: 200,
+    summary: 'Sets one setting of this node.',
+    handle: async ({ backend, body, caller }) => backend.set(await parseSettingBody(body), caller),
+  },
+  {
+    method: 'GET',
+    path: `${API}/bundles`,
+    status: 200,
+    summary: 'Bundles that are staged, with the nodes that hold them.',
+    handle: async ({ backend }) => ({ bundles: await backend.bundles() }),
   },
   {
     method: 'POST',

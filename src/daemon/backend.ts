@@ -10,12 +10,13 @@ import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../cor
 import { canCancel } from '../core/phases.ts';
 import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
 import { serves } from '../core/role.ts';
+import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
 import type { TandemEvent, ValidateReport } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
-import type { ActRequest, BundleSource, Caller } from '../control/backend.ts';
-import type { ControlBackend, JobRequest } from '../control/backend.ts';
+import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
+import type { ControlBackend, JobRequest, SettingRequest } from '../control/backend.ts';
 import type { PeerLink, StoreCare } from '../ports.ts';
 import type { Pause } from '../updater/effects.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
@@ -26,6 +27,7 @@ import { Checks, type Checked, type CheckParts } from './dry-run.ts';
 import { commitId, Jobs } from './jobs.ts';
 import { Operator } from './operator.ts';
 import { commitRecord, policyView, rollbackRecord, updateRecord } from './plan.ts';
+import { changeSetting, type SettingsFile } from './settings.ts';
 import { StorageCare } from './storage-care.ts';
 
 /** What the backend answers from. */
@@ -33,6 +35,7 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly events: EventLog;
   /** Where the audit log is kept. */
   readonly audit: LineLog;
+  readonly settings: Pick<SettingsFile, 'view' | 'set'>;
   readonly link: Pick<PeerLink, 'channels'>;
   /** The two copies of the store, as people compare and repair them. */
   readonly care: StoreCare;
@@ -215,6 +218,18 @@ export class Backend implements ControlBackend {
 
   audit(limit: number): Promise<readonly AuditEntry[]> {
     return this.#audit.recent(limit);
+  }
+
+  settings(): Promise<SettingsView> {
+    return Promise.resolve(this.#parts.settings.view());
+  }
+
+  set(request: SettingRequest, caller: Caller): Promise<SettingAnswer> {
+    return changeSetting(this.#parts.settings, this.#audit, request, caller);
+  }
+
+  bundles(): Promise<readonly StagedBundle[]> {
+    return this.#bundles.listing();
   }
 
   async #accepted(path: string): Promise<Checked> {

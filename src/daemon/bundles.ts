@@ -5,11 +5,11 @@
  */
 import { CODES } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import type { Sha256 } from '../core/model.ts';
+import { NODES, peerOf, type Sha256 } from '../core/model.ts';
 import { judgeBundle, type PolicyView } from '../core/policy.ts';
 import { me, peerReport } from '../core/state.ts';
 import type { ValidateReport } from '../core/status.ts';
-import type { BundleSource } from '../control/backend.ts';
+import type { BundleSource, StagedBundle } from '../control/backend.ts';
 import type { InstallerRequest, VerifyResult } from '../install/protocol.ts';
 import type { Depot } from '../ports.ts';
 import { pause, type Pause } from '../updater/effects.ts';
@@ -75,6 +75,25 @@ export class Bundles {
     const node = me(this.#parts.runner.state);
     const message = `bundle ${source.bundle} is not staged on node ${node}`;
     throw new UpdateError('file.not_found', message);
+  }
+
+  /** What is staged on this node, newest first, then what only the peer has. */
+  async listing(): Promise<readonly StagedBundle[]> {
+    const { depot, runner } = this.#parts;
+    const node = me(runner.state);
+    const there: readonly string[] = peerReport(runner.state)?.depot ?? [];
+    const entries = await depot.list();
+    const own = entries.toReversed().map(({ bundle, bytes, manifest }): StagedBundle => ({
+      bundle,
+      product: manifest.product,
+      version: manifest.version,
+      bytes,
+      nodes: there.includes(bundle) ? NODES : [node],
+    }));
+    const here = new Set<string>(own.map(({ bundle }) => bundle));
+    const others = there.filter((bundle) => !here.has(bundle));
+    const unknown = { product: null, version: null, bytes: null, nodes: [peerOf(node)] };
+    return [...own, ...others.map((bundle) => ({ bundle, ...unknown }))];
   }
 
   /** Copies it into the depot of this node. */

@@ -10,6 +10,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { Host } from '../ports.ts';
+import { SettingsFile } from './settings.ts';
 import { unknownNode } from '../updater/status.ts';
 
 /** Errors of the journal that are served in safe mode; any other one ends the daemon. */
@@ -33,7 +34,8 @@ export async function serveSafeMode(
   const error = asUpdateError(cause);
   if (!SAFE.has(error.code)) throw error;
   process.stderr.write(`safe mode: ${error.message}\n`);
-  const backend = safeBackend(config, host, error);
+  const settings = await SettingsFile.open(config);
+  const backend = safeBackend(config, host, error, settings);
   const { socket, group } = config.control;
   await using _control = await startControl(backend, { socketPath: socket, group });
   const timer = setInterval(() => host.feedWatchdog(), 1000);
@@ -48,7 +50,12 @@ export async function serveSafeMode(
   if (older && !signal.aborted) await host.reboot(`a trial in safe mode: ${error.code}`);
 }
 
-function safeBackend(config: Config, host: Host, error: UpdateError): ControlBackend {
+function safeBackend(
+  config: Config,
+  host: Host,
+  error: UpdateError,
+  settings: SettingsFile,
+): ControlBackend {
   const refuse = (): never => {
     throw new UpdateError(error.code, error.message);
   };
@@ -66,6 +73,9 @@ function safeBackend(config: Config, host: Host, error: UpdateError): ControlBac
     storage: () => Promise.resolve().then(refuse),
     precheck: () => Promise.resolve().then(refuse),
     audit: () => Promise.resolve([]),
+    settings: () => Promise.resolve(settings.view()),
+    set: () => Promise.resolve().then(refuse),
+    bundles: () => Promise.resolve([]),
     eventsSince: () => [],
     onEvent: () => () => undefined,
   };

@@ -6,7 +6,8 @@
 import { noFencer } from '../../src/drivers/fence-none.ts';
 import type { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId, type Slot } from '../../src/core/model.ts';
-import { Backend } from '../../src/daemon/backend.ts';
+import { DEFAULT_SETTINGS, withSetting } from '../../src/core/settings.ts';
+import { Backend, type BackendParts } from '../../src/daemon/backend.ts';
 import { History } from '../../src/daemon/history.ts';
 import { Listeners } from '../../src/daemon/listeners.ts';
 import { DriverRequests } from '../../src/daemon/requests.ts';
@@ -23,6 +24,7 @@ import {
   sealOf,
   type StateChange,
 } from '../core/states.ts';
+import { settingsView } from '../memory/backend.ts';
 import { makeBootDisk, MemoryBootChooser } from '../memory/boot-chooser.ts';
 import { makeDepotDisk, memoryDepot } from '../memory/depot.ts';
 import { MemoryHooks, type MemoryHook } from '../memory/hooks.ts';
@@ -45,6 +47,18 @@ export const GOOD = '/good.bin';
 /** Lines in memory. */
 export function memoryLines(lines: string[] = []): LineLog & { readonly lines: string[] } {
   return { lines, append: (line) => void lines.push(line), read: () => Promise.resolve(lines) };
+}
+
+/** Settings that take everything, in memory. */
+export function memorySettings(node: NodeId): BackendParts['settings'] {
+  let settings = DEFAULT_SETTINGS;
+  return {
+    view: () => settingsView({ node, settings }),
+    set: (key, word) => {
+      settings = withSetting(settings, key, word) ?? settings;
+      return Promise.resolve({ changed: true });
+    },
+  };
 }
 
 interface World {
@@ -166,6 +180,7 @@ export class Daemon {
     listeners.connect(this.runner, this.requests, ports.store, ports.storage, options.burnInH ?? 0);
     const slotBytes = { system: 1000, storage: 1000 };
     this.backend = new Backend({
+      settings: memorySettings(id),
       ...ports,
       care: world.care.of(id),
       ...where,

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import type { Config } from '../../src/config.ts';
@@ -20,7 +20,13 @@ const host = (): MemoryHost =>
   new MemoryHost({ bootId: 'boot-7', slot: 'B', reason: 'trial', attempt: 1 });
 
 const configOf = (socket: string): Config =>
-  ({ node: 'B', control: { socket, group: '' } }) as unknown as Config;
+  ({
+    node: 'B',
+    control: { socket, group: '' },
+    stateDir: dirname(socket),
+    link: { listen: '', peer: '', bulk: '', serial: null, serialBaud: 9600 },
+    service: { address: '' },
+  }) as unknown as Config;
 
 for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
   t.test(`${code} is served`, async (t) => {
@@ -46,9 +52,12 @@ for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
       client.cancel('update-1', never),
       client.validate('/x.bin', never),
       client.job('update-1', never),
+      client.set({ key: 'idleMin', value: '5' }, never),
     ];
     for (const change of changes) await t.rejects(change, { code });
     t.strictSame(await client.jobs(never), []);
+    t.strictSame(await client.bundles(never), []);
+    t.match(await client.settings(never), { node: 'B', settings: { idleMin: 10 } });
     t.strictSame(await client.history(5, never), []);
     stop.abort();
     await ended;

@@ -9,6 +9,8 @@ import type {
   Caller,
   ControlBackend,
   JobRequest,
+  SettingRequest,
+  StagedBundle,
 } from '../../src/control/backend.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES, parseSha256, type NodeId, type Release } from '../../src/core/model.ts';
@@ -18,6 +20,7 @@ import type {
   PrecheckReport,
   TakeoverView,
 } from '../../src/core/operator.ts';
+import type { PowerView, PowerViews } from '../../src/core/power.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type {
   JobStatus,
@@ -28,7 +31,10 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../../src/core/status.ts';
+import { DEFAULT_SETTINGS, withSetting } from '../../src/core/settings.ts';
+import type { SettingAnswer, SettingsView } from '../../src/core/settings.ts';
 import type { StorageView } from '../../src/core/store.ts';
+import type { SupportArchive, SupportView } from '../../src/core/support.ts';
 
 export const AT = '2026-11-21T11:35:48.000Z';
 
@@ -206,6 +212,35 @@ export function takeoverView(changes: Partial<TakeoverView> = {}): TakeoverView 
   };
 }
 
+/** Node A hands its service over, then it restarts or goes off. */
+export function powerViews(changes: Partial<PowerView> = {}): PowerViews {
+  const view = {
+    node: 'A',
+    refusal: null,
+    forceable: false,
+    handsOverTo: 'B',
+    costs: ['There is no high availability until node A is back.'],
+    word: 'A',
+    ...changes,
+  } as const;
+  return {
+    restart: { does: 'node B takes the service over, node A restarts', ...view, kind: 'restart' },
+    shutdown: { does: 'node B takes the service over, node A goes off', ...view, kind: 'shutdown' },
+  };
+}
+
+/** One archive is kept. */
+export function supportView(changes: Partial<SupportView> = {}): SupportView {
+  return {
+    node: 'A',
+    dir: '/var/lib/tandem/support',
+    keptMax: 5,
+    bytesMax: 64 * 1024 * 1024,
+    archives: [{ name: 'support-A-20261121T113548Z-0a1b.tar.gz', bytes: 123_456, at: AT }],
+    ...changes,
+  };
+}
+
 /** A bundle and a pair that pass every check. */
 export function precheckReport(changes: Partial<PrecheckReport> = {}): PrecheckReport {
   return {
@@ -232,6 +267,25 @@ export function precheckReport(changes: Partial<PrecheckReport> = {}): PrecheckR
   };
 }
 
+/** The settings of a node that nobody has changed. */
+export function settingsView(changes: Partial<SettingsView> = {}): SettingsView {
+  return {
+    node: 'A',
+    settings: DEFAULT_SETTINGS,
+    changed: [],
+    problem: null,
+    file: '/data/tandem/settings.json',
+    network: {
+      host: 'node-a',
+      interfaces: [{ name: 'eth0', addresses: ['192.0.2.7/24'] }],
+      link: { listen: '192.0.2.7:7070', peer: '192.0.2.8:7070', bulk: '192.0.2.7:7071' },
+      serial: '/dev/ttyS1, 115200 bit/s',
+      service: '192.0.2.9:80',
+    },
+    ...changes,
+  };
+}
+
 /** The daemon in memory. */
 export class FakeBackend implements ControlBackend {
   pair: PairStatus = pairStatus();
@@ -244,7 +298,13 @@ export class FakeBackend implements ControlBackend {
   view: TakeoverView = takeoverView();
   copies: StorageView = { verify: null, split: null };
   checks: PrecheckReport = precheckReport();
+  powers: PowerViews = powerViews();
+  supports: SupportView = supportView();
+  /** Chunks of every archive that is asked for; an error among them breaks it off. */
+  archive: readonly (Uint8Array | Error)[] = [new TextEncoder().encode('archive')];
   acts: AuditEntry[] = [];
+  staged: StagedBundle[] = [];
+  settled: SettingsView = settingsView();
   /** How the next word of an operator is answered. */
   answer: Partial<ActAnswer> = {};
   /** Called after a word of an operator was taken. */
@@ -358,6 +418,66 @@ export class FakeBackend implements ControlBackend {
   async precheck(source: BundleSource): Promise<PrecheckReport> {
     this.asked.push({ what: 'precheck', value: source });
     return this.checks;
+  }
+
+  settings(): Promise<SettingsView> {
+    return Promise.resolve(this.settled);
+  }
+
+  async set(request: SettingRequest, caller: Caller): Promise<SettingAnswer> {
+    this.asked.push({ what: 'set', value: request, by: caller.name });
+    if (this.refusal) throw this.refusal;
+    const { key, value } = request;
+    const settings = withSetting(this.settled.settings, key, value);
+    if (settings !== null) this.settled = { ...this.settled, settings };
+    return { key, changed: true, message: `${key} is ${value} now` };
+  }
+
+  async bundles(): Promise<readonly StagedBundle[]> {
+    return this.staged;
+  }
+
+  power(): PowerViews {
+    return this.powers;
+  }
+
+  support(): Promise<SupportView> {
+    return Promise.resolve(this.supports);
+  }
+
+  async supportArchive(name: string): Promise<AsyncIterable<Uint8Array>> {
+    this.asked.push({ what: 'archive', value: name });
+    this.#archiveOf(name);
+    return Promise.resolve(this.#archive());
+  }
+
+  async supportStream(
+    caller: Caller,
+    reason: string | undefined,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const why = reason === undefined ? {} : { reason };
+    this.asked.push({ what: 'stream', value: null, by: caller.name, ...why });
+    if (this.refusal) throw this.refusal;
+    return Promise.resolve(this.#archive());
+  }
+
+  async deleteSupport(name: string, caller: Caller): Promise<SupportArchive> {
+    this.asked.push({ what: 'delete', value: name, by: caller.name });
+    return Promise.resolve(this.#archiveOf(name));
+  }
+
+  #archiveOf(name: string): SupportArchive {
+    const found = this.supports.archives.find((one) => one.name === name);
+    if (found === undefined) throw new UpdateError('file.not_found', `there is no archive ${name}`);
+    return found;
+  }
+
+  async *#archive(): AsyncGenerator<Uint8Array, void, void> {
+    for (const chunk of this.archive) {
+      await Promise.resolve();
+      if (chunk instanceof Error) throw chunk;
+      yield chunk;
+    }
   }
 
   async audit(limit: number): Promise<readonly AuditEntry[]> {
