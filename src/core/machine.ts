@@ -88,7 +88,7 @@ function observe(world: World, event: Event): World | undefined {
     case 'format-raised':
       return { ...world, formatRaisedFor: event.rollout };
     case 'takeover-policy':
-      return { ...world, takeover: event.takeover };
+      return onPolicy(world, event.takeover);
     case 'activity':
       return { ...world, activity: event.activity };
     case 'trouble': {
@@ -112,6 +112,18 @@ function onLink(world: World, up: boolean): World {
   return { ...world, linkUp: false, peer: null, linkLostMs };
 }
 
+function onPolicy(world: World, takeover: World['takeover']): World {
+  if (takeover === world.takeover) return world;
+  return { ...world, takeover, takeoverTurn: world.takeoverTurn + 1 };
+}
+
+/** Which of this node's words on its policy the peer has heard; 0.1.0 does not say which one. */
+function known(world: World, report: NodeReport): World['peerKnows'] {
+  if (report.knows !== undefined) return report.knows;
+  const { run, takeoverTurn: turn } = world;
+  return report.knowsTakeover === 'fence' ? { run, turn } : null;
+}
+
 /** The newest report counts; one of the same run that is older is dropped. */
 function onReport(world: World, event: Event & { type: 'report' }): World {
   const { report } = event;
@@ -119,12 +131,14 @@ function onReport(world: World, event: Event & { type: 'report' }): World {
   if (stale) return world;
   const { ms } = world.clock;
   const peerTakeover = report.takeover === 'fence' ? 'fence' : 'manual';
-  const peerKnows = report.knowsTakeover === 'fence' ? 'fence' : 'manual';
+  const peerWord = { run: report.run, turn: report.takeoverTurn ?? 0 };
+  const peerKnows = known(world, report);
   const heardNow = {
     met: true,
     peerHeardMs: ms,
     driverHeardMs: ms,
     peerTakeover,
+    peerWord,
     peerKnows,
   } as const;
   return { ...world, ...heardNow, peer: report, linkUp: true, linkLostMs: null };

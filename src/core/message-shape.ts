@@ -106,6 +106,8 @@ export const isReport: Check = fields({
   wantsDown: maybe(flag),
   takeover: maybe(text),
   knowsTakeover: maybe(text),
+  takeoverTurn: maybe(count),
+  knows: maybe(orNull(fields({ run: text, turn: count }))),
   rollout: orNull(fields({ id: text, epoch: count, seq: count, phase: text })),
   system: orNull(release),
   storage: orNull(release),

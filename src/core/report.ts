@@ -19,6 +19,16 @@ export interface RolloutPosition {
   readonly phase: Phase;
 }
 
+/**
+ * One of a node's words on its takeover policy: the policy may be left and taken up again while the
+ * peer hears of only a part of it, so the peer says which word it knows.
+ */
+export interface PolicyWord {
+  readonly run: string;
+  /** How often the policy has changed in that run. */
+  readonly turn: number;
+}
+
 /** What the slots of a node hold; null = nothing that counts. */
 export type Seals = Readonly<Record<SlotClass, Readonly<Record<Slot, SlotSeal | null>>>>;
 
@@ -58,6 +68,9 @@ export interface NodeReport {
   /** The sender's own takeover policy, and what it knows of the receiver's; absent = manual. */
   readonly takeover?: 'manual' | 'fence';
   readonly knowsTakeover?: 'manual' | 'fence';
+  /** Which word on its policy this is, and the receiver's newest one that the sender has heard. */
+  readonly takeoverTurn?: number;
+  readonly knows?: PolicyWord | null;
   readonly rollout: RolloutPosition | null;
   readonly system: Release | null;
   readonly storage: Release | null;

@@ -9,7 +9,8 @@ import type { NodeId, Progress, Release, Sha256, Slot } from './model.ts';
 import { peerOf } from './model.ts';
 import { END_PHASES, type NodeRecord, type NodeUpdate, type Reason } from './records.ts';
 import type { Job, RolloutRecord, Trial } from './records.ts';
-import { positionOf, samePosition, type NodeReport, type Seals } from './report.ts';
+import { positionOf, samePosition } from './report.ts';
+import type { NodeReport, PolicyWord, Seals } from './report.ts';
 import type { StoreStatus } from './store.ts';
 
 /** Time as events bring it: monotonic milliseconds to judge by, wall clock for people. */
@@ -60,10 +61,14 @@ export interface World {
    * alone. `manual`: only an operator's word lets it take over (R3, R4).
    */
   readonly takeover: TakeoverPolicy;
+  /** How often it has changed in this run of the daemon. */
+  readonly takeoverTurn: number;
   /** What the peer said last of its own policy: one that may take over by itself is waited out. */
   readonly peerTakeover: TakeoverPolicy;
-  /** The peer's word on what it knows of this node's policy: not used before it is known there. */
-  readonly peerKnows: TakeoverPolicy;
+  /** The peer's newest word on its policy, as the answer that it waits for. */
+  readonly peerWord: PolicyWord | null;
+  /** This node's newest word that the peer has heard: `fence` is not used before it is known. */
+  readonly peerKnows: PolicyWord | null;
   /** How much later than the active a standby fences. */
   readonly headStartMs: number;
   /** The peer was heard in this run of the daemon, or was waited for (R1). */

@@ -6,7 +6,7 @@
  */
 import type { NodeRecord } from './records.ts';
 import { isUndecided, storageInPlace } from './node.ts';
-import { connected, me, onTrial, other, type NodeState } from './state.ts';
+import { connected, me, onTrial, other, type NodeState, type World } from './state.ts';
 
 /** The active that serves and does not hear a peer that could take over: it must not go on so. */
 export function isolatedHolder(s: NodeState): boolean {
@@ -31,13 +31,18 @@ export function mayTakeOver(s: NodeState): boolean {
  * start, so that of two nodes that only lost their link the active is the one that stays.
  */
 export function wantsFence(s: NodeState): boolean {
-  const { takeover, peerTakeover, peerKnows } = s.world;
+  const { takeover, peerTakeover } = s.world;
   if (takeover !== 'fence') return false;
   // A peer that cannot take over by itself need not be switched off to go on without it.
   if (isolatedHolder(s)) return peerTakeover === 'fence';
   // An active that does not know of this policy would go on alone instead of being frozen.
-  if (peerKnows !== 'fence') return false;
+  if (!isKnown(s.world)) return false;
   return headStartIsOver(s) && mayTakeOver(s);
+}
+
+/** The peer knows of this very policy, and not of one that was left meanwhile. */
+function isKnown({ run, takeoverTurn, peerKnows }: World): boolean {
+  return peerKnows !== null && peerKnows.run === run && peerKnows.turn === takeoverTurn;
 }
 
 /**

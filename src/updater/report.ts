@@ -28,6 +28,8 @@ export function reportOf(s: NodeState, seq: number): NodeReport {
     wantsDown: wantsDown(s),
     takeover: world.takeover,
     knowsTakeover: world.peerTakeover,
+    takeoverTurn: world.takeoverTurn,
+    knows: world.peerWord,
     rollout: positionOf(rollout),
     system: world.system,
     storage: world.storage?.release ?? null,

@@ -17,7 +17,7 @@ function fences(silentMs: number, waitedMs: number, change: Partial<World> = {})
     ...s.world,
     takeover: 'fence',
     peerTakeover: 'fence',
-    peerKnows: 'fence',
+    peerKnows: { run: 'run-B', turn: 0 },
     linkUp: false,
     peer: null,
     headStartMs: HEAD_START_MS,

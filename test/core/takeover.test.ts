@@ -5,6 +5,7 @@
 import t from 'tap';
 import { effectsOf, settle, step } from '../../src/core/machine.ts';
 import type { NodeUpdate } from '../../src/core/records.ts';
+import type { NodeReport } from '../../src/core/report.ts';
 import type { Event } from '../../src/core/state.ts';
 import {
   ARMED,
@@ -17,7 +18,12 @@ import {
 } from './states.ts';
 
 const NOW = { ms: 9000, at: '2026-01-01T00:00:00.000Z' };
-const LOST = { linkUp: false, linkLostMs: 5000, takeover: 'fence', peerKnows: 'fence' } as const;
+const LOST = {
+  linkUp: false,
+  linkLostMs: 5000,
+  takeover: 'fence',
+  peerKnows: { run: 'run-B', turn: 0 },
+} as const;
 
 const proof = (more: { readonly since?: number }): Event => {
   return { type: 'peer-off', word: 'fence', ...more };
@@ -100,3 +106,35 @@ t.test('who got the service while it was to restart hands it back first (R5)', a
   });
   t.equal(settle(cancelled)?.rollout?.phase, 'BACK2', 'a cancel goes on from there');
 });
+
+t.test(
+  'a policy that was left and taken up again is not the one that the peer knows',
+  async (t) => {
+    const at = (ms: number) => ({ ms, at: NOW.at });
+    const policy = (takeover: 'manual' | 'fence'): Event => ({ type: 'takeover-policy', takeover });
+    const { peer } = nodeState('B').world;
+    const report = (seq: number, more: Partial<NodeReport>): Event => {
+      if (peer === null) throw new Error('no peer');
+      const { knows: _, ...old } = peer;
+      const plain = { ...old, takeover: 'fence', knowsTakeover: 'fence', ...more } as const;
+      return { type: 'report', report: { ...plain, seq } };
+    };
+    const said = (...events: readonly Event[]): boolean => {
+      let s = nodeState('B');
+      for (const event of [...events, { type: 'link', up: false } as const]) {
+        s = step(s, event, NOW) ?? s;
+      }
+      return effectsOf({ ...s, world: { ...s.world, clock: at(NOW.ms + 60_000) } }).some(
+        (effect) => effect.do === 'fence',
+      );
+    };
+    const knows = (turn: number, run = 'run-B') => report(10 + turn, { knows: { run, turn } });
+    t.ok(said(policy('fence'), knows(1)));
+    t.notOk(said(policy('fence'), knows(0)), 'it heard the word before');
+    t.notOk(said(policy('fence'), knows(1, 'run-C')), 'it heard the word of an earlier run');
+    t.notOk(said(policy('fence'), knows(1), policy('manual'), policy('fence')), 'it was left');
+    t.ok(said(policy('fence'), knows(1), policy('manual'), policy('fence'), knows(3)));
+    t.notOk(said(policy('fence'), report(20, { knows: null })));
+    t.ok(said(policy('fence'), report(20, {})), '0.1.0 does not say which word');
+  },
+);
