@@ -107,11 +107,11 @@ t.test('who got the service while it was to restart hands it back first (R5)', a
   t.equal(settle(cancelled)?.rollout?.phase, 'BACK2', 'a cancel goes on from there');
 });
 
+const policy = (takeover: 'manual' | 'fence'): Event => ({ type: 'takeover-policy', takeover });
+
 t.test(
   'a policy that was left and taken up again is not the one that the peer knows',
   async (t) => {
-    const at = (ms: number) => ({ ms, at: NOW.at });
-    const policy = (takeover: 'manual' | 'fence'): Event => ({ type: 'takeover-policy', takeover });
     const { peer } = nodeState('B').world;
     const report = (seq: number, more: Partial<NodeReport>): Event => {
       if (peer === null) throw new Error('no peer');
@@ -124,9 +124,10 @@ t.test(
       for (const event of [...events, { type: 'link', up: false } as const]) {
         s = step(s, event, NOW) ?? s;
       }
-      return effectsOf({ ...s, world: { ...s.world, clock: at(NOW.ms + 60_000) } }).some(
-        (effect) => effect.do === 'fence',
-      );
+      return effectsOf({
+        ...s,
+        world: { ...s.world, clock: { ...NOW, ms: NOW.ms + 60_000 } },
+      }).some((effect) => effect.do === 'fence');
     };
     const knows = (turn: number, run = 'run-B') => report(10 + turn, { knows: { run, turn } });
     t.ok(said(policy('fence'), knows(1)));
