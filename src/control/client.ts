@@ -20,6 +20,7 @@ import type {
 } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
+import { AccessCalls } from './access-client.ts';
 import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
 import type { SettingRequest, StagedBundle } from './backend.ts';
 import { receiveBytes } from './bytes.ts';
@@ -52,12 +53,24 @@ export interface ReconnectOptions extends FollowOptions {
 /** Typed calls on the control socket; a connection per call, so there is nothing to close. */
 export class ControlClient {
   readonly socketPath: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  /** Logins, users and the right to change; a login is carried by every later call. */
+  readonly access: AccessCalls;
+  #headers: Readonly<Record<string, string>>;
 
-  /** `caller` is the name that the audit log shows; it proves nothing. */
+  /**
+   * `caller` is the name that the audit log shows of a caller on the control socket; it proves
+   * nothing. On the console socket the name is that of the session.
+   */
   constructor(socketPath: string, options: { readonly caller?: string | undefined } = {}) {
     this.socketPath = socketPath;
-    this.#headers = options.caller === undefined ? {} : { 'x-tandem-caller': options.caller };
+    const named = options.caller === undefined ? {} : { 'x-tandem-caller': options.caller };
+    this.#headers = named;
+    this.access = new AccessCalls(
+      (method, path, asked) => this.#call(method, path, asked),
+      (token) => {
+        this.#headers = token === null ? named : { ...named, authorization: `Bearer ${token}` };
+      },
+    );
   }
 
   async status(signal?: AbortSignal): Promise<PairStatus> {
@@ -215,7 +228,8 @@ export class ControlClient {
     if (follow) query.set('follow', '1');
     if (job !== undefined) query.set('job', job);
     const path = `${API}/events?${query.toString()}`;
-    for await (const event of streamObjects(this.socketPath, path, { signal, onOpen })) {
+    const headers = this.#headers;
+    for await (const event of streamObjects(this.socketPath, path, { headers, signal, onOpen })) {
       yield event as TandemEvent;
     }
     if (!follow) return;
@@ -234,7 +248,7 @@ export class ControlClient {
   }
 
   async #call<T>(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'DELETE',
     path: string,
     options: {
       readonly body?: object;

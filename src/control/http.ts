@@ -9,7 +9,7 @@ import { ANSWER_BYTES_MAX, EVENT_BYTES_MAX, SILENCE_MS } from './protocol.ts';
 
 /** One request of a client. */
 export interface JsonRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: object | undefined;
@@ -57,12 +57,13 @@ export async function* streamObjects(
   socketPath: string,
   path: string,
   options: {
+    readonly headers?: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal | undefined;
     readonly onOpen?: (() => void) | undefined;
   },
 ): AsyncGenerator<object, void, void> {
-  const { signal, onOpen } = options;
-  const sent = request({ socketPath, path, agent: false, ...(signal ? { signal } : {}) });
+  const { signal, onOpen, headers = {} } = options;
+  const sent = request({ socketPath, path, headers, agent: false, ...(signal ? { signal } : {}) });
   try {
     const response = await send(sent, '', SILENCE_MS, socketPath);
     if (response.statusCode !== 200) {

@@ -47,7 +47,10 @@ const NODE_DISK: CodeRecovery = {
 /** Everything but the pair, its link and the store. */
 type Rest = Exclude<
   Code,
-  keyof typeof import('./codes-pair.ts').PAIR_CODES | `store.${string}` | PairWords
+  | keyof typeof import('./codes-pair.ts').PAIR_CODES
+  | `access.${string}`
+  | `store.${string}`
+  | PairWords
 >;
 /** Words of an operator that are about the state of the pair: in recovery-pair.ts. */
 type PairWords = 'pair.frozen' | 'pair.stood_down' | 'pair.clock_skew' | 'sync.stalled';

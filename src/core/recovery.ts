@@ -7,6 +7,7 @@
  */
 import { CODES, type Code } from './codes.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
+import { ACCESS_RECOVERY } from './recovery-access.ts';
 import { CODE_RECOVERY } from './recovery-codes.ts';
 import { PAIR_RECOVERY } from './recovery-pair.ts';
 import { END_RECOVERY, STATE_RECOVERY } from './recovery-states.ts';
@@ -34,6 +35,7 @@ export interface CodeRecovery {
 
 const BY_CODE: Readonly<Record<Code, CodeRecovery>> = {
   ...CODE_RECOVERY,
+  ...ACCESS_RECOVERY,
   ...PAIR_RECOVERY,
   ...STORE_RECOVERY,
 };

@@ -3,6 +3,7 @@
  * never a guess: what is not known is null or `unknown`, and what is old says its age. Keys are
  * only ever added within schema 1. Pure types and the helpers that read them; imports only core.
  */
+import type { OperatorView } from './access.ts';
 import type { BootReason } from './boot.ts';
 import type { Code } from './codes.ts';
 import type { Progress, Release, NodeId, Slot, SlotClass } from './model.ts';
@@ -172,6 +173,8 @@ export interface PairStatus {
     readonly estimateS: number | null;
   } | null;
   readonly alarms: readonly Alarm[];
+  /** Who holds the right to change the pair over the console socket of this node. */
+  readonly operator?: OperatorView | null;
 }
 
 /** One event, as `--follow --json` prints it (keys as in docs/ARCHITECTURE.md, "Events"). */
