@@ -10,15 +10,24 @@ import type { Variant } from './faults.ts';
 import { play, type Outcome } from './play.ts';
 import { momentsOf, type Moment } from './struck.ts';
 
+/** An update that does not go well by itself, or a pair whose fencer does not. */
+export interface Story {
+  readonly name: string;
+  readonly options: (order: Order) => Pick<PairOptions, 'faults' | 'policy' | 'fence'>;
+}
+
 /** How a column is checked. */
 export interface Plan {
   readonly takeover: 'fence' | 'manual';
   readonly order: Order;
+  /** What makes the update that is struck another one than a good one; it has a name. */
+  readonly story?: Story;
   /** The one kind of moments; all that the fault knows when not given. */
   readonly at?: Moment['at'];
 }
 
-const ALL = process.env['TABLE_ALL'] === '1';
+/** Every moment is struck, not a choice of them. */
+export const ALL = process.env['TABLE_ALL'] === '1';
 /** Every which tick is a moment of its own where writes and events are moments too. */
 const TICK = 4;
 
@@ -40,13 +49,11 @@ function telling({ at, takes, every }: Variant, moment: Moment): boolean {
 const known = new Map<string, readonly Moment[]>();
 
 /** The settings of the updates that are struck. */
-export const optionsOf = ({ takeover, order }: Plan): PairOptions => ({
-  takeover,
-  storageRunsWith: '>=2.0.0',
-  syncTicks: 6,
-  installMs: 200,
-  policy: { order },
-});
+export function optionsOf({ takeover, order, story }: Plan): PairOptions {
+  const { policy, ...more } = story?.options(order) ?? {};
+  const times = { syncTicks: 6, installMs: 200 };
+  return { takeover, storageRunsWith: '>=2.0.0', ...times, ...more, policy: { order, ...policy } };
+}
 
 /** Every run of these faults within the phases of the rows. */
 export function strikes(
@@ -58,7 +65,7 @@ export function strikes(
   return faults.flatMap((fault) => {
     const plain = optionsOf(plan);
     const options = { ...plain, policy: { ...plain.policy, ...fault.policy } };
-    const key = `${plan.takeover} ${plan.order}`;
+    const key = `${plan.takeover} ${plan.order} ${plan.story?.name}`;
     const moments = known.get(key) ?? momentsOf(options);
     known.set(key, moments);
     return moments

@@ -78,7 +78,7 @@ export function play(options: PairOptions, strike: Strike, wanted: Moment): Outc
     const lasts = since <= (strike.lastsTicks ?? 0);
     const now = at === undefined ? 'before' : lasts ? 'while' : 'after';
     service.tick(pair.ms, pair.acknowledged, now, mended);
-    calm = mended && pair.quiet() && !struck.installs() ? calm + 1 : 0;
+    calm = mended && pair.quiet() ? calm + 1 : 0;
     if (ticks > TICKS_MAX) throw new Error(`never quiet, ${nameOf(wanted)}\n${pair.describe()}`);
   }
   if (at === undefined) return undefined;

@@ -34,7 +34,7 @@ export class StatusWatch {
     const acks = pair.acknowledged > this.acknowledged;
     this.acknowledged = pair.acknowledged;
     const situation = JSON.stringify([
-      pair.highlyAvailable(),
+      available(pair),
       acks,
       pair.serving(),
       NODES.map((node) => [pair.nodes[node].state === null, pair.nodes[node].state?.world.linkUp]),
@@ -60,18 +60,23 @@ export class StatusWatch {
   }
 }
 
+/** Highly available, and connected: a frozen pair keeps its admission, and acknowledges nothing. */
+const available = (pair: Pair): boolean =>
+  pair.highlyAvailable() && NODES.every((node) => pair.links.up(node));
+
 const words = ({ state, ha }: PairStatus): string => `${state}: ${ha.text} / ${ha.remedy ?? '-'}`;
 
 function complaints(status: PairStatus, pair: Pair, acks: boolean): string[] {
   const { ha, self, alarms, nodes } = status;
-  if (pair.highlyAvailable()) return ha.ok ? [] : ['does not know that it is highly available'];
+  if (available(pair)) return ha.ok ? [] : ['does not know that it is highly available'];
   if (ha.ok) return ['claims to be highly available'];
   const found: string[] = [];
   const peer = peerOf(self);
   const silent = !nodes[peer].known;
   const missed = alarms.some(({ code, node }) => code === 'pair.peer_unreachable' && node === peer);
-  const expected = ha.text.includes(`node ${peer} is being updated`);
-  if (silent && !missed && !expected) found.push(`no alarm that node ${peer} does not answer`);
+  const told = [`node ${peer} is being updated`, `node ${peer} is lost`];
+  if (silent && !missed && !told.some((text) => ha.text.includes(text)))
+    found.push(`no alarm that node ${peer} does not answer`);
   const serving = pair.serving();
   if (acks && serving !== null && (serving === self || !silent)) {
     const warning = `if node ${serving} fails, service stops until it restarts`;

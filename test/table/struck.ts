@@ -91,12 +91,6 @@ export class Struck {
     return END_PHASES.has(this.phase());
   }
 
-  /** A slot is written: that goes on to its end, also when the update was cancelled meanwhile. */
-  installs(): boolean {
-    const { A, B } = this.pair.nodes;
-    return [A, B].some((node) => node.state?.record.update.state === 'installing');
-  }
-
   /** The update came to this phase, as its log tells. */
   saw(phase: Phase): boolean {
     const { nodes } = this.pair.nodes.A.disk.rollout ?? {};
