@@ -125,6 +125,12 @@ async function run(settings: Settings): Promise<void> {
     room,
     formatLevel: () => state.now.formatLevel,
   });
+  if (objects.damage !== null) {
+    const { code, message } = objects.damage;
+    process.stderr.write(
+      `${code}: ${message}; this copy counts for nothing until it is compared\n`,
+    );
+  }
   const keys = await loadKeys(settings.keysDir);
   if (keys.pair !== settings.pair || keys.node !== settings.node) {
     const found = `the keys belong to node ${keys.node} of pair ${keys.pair}`;

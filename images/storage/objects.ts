@@ -13,8 +13,7 @@ import type { LogRecord, NewRecord, Position } from './record.ts';
 import { Room } from './room.ts';
 import { SegmentLog, type Place, type SegmentLogOptions } from './segments.ts';
 
-/** How often, and after which pause, a segment with writes on their way is looked at again. */
-const PURGE_TRIES = 100;
+/** Pause after which a segment with writes on their way is looked at again. */
 const PURGE_PAUSE_MS = 50;
 /** Stands for the hash of a record that is there but cannot be read. */
 export const DAMAGED = 'damaged';
@@ -101,6 +100,11 @@ export class Objects implements AsyncDisposable {
 
   get log(): SegmentLog {
     return this.#log;
+  }
+
+  /** `store.corrupt` while what was synced once cannot be read: such a copy proves nothing. */
+  get damage(): UpdateError | null {
+    return this.#log.damage;
   }
 
   /** What is visible of a key; deleted ones only while they are remembered. */
@@ -293,32 +297,46 @@ export class Objects implements AsyncDisposable {
   }
 
   /**
-   * Writes everything anew that lies at or before a record that could not be read, and removes
-   * those segments: with them the damage. A live record that is damaged still stays where it is;
-   * the next start would refuse it by name.
+   * Writes everything anew that lies at or before damage, and removes those segments, durably: no
+   * damage that is known is left when it resolves, and the next start finds none of it. False when
+   * `wanted` ended it before. Throws `store.corrupt` for a live record that is damaged still, and
+   * as a write does. `onBytes` is told what was done.
    */
-  async purgeDamage(): Promise<void> {
+  async purgeDamage(
+    wanted: () => boolean = () => true,
+    onBytes: (bytes: number) => void = () => undefined,
+  ): Promise<boolean> {
     await this.#cleaning;
-    const through = this.#damagedSegment;
-    if (through === 0 || this.#closed) return;
-    this.#cleaning = this.#purge(through)
-      // What is damaged still, or finds no room, is told by whoever reads or writes it.
-      .catch(() => undefined)
+    const purge = this.#purge(() => wanted() && !this.#closed, onBytes);
+    this.#cleaning = purge
+      .then(
+        () => undefined,
+        () => undefined,
+      )
       .finally(() => (this.#cleaning = null));
-    await this.#cleaning;
+    return await purge;
   }
 
-  async #purge(through: number): Promise<void> {
-    this.#log.roll();
-    for (let tries = 0; tries < PURGE_TRIES && !this.#closed; tries += 1) {
-      const first = this.#log.first;
-      if (first === null || first > through) {
-        this.#damagedSegment = 0;
-        return;
-      }
-      if (await this.#cleanSegment(first)) tries = 0;
+  /** Bytes of the log that `purgeDamage` would write anew; 0 without damage. */
+  get damagedBytes(): number {
+    return this.#log.bytesThrough(this.#damagedThrough());
+  }
+
+  #damagedThrough(): number {
+    return Math.max(this.#damagedSegment, this.#log.damagedThrough);
+  }
+
+  async #purge(wanted: () => boolean, onBytes: (bytes: number) => void): Promise<boolean> {
+    const through = this.#damagedThrough();
+    if (through > 0) this.#log.roll();
+    for (let first = this.#log.first; first !== null && first <= through; first = this.#log.first) {
+      if (!wanted()) return false;
+      const bytes = this.#log.bytesThrough(first);
+      if (await this.#cleanSegment(first)) onBytes(bytes);
       else await sleep(PURGE_PAUSE_MS);
     }
+    if (this.#damagedSegment <= through) this.#damagedSegment = 0;
+    return true;
   }
 
   /**

@@ -117,6 +117,7 @@ export class Replica {
       if (this.state.now.stale) {
         throw new UpdateError('store.stale', 'this copy lacks writes that were acknowledged');
       }
+      if (this.objects.damage) throw this.objects.damage;
       await this.objects.recover();
       await this.objects.flushed();
       await this.state.change({ epoch });
@@ -307,12 +308,13 @@ export class Replica {
     const { epoch, generation, stale, formatLevel } = this.state.now;
     const connected = this.#session?.met === true;
     const primary = this.#role === 'primary';
+    const proven = this.known && this.objects.damage === null;
     const meter = this.#session?.source?.meter ?? this.#session?.target?.meter;
     return {
       role: this.#role,
       epoch,
       connected,
-      local: stale ? 'stale' : this.known ? 'current' : 'unknown',
+      local: stale ? 'stale' : proven ? 'current' : 'unknown',
       peer: this.#peerCopy(),
       frozen: primary && !connected && !this.writes.alone,
       splitBrain: this.splitBrain !== null,

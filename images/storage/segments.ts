@@ -1,9 +1,10 @@
 /**
  * The log of one copy of the store: segments of about 16 MiB, appended to and never changed.
  * Always holds: `append` resolves only when the record is on disk (fdatasync), in the order of the
- * calls, many records per sync; a torn tail is dropped when the log is opened, damage before the
- * last synced byte is `store.corrupt` and nothing is written then; after a failed write nothing
- * more is appended behind it. Imports core, node:fs and the record codec.
+ * calls, many records per sync; a torn tail is dropped when the log is opened; damage before the
+ * last synced byte is told (`damage`), what is whole is read all the same, and a damaged segment is
+ * never changed, only removed; after a failed write nothing more is appended behind it. Imports
+ * core, node:fs, the scan and the record codec.
  */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
@@ -14,15 +15,14 @@ import { isNoRoom } from '../../src/drivers/preallocate.ts';
 import { FORMAT_MAX, FORMAT_MIN } from './limits.ts';
 import {
   decodeRecord,
-  decodeSegmentHead,
   encodeRecord,
   encodeSegmentHead,
-  nextMagic,
   SEGMENT_HEAD_BYTES,
   type DecodedRecord,
   type LogRecord,
   type NewRecord,
 } from './record.ts';
+import { scanSegment } from './scan.ts';
 
 /** A new segment is begun at this size. */
 export const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -75,12 +75,17 @@ export class SegmentLog implements AsyncDisposable {
   #rolls = false;
   /** Bytes of a torn tail that were dropped when the log was opened. */
   droppedBytes = 0;
+  /** First damage in each damaged segment, the oldest segment first. */
+  readonly #damaged = new Map<number, number>();
 
   private constructor(options: SegmentLogOptions) {
     this.#options = options;
   }
 
-  /** Opens and reads the log; throws `store.corrupt`, `store.io`, `state.newer_schema`. */
+  /**
+   * Opens and reads the log; throws `store.io`, `state.newer_schema`. A damaged log is opened, too:
+   * whoever opens it looks at `damage` before anything counts on what it holds.
+   */
   static async open(options: SegmentLogOptions): Promise<SegmentLog> {
     const log = new SegmentLog(options);
     try {
@@ -100,6 +105,12 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
   }
 
+  /** Bytes of the segments up to this one. */
+  bytesThrough(number: number): number {
+    const some = this.#segments.filter((segment) => segment.number <= number);
+    return some.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+
   /** The oldest segment that is not written to any more; null when there is none. */
   get oldest(): number | null {
     return this.#segments.length > 1 ? this.#segments[0]!.number : null;
@@ -113,6 +124,33 @@ export class SegmentLog implements AsyncDisposable {
   /** Why nothing can be written any more; null while all is well. */
   get failure(): UpdateError | null {
     return this.#failure;
+  }
+
+  /** `store.corrupt` with the first damage that was found; null while none is known. */
+  get damage(): UpdateError | null {
+    const [first] = this.#damaged;
+    return first === undefined ? null : corrupt(first[0], first[1], 'a record is damaged');
+  }
+
+  /** The newest segment that is known to be damaged; 0 = none. */
+  get damagedThrough(): number {
+    return Math.max(0, ...this.#damaged.keys());
+  }
+
+  /** Reads all that was synced and notes what is damaged; appending goes on meanwhile. */
+  async scrub(): Promise<void> {
+    for (const segment of this.#segments.slice()) {
+      const { number, file, bytes } = segment;
+      const gone = (): boolean => !this.#segments.includes(segment);
+      const content = await readAll(file, bytes).catch((error: unknown) => {
+        if (gone()) return null;
+        throw ioFailure(error);
+      });
+      // One that was removed meanwhile says nothing any more.
+      if (content === null || gone()) continue;
+      const { damagedAt } = scanSegment(content, false, () => undefined);
+      if (damagedAt !== null && !this.#damaged.has(number)) this.#damaged.set(number, damagedAt);
+    }
   }
 
   /** After `store.full`, and with nothing half-written: appending may be tried again. */
@@ -155,6 +193,7 @@ export class SegmentLog implements AsyncDisposable {
     await segment.file.close();
     await unlink(this.#path(number));
     await syncDirectory(this.#options.dir);
+    this.#damaged.delete(number);
     return true;
   }
 
@@ -172,16 +211,17 @@ export class SegmentLog implements AsyncDisposable {
     const path = this.#path(number);
     const file = await open(path, constants.O_RDWR);
     const bytes = await readAll(file, (await file.stat()).size);
-    const formatLevel = decodeSegmentHead(bytes);
-    if (formatLevel === null) {
+    const found = scanSegment(bytes, last, (record, offset, length) => {
+      this.#options.onRecord(record, { segment: number, offset, bytes: length });
+    });
+    const { formatLevel, goodBytes, damagedAt } = found;
+    if (goodBytes === 0) {
       await file.close();
-      if (!last || nextMagic(bytes, 0) >= 0) throw corrupt(number, 0, 'its head is damaged');
-      // The head is durable before the first record: this segment was never used.
       this.droppedBytes += bytes.length;
       await unlink(path);
       return;
     }
-    if (formatLevel < FORMAT_MIN || formatLevel > FORMAT_MAX) {
+    if (formatLevel !== null && (formatLevel < FORMAT_MIN || formatLevel > FORMAT_MAX)) {
       await file.close();
       throw new UpdateError(
         'state.newer_schema',
@@ -189,14 +229,16 @@ export class SegmentLog implements AsyncDisposable {
           `${FORMAT_MIN} to ${FORMAT_MAX}`,
       );
     }
-    this.#segments.push({ number, file, formatLevel, bytes: bytes.length });
-    const good = scan(bytes, number, this.#options.onRecord);
-    if (good === bytes.length) return;
-    if (!last || wasSynced(bytes, good)) throw corrupt(number, good, 'a record is damaged');
-    await file.truncate(good);
-    await file.datasync();
-    this.droppedBytes += bytes.length - good;
-    this.#segments.at(-1)!.bytes = good;
+    this.#segments.push({ number, file, formatLevel: formatLevel ?? FORMAT_MIN, bytes: goodBytes });
+    if (damagedAt !== null) {
+      this.#damaged.set(number, damagedAt);
+      // It stays as it was found; what comes next begins a new one.
+      this.#rolls = true;
+    } else if (goodBytes < bytes.length) {
+      await file.truncate(goodBytes);
+      await file.datasync();
+      this.droppedBytes += bytes.length - goodBytes;
+    }
   }
 
   async #run(): Promise<void> {
@@ -296,26 +338,6 @@ export class SegmentLog implements AsyncDisposable {
       throw error;
     }
   }
-}
-
-/** Hands every good record to `onRecord`; returns where the good ones end. */
-function scan(bytes: Buffer, segment: number, onRecord: OnRecord): number {
-  let offset = SEGMENT_HEAD_BYTES;
-  for (;;) {
-    const found = decodeRecord(bytes, offset);
-    if (!found) return offset;
-    onRecord(found.record, { segment, offset, bytes: found.bytes });
-    offset += found.bytes;
-  }
-}
-
-/** True when a later record says that the bytes at `offset` were on disk before it. */
-function wasSynced(bytes: Buffer, offset: number): boolean {
-  for (let at = nextMagic(bytes, offset + 1); at >= 0; at = nextMagic(bytes, at + 1)) {
-    const found = decodeRecord(bytes, at);
-    if (found && found.syncedOffset > offset) return true;
-  }
-  return false;
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, start: number): Promise<void> {

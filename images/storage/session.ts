@@ -5,7 +5,7 @@
  * have compared the copies; two copies that were both written alone are never joined. Imports core,
  * objects, sync and the replica's types.
  */
-import { UpdateError } from '../../src/core/errors.ts';
+import { asUpdateError, type UpdateError } from '../../src/core/errors.ts';
 import { compareGenerations, NEW_GENERATION } from './generation.ts';
 import { Answers } from './answers.ts';
 import { FollowedWrites } from './follower.ts';
@@ -116,9 +116,7 @@ export class Session implements ConnectionListener {
 
   /** Ends the connection because of what the peer sent or because this side cannot go on. */
   fail(error: unknown): void {
-    const reason =
-      error instanceof UpdateError ? error : new UpdateError('internal.bug', String(error));
-    this.connection.close(reason, true);
+    this.connection.close(asUpdateError(error), true);
   }
 
   /**
@@ -261,7 +259,8 @@ export class Session implements ConnectionListener {
 
   /** The peer leads: compare again, because its generation may be newer than its hello. */
   async #follow(lead: Of<'lead'>): Promise<void> {
-    const { state, objects, role } = this.#replica;
+    const replica = this.#replica;
+    const { state, objects, role } = replica;
     if (lead.epoch < state.now.epoch) {
       this.connection.send({ t: 'refuse', epoch: state.now.epoch });
       return;
@@ -269,27 +268,31 @@ export class Session implements ConnectionListener {
     const relation = compareGenerations(state.now.generation, lead.generation);
     const both = role === 'primary' && lead.epoch === state.now.epoch;
     if (both || relation.startsWith('ahead') || relation === 'split') {
-      throw this.#replica.split(relation, lead.generation);
+      throw replica.split(relation, lead.generation);
     }
-    await this.#replica.sawEpoch(lead.epoch);
-    if (lead.resync === true) await this.#replica.distrust();
+    await replica.sawEpoch(lead.epoch);
+    // With damage nothing that is here counts until all of it was compared.
+    if (lead.resync === true || objects.damage !== null) await replica.distrust();
     else if (relation !== 'same') await state.change({ stale: true });
     await objects.recover();
     await objects.flushed();
-    this.#replica.head = objects.position;
-    const { connection } = this;
-    this.#writes = new FollowedWrites(this, this.#replica);
-    this.target = new SyncTarget({
+    replica.head = objects.position;
+    this.#writes = new FollowedWrites(this, replica);
+    const target: SyncTarget = new SyncTarget({
       objects,
       state,
-      connection,
+      connection: this.connection,
       check: state.now.distrusted === true,
-      onProgress: () => this.#replica.changed(),
+      onProgress: () => replica.changed(),
+      onLevel: (sentBytes) => replica.syncEnded(null, sentBytes),
       onError: (error) => this.fail(error),
+      inTurn: (action) => replica.inTurn(action),
+      counts: () => this.target === target && this.#follows,
     });
+    this.target = target;
     this.#setPhase('following');
     const { epoch, generation, stale } = state.now;
-    connection.send({ t: 'follow', epoch, generation, stale, position: objects.position });
+    this.connection.send({ t: 'follow', epoch, generation, stale, position: objects.position });
     this.tellRoom();
   }
 
@@ -352,15 +355,19 @@ export class Session implements ConnectionListener {
     this.#replica.peerIsCurrent();
   }
 
+  get #follows(): boolean {
+    return this.#phase === 'following' && !this.connection.closed;
+  }
+
   #asTarget(): SyncTarget {
-    if (this.#phase !== 'following' || !this.target) throw bad('a sync without leading');
-    return this.target;
+    if (this.#follows && this.target) return this.target;
+    throw bad('a sync without leading');
   }
 
   async #end(head: Of<'end'>): Promise<void> {
-    await this.#asTarget().end(head);
+    const target = this.#asTarget();
     this.#replica.head = head.position;
-    this.#replica.syncEnded(null, head.sentBytes);
+    await target.end(head);
   }
 
   /** The primary raises the format level of both sides. */

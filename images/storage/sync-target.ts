@@ -2,7 +2,8 @@
  * The secondary's half of a sync: it compares what the primary offers with what it holds, asks for
  * the differences and writes them. Always holds: the copy is durably marked stale before the first
  * change; the mark falls only at the end, together with the primary's generation ids, when every
- * object is on disk; a power cut in between leaves it stale, and the next sync asks only for what
+ * object is on disk and, after a full look at this disk, everything that was damaged is written
+ * anew and synced; a power cut in between leaves it stale, and the next sync asks only for what
  * still differs. Imports core, objects, state and the messages.
  */
 import type { PeerConnection } from './link.ts';
@@ -24,7 +25,13 @@ export interface SyncTargetOptions {
   /** Believe the disk and not the index: what cannot be read is asked for, too. */
   readonly check: boolean;
   readonly onProgress: () => void;
+  /** Both copies are level, durably. */
+  readonly onLevel: (sentBytes: number) => void;
   readonly onError: (error: unknown) => void;
+  /** Runs an action when all earlier ones of the copy have ended. */
+  readonly inTurn: (action: () => Promise<void>) => Promise<void>;
+  /** False when this side follows no more, or follows anew. */
+  readonly counts: () => boolean;
 }
 
 /** One sync as its receiver; a new connection needs a new one. */
@@ -68,6 +75,7 @@ export class SyncTarget {
   async #scrub(): Promise<void> {
     const { objects, connection, onError } = this.#options;
     try {
+      await objects.log.scrub();
       const wanted = new Set(this.#wants.map(([key]) => key));
       for (const key of objects.liveKeys()) {
         if (connection.closed) return;
@@ -95,19 +103,46 @@ export class SyncTarget {
     void this.#write(change);
   }
 
-  /** Both copies are equal now; durable when it returns. */
+  /**
+   * Every object is on its way to this disk: both copies are level when that is durable and no
+   * damage is left. Writes of the primary are taken meanwhile.
+   */
   async end(message: Of<'end'>): Promise<void> {
-    const { objects, state, connection } = this.#options;
+    const { objects, check } = this.#options;
     if (!this.#offered) throw bad('the end of a sync that never began');
+    this.#offered = null;
     await objects.flushed();
     await objects.mark(message.position, message.committed);
-    const { generation } = message;
+    if (check && objects.damagedBytes > 0) void this.#mend(message);
+    else await this.#level(message);
+  }
+
+  /** Takes time, so it is not done in turn: frames of the primary go on being handled. */
+  async #mend(message: Of<'end'>): Promise<void> {
+    const { objects, counts, inTurn, onProgress, onError } = this.#options;
+    const { meter } = this;
+    if (meter) meter.totalBytes += objects.damagedBytes;
+    onProgress();
+    try {
+      const done = await objects.purgeDamage(counts, (bytes) => {
+        meter?.add(bytes);
+        onProgress();
+      });
+      if (!done) return;
+      await inTurn(async () => {
+        if (counts()) await this.#level(message);
+      });
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  async #level({ generation, sentBytes }: Of<'end'>): Promise<void> {
+    const { state, connection } = this.#options;
     await state.change({ generation, stale: false, distrusted: false, aloneSince: null });
-    void objects.purgeDamage();
-    this.#offered = null;
     this.meter = null;
     connection.send({ t: 'done' });
-    this.#options.onProgress();
+    this.#options.onLevel(sentBytes);
   }
 
   async #write(change: Change): Promise<void> {

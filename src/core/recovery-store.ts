@@ -75,7 +75,9 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
     costs: 'A full sync; no high availability until its end.',
     steps: [
       'Check the disk of this node.',
-      'Stop the daemon of this node, rename its directory `storage.dataDir`, start the daemon.',
+      'While the other node serves, this copy is made good by itself.',
+      'If this node was the active: switch it off, `tandem takeover` on the other one, switch it on.',
+      'If it says so still: stop its daemon, rename its directory `storage.dataDir`, start it.',
       READY,
     ],
     alarm: true,

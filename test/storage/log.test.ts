@@ -113,7 +113,11 @@ t.test('damage before what was synced is told from a torn tail', async (t) => {
   const middle = bytes.indexOf('value of b');
   bytes[middle] = 0;
   writeFileSync(path!, bytes);
-  await t.rejects(open(dir), { code: 'store.corrupt' });
+  {
+    await using objects = await open(dir);
+    t.match(objects.damage, { code: 'store.corrupt', detail: { segment: 1 } });
+    t.same(Object.keys(await content(objects)), ['a', 'c'], 'what is whole is read');
+  }
   t.same(readFileSync(path!), bytes, 'nothing was written');
   const last = bytes.indexOf('value of c');
   bytes[middle] = 'v'.charCodeAt(0);
@@ -121,6 +125,34 @@ t.test('damage before what was synced is told from a torn tail', async (t) => {
   writeFileSync(path!, bytes);
   await using objects = await open(dir);
   t.same(Object.keys(await content(objects)), ['a', 'b'], 'the last one could be a torn one');
+  t.equal(objects.damage, null);
+});
+
+t.test('a damaged head hides no record; what is written goes to a new segment', async (t) => {
+  const dir = t.testdir();
+  {
+    await using objects = await open(dir);
+    for (const key of ['a', 'b']) await put(objects, key, `value of ${key}`);
+  }
+  const [path] = segments(dir);
+  const bytes = readFileSync(path!);
+  bytes[3]! ^= 1;
+  writeFileSync(path!, bytes);
+  {
+    await using objects = await open(dir);
+    t.match(objects.damage, { code: 'store.corrupt', detail: { segment: 1, offset: 0 } });
+    t.same(Object.keys(await content(objects)), ['a', 'b']);
+    await put(objects, 'c', 'value of c');
+    t.same(readFileSync(path!), bytes, 'the damaged one stays as it was');
+    t.equal(objects.damagedBytes, bytes.length);
+    let done = 0;
+    t.equal(await objects.purgeDamage(undefined, (count) => (done += count)), true);
+    t.equal(done, bytes.length);
+    t.equal(objects.damage, null);
+  }
+  await using again = await open(dir);
+  t.equal(again.damage, null);
+  t.same(Object.keys(await content(again)).toSorted(), ['a', 'b', 'c']);
 });
 
 t.test('an object that rots under the running store is not handed out', async (t) => {
