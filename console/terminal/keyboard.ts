@@ -31,6 +31,8 @@ export const realAlarm: SetAlarm = (ms, ring) => {
 export interface KeyboardOptions {
   readonly onKey: (key: Key) => void;
   readonly onPosition: (row: number, column: number) => void;
+  /** Another answer of the terminal: its parameters and its last letter. */
+  readonly onAnswer?: (answer: string) => void;
   readonly setAlarm?: SetAlarm;
 }
 
@@ -69,7 +71,9 @@ export class Keyboard {
   #take(token: Token): void {
     if ('position' in token) {
       this.#options.onPosition(token.position.row, token.position.column);
-    } else if ('key' in token) {
+    } else if ('answer' in token) {
+      this.#options.onAnswer?.(token.answer);
+    } else {
       if (textOf(token.key) === null) {
         this.#endBurst();
         this.#options.onKey(token.key);

@@ -1,34 +1,27 @@
 /**
- * The line to a terminal: raw input, output that never blocks, the size, the speed. Always holds: a
- * line that stalls costs this process one frame and the daemon nothing; after the end the terminal
- * is as it was. Imports Node, the kinds and the keyboard.
+ * A terminal on a channel: keys in, frames out, its size, its state before and after. Always holds:
+ * a line that stalls costs this process a frame and the daemon nothing; after the end the terminal
+ * is as it was, if it still takes anything; while the line is lent, bytes pass as they are and
+ * nothing of the console is sent. Imports the kinds, the keyboard, the flow and the channel.
  */
-import { spawn } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
-import { ReadStream, WriteStream } from 'node:tty';
+import type { Key } from '../keys.ts';
+import type { Channel, OpenChannel, Size } from './channel.ts';
+import { ANSWER, Flow, QUESTION } from './flow.ts';
 import { entering, leaving, PROBE, type Kind } from './kinds.ts';
-import { Keyboard, type KeyboardOptions } from './keyboard.ts';
+import { Keyboard, realAlarm } from './keyboard.ts';
+import { sane } from './tty.ts';
 
 /** A terminal that does not say its size within this time is taken for 80x24. */
 const PROBE_MS = 300;
 const USUAL = { rows: 24, columns: 80 } as const;
-/** What a size is believed to be. */
-const SANE = { min: 4, max: 500 } as const;
-/** Bits of a byte on a serial line, with start and stop. */
-const BITS_PER_BYTE = 10;
-
-/** Rows and columns. */
-export interface Size {
-  readonly rows: number;
-  readonly columns: number;
-}
 
 /** How a line is opened. */
 export interface LineOptions {
   readonly kind: Kind;
+  readonly open: OpenChannel;
   /** Bits per second when that is known, so that no more is sent than the line carries. */
   readonly baud: number | null;
-  readonly onKey: KeyboardOptions['onKey'];
+  readonly onKey: (key: Key) => void;
   readonly onResize: () => void;
   /** Everything that was sent has left. */
   readonly onFree: () => void;
@@ -36,113 +29,148 @@ export interface LineOptions {
   readonly onHangUp: () => void;
 }
 
-/** The terminal on standard input and output. */
+/** A line that was lent to another program. */
+export interface Loan extends Disposable {
+  /** Sends bytes as they are; `taken` is called when more may come. */
+  send(bytes: Uint8Array, taken: () => void): void;
+}
+
+/** Who borrows a line. */
+export interface Borrower {
+  readonly onBytes: (bytes: Uint8Array) => void;
+  readonly onResize: () => void;
+}
+
+/** A terminal that is drawn on. */
 export class TerminalLine implements AsyncDisposable {
   readonly #options: LineOptions;
-  readonly #input: ReadStream;
-  readonly #output: WriteStream;
+  readonly #channel: Channel;
   readonly #keyboard: Keyboard;
+  readonly #flow: Flow;
+  #borrower: Borrower | null = null;
   #probed: Size | null = null;
   #onPosition: (size: Size) => void = () => {};
-  #freeAtMs = 0;
-  #freeTimer: NodeJS.Timeout | undefined;
   #gone = false;
-  /** Node looks at the size by itself only for its own standard streams. */
-  readonly #onSizeSignal = (): void => refreshSize(this.#output);
 
   constructor(options: LineOptions) {
     this.#options = options;
-    this.#input = new ReadStream(0);
-    this.#output = new WriteStream(1);
-    unblock(this.#output);
-    this.#keyboard = new Keyboard({
-      onKey: options.onKey,
-      onPosition: (rows, columns) => this.#onPosition({ rows, columns }),
+    this.#flow = new Flow({
+      baud: options.baud,
+      answers: options.kind.answers,
+      nowMs: () => performance.now(),
+      setAlarm: realAlarm,
+      onAsk: () => this.#send(QUESTION),
+      onFree: () => this.#tellFree(),
     });
-    this.#input.setRawMode(true);
-    this.#input.on('data', (bytes: Buffer) => this.#keyboard.feed(bytes));
-    for (const event of ['end', 'close', 'error'] as const) {
-      this.#input.on(event, () => this.#hangUp());
-    }
-    this.#output.on('error', () => this.#hangUp());
-    this.#output.on('drain', () => this.#tellFree());
-    this.#output.on('resize', () => options.onResize());
-    process.on('SIGWINCH', this.#onSizeSignal);
-    this.#input.resume();
+    this.#keyboard = new Keyboard({
+      onKey: (key) => {
+        this.#flow.pressed();
+        options.onKey(key);
+      },
+      onPosition: (rows, columns) => this.#onPosition({ rows, columns }),
+      onAnswer: (answer) => {
+        if (answer === ANSWER) this.#flow.answered();
+      },
+    });
+    this.#channel = options.open({
+      onBytes: (bytes) => this.#take(bytes),
+      onResize: () => (this.#borrower ?? options).onResize(),
+      onFree: () => this.#tellFree(),
+      onHangUp: () => this.#hangUp(),
+    });
   }
 
   /** The size that the system knows, or that the terminal told, or the usual one. */
   get size(): Size {
-    const { rows, columns } = this.#output;
-    return sane({ rows, columns }) ?? this.#probed ?? USUAL;
+    return this.#channel.size ?? this.#probed ?? USUAL;
   }
 
-  /** True while something that was sent is still on its way. */
+  /** True while something that was sent is still on its way, and while the line is lent. */
   get busy(): boolean {
-    return this.#output.writableLength > 0 || performance.now() < this.#freeAtMs;
+    return this.#borrower !== null || this.#channel.waiting || this.#flow.held;
   }
 
   /** Prepares the terminal, and asks it for its size where the system does not know it. */
   async enter(): Promise<void> {
     this.write(entering(this.#options.kind));
-    await this.askSize();
+    await this.#askSize();
   }
 
-  /** Asks again where the size came from the terminal; a system that knows it needs no answer. */
-  async askSize(): Promise<void> {
-    const { rows, columns } = this.#output;
-    if (sane({ rows, columns }) !== null || !this.#options.kind.answers || this.#gone) return;
+  /**
+   * It may be another terminal now: it is prepared again and asked for its size. Not on a line that
+   * is held, where the person only wants to see something.
+   */
+  async renew(): Promise<void> {
+    if (this.busy) return;
+    this.#flow.forget();
+    await this.enter();
+  }
+
+  /** Sends bytes; the caller asks `busy` first and sends a frame at a time. */
+  write(text: string): void {
+    if (this.#gone || text === '' || this.#borrower !== null) return;
+    this.#send(this.#flow.send(text));
+  }
+
+  /** Lends the terminal, clean; at the end of the loan it is the console's again, to be redrawn. */
+  lend(borrower: Borrower): Loan {
+    this.#send(leaving(this.#options.kind, this.size.rows));
+    this.#borrower = borrower;
+    return {
+      send: (bytes, taken) => this.#channel.send(bytes, taken),
+      [Symbol.dispose]: () => {
+        this.#borrower = null;
+        this.#flow.forget();
+        if (!this.#gone) this.write(entering(this.#options.kind));
+      },
+    };
+  }
+
+  /** Gives the terminal back; a line that is stalled or gone is not waited for. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sent = !this.#gone && (await this.#sendLast());
+    this.#gone = true;
+    this.#flow.end();
+    this.#keyboard.end();
+    this.#channel.release(sent);
+  }
+
+  async #askSize(): Promise<void> {
+    if (this.#channel.size !== null || !this.#options.kind.answers || this.#gone) return;
     const answer = new Promise<Size | null>((resolve) => {
-      const timer = setTimeout(() => resolve(null), PROBE_MS);
+      const waitMs = PROBE_MS + this.#flow.aheadMs;
+      const timer = setTimeout(() => resolve(null), waitMs);
       this.#onPosition = (size) => {
         clearTimeout(timer);
         resolve(sane(size));
       };
     });
     this.write(PROBE);
-    this.#probed = (await answer) ?? USUAL;
+    const told = await answer;
+    if (told === null) this.#flow.silent();
+    this.#probed = told ?? USUAL;
     this.#onPosition = () => {};
-    setSystemSize(this.#probed);
-  }
-
-  /** Sends bytes; the caller asks `busy` first and sends a frame at a time. */
-  write(text: string): void {
-    if (this.#gone || text === '') return;
-    const { baud } = this.#options;
-    if (baud !== null) {
-      const tookMs = (Buffer.byteLength(text) * BITS_PER_BYTE * 1000) / baud;
-      this.#freeAtMs = Math.max(performance.now(), this.#freeAtMs) + tookMs;
-      clearTimeout(this.#freeTimer);
-      // A timer may ring a moment early, and would find the line still busy.
-      const waitMs = Math.ceil(this.#freeAtMs - performance.now()) + 1;
-      this.#freeTimer = setTimeout(() => this.#tellFree(), waitMs);
-    }
-    this.#output.write(text, () => this.#tellFree());
-  }
-
-  /** Gives the terminal back; a line that is stalled or gone is not waited for. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#freeTimer);
-    process.off('SIGWINCH', this.#onSizeSignal);
-    this.#keyboard.end();
-    const sent = !this.#gone && (await this.#sendLast());
-    this.#gone = true;
-    // The system waits for the line before it changes the mode, and a stalled one would hold this
-    // process; there Node puts the mode back at its end, without waiting.
-    if (sent && !this.#input.destroyed) this.#input.setRawMode(false);
-    this.#input.destroy();
-    this.#output.destroy();
+    if (!this.#gone) this.#channel.tellSize(this.#probed);
   }
 
   /** Sends what leaves the terminal clean; false when the line takes nothing. */
   async #sendLast(): Promise<boolean> {
-    const aheadMs = Math.max(0, this.#freeAtMs - performance.now());
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), aheadMs + PROBE_MS);
-    this.#output.write(leaving(this.#options.kind, this.size.rows), () => resolve(true));
+    const timer = setTimeout(() => resolve(false), this.#flow.aheadMs + PROBE_MS);
+    const last = this.#borrower === null ? leaving(this.#options.kind, this.size.rows) : '\r\n';
+    this.#channel.send(last, () => resolve(true));
     const sent = await promise;
     clearTimeout(timer);
     return sent;
+  }
+
+  #send(text: string): void {
+    if (!this.#gone) this.#channel.send(text, () => this.#tellFree());
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#borrower === null) this.#keyboard.feed(bytes);
+    else this.#borrower.onBytes(bytes);
   }
 
   #tellFree(): void {
@@ -154,53 +182,4 @@ export class TerminalLine implements AsyncDisposable {
     this.#gone = true;
     this.#options.onHangUp();
   }
-}
-
-/** A terminal blocks the whole process when it stalls, unless it is told not to. */
-function unblock(output: WriteStream): void {
-  const { _handle: handle } = output as unknown as {
-    readonly _handle?: { readonly setBlocking?: (on: boolean) => void };
-  };
-  handle?.setBlocking?.(false);
-}
-
-/** Asks the system for the size anew; the stream tells when it is another one. */
-function refreshSize(output: WriteStream): void {
-  (output as unknown as { readonly _refreshSize?: () => void })._refreshSize?.();
-}
-
-function sane(size: Size): Size | null {
-  return isSane(size.rows) && isSane(size.columns) ? size : null;
-}
-
-function isSane(count: number): boolean {
-  return count >= SANE.min && count <= SANE.max;
-}
-
-/** Programs that are started on this terminal later find the size, too. */
-function setSystemSize({ rows, columns }: Size): void {
-  const words = ['rows', String(rows), 'cols', String(columns)];
-  spawn('stty', words, { stdio: ['inherit', 'ignore', 'ignore'] }).on('error', () => {});
-}
-
-/** Speed of the line in bits per second; null where standard input is no serial line. */
-export async function lineSpeed(): Promise<number | null> {
-  let device = '';
-  try {
-    device = readlinkSync('/proc/self/fd/0');
-  } catch {
-    return null;
-  }
-  if (!/^\/dev\/tty[A-Z]/.test(device)) return null;
-  const said = await new Promise<string>((resolve) => {
-    const child = spawn('stty', ['speed'], { stdio: ['inherit', 'pipe', 'ignore'] });
-    let text = '';
-    child.stdout.setEncoding('latin1').on('data', (chunk: string) => {
-      text += chunk;
-    });
-    child.on('error', () => resolve(''));
-    child.on('close', () => resolve(text));
-  });
-  const speed = Number(said.trim());
-  return speed >= 50 ? speed : null;
 }

@@ -3,20 +3,28 @@
  * asked for. Imports the control client, its own folder, and the console lazily.
  */
 import { EXIT } from '../core/codes.ts';
-import { absolute, CLIENT_OPTIONS, connect, flag, text, wholeNumber } from './values.ts';
+import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, text, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
+
+/** How a line is told to wait; the console has the same words. */
+const FLOWS = ['none', 'xonxoff', 'rtscts'] as const;
 
 async function open(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const client = await connect(values, io);
   const folder = text(values, 'bundles');
+  const serial = text(values, 'serial');
   const baud = wholeNumber(values, 'baud', { min: 50, max: 4_000_000 });
+  const flow = oneOf(values, 'flow', FLOWS);
   const { runConsole } = await import('../../console/start.ts');
   await runConsole({
     client,
     io,
     readonly: flag(values, 'readonly'),
     plain: flag(values, 'plain'),
+    serial: serial === undefined ? undefined : absolute(serial),
+    term: text(values, 'term'),
     baud,
+    flow,
     bundles: folder === undefined ? undefined : absolute(folder),
   });
   return EXIT.done;
@@ -42,6 +50,21 @@ export const consoleVerbs: readonly Verb[] = [
         type: 'string',
         value: 'N',
         help: 'Speed of the line, where the system does not know it; output keeps to it.',
+      },
+      serial: {
+        type: 'string',
+        value: 'PATH',
+        help: 'Serve consoles on this serial port, which has no login program; 9600 baud.',
+      },
+      term: {
+        type: 'string',
+        value: 'WORD',
+        help: 'What the terminal is, instead of TERM; vt100 on a serial port.',
+      },
+      flow: {
+        type: 'string',
+        value: 'WORD',
+        help: 'Flow control of the line: none, xonxoff or rtscts.',
       },
       bundles: {
         type: 'string',

@@ -1,6 +1,6 @@
 /**
- * A serial port as a stream of bytes, opened by its path: 8 data bits, no parity, one stop bit, no
- * flow control, locked against other programs that lock. Always holds: the native part of the
+ * A serial port as a stream of bytes, opened by its path: 8 data bits, no parity, one stop bit,
+ * flow control only where it is asked for, locked against other programs that lock. Always holds: the native part of the
  * package is loaded only when a port is opened, so a node without a serial line never needs it;
  * the ports of the machine are never searched, which would need udev; a port is closed without
  * waiting for bytes that the other end does not take. Imports core and, lazily, serialport.
@@ -18,11 +18,18 @@ export interface SerialLine {
 /** Bytes that the package reads at once, and that wait in it; a frame is much shorter. */
 const BUFFER_BYTES = 4096;
 
+/** How a line is told to wait; none for what has windows and checksums of its own. */
+export type SerialFlow = 'none' | 'xonxoff' | 'rtscts';
+
 /**
  * Opens the port at `path` with `baud` bits per second. Throws `link.serial_failed` with the
  * system's words when there is none, another program has locked it, or the speed is not possible.
  */
-export async function openSerialPort(path: string, baud: number): Promise<SerialLine> {
+export async function openSerialPort(
+  path: string,
+  baud: number,
+  flow: SerialFlow = 'none',
+): Promise<SerialLine> {
   try {
     const { SerialPort } = await import('serialport');
     const port = new SerialPort({
@@ -30,6 +37,11 @@ export async function openSerialPort(path: string, baud: number): Promise<Serial
       baudRate: baud,
       autoOpen: false,
       lock: true,
+      rtscts: flow === 'rtscts',
+      xon: flow === 'xonxoff',
+      xoff: flow === 'xonxoff',
+      // A Ctrl-S by mistake is ended by any key.
+      xany: flow === 'xonxoff',
       // The other end is not to notice that this program starts again.
       hupcl: false,
       highWaterMark: BUFFER_BYTES,
