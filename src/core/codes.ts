@@ -220,6 +220,11 @@ export const CODES = {
     title: 'The daemon does not answer.',
     next: 'Check that it runs, and the path of its control socket.',
   },
+  'daemon.other_version': {
+    exit: EXIT.daemonUnreachable,
+    title: 'The daemon is of a version that this program does not understand.',
+    next: 'Use the program of the version that the node runs: log in anew, or restart the console.',
+  },
   'permission.denied': {
     exit: EXIT.notPermitted,
     title: 'You may not do this.',

@@ -112,6 +112,23 @@ const OF_OPERATORS: Readonly<Record<OperatorWords, CodeRecovery>> = {
   },
   'standdown.active': REFUSED,
   'standdown.refused': REFUSED,
+  'power.refused': {
+    ...REFUSED,
+    steps: [
+      'Wait until the other node can: `tandem cluster status --wait-ready`.',
+      'Or take the gap: `tandem restart --force`.',
+    ],
+  },
+  'power.failed': {
+    works: 'The service, as before; the node may take over again.',
+    costs: 'Nothing. A service that was handed over stays with the other node.',
+    steps: ['Read the log of the daemon for why it ended.'],
+  },
+  'support.space': { ...UNTOUCHED, steps: ['See what is kept: `tandem support list`.'] },
+  'support.failed': {
+    ...UNTOUCHED,
+    steps: ['Without the daemon: `tandem support --offline --out FILE`.'],
+  },
   'job.not_pausable': JOB_GOES_ON,
   'boot.armed': {
     works: 'The service goes on; no update can begin until the trial is decided.',
@@ -218,6 +235,11 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
       'The path of the socket: `tandem config check`.',
       'Ask on the other node: `tandem status`.',
     ],
+  },
+  'daemon.other_version': {
+    works: 'Everything. The node goes on as before; only this program cannot show it.',
+    costs: NOTHING,
+    steps: ['See both versions: `tandem --version`, and `program` in `tandem status --json`.'],
   },
   'permission.denied': UNTOUCHED,
 };
