@@ -19,8 +19,10 @@ import type { Identity } from './daemon/plan.ts';
 import { initialState } from './daemon/initial.ts';
 import { Listeners } from './daemon/listeners.ts';
 import { mendLostBoot } from './daemon/lost-boot.ts';
+import { openPowerNotes } from './daemon/power-note.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
+import { Support } from './daemon/support.ts';
 import { SettingsFile } from './daemon/settings.ts';
 import { openBoot, recreateBoot } from './drivers/boot-file.ts';
 import { openDepot } from './drivers/depot-dir.ts';
@@ -133,6 +135,7 @@ async function openDrivers(
     events,
     history,
     audit: lines('audit.ndjson'),
+    notes: stack.use(await openPowerNotes(config.stateDir, log)),
     settings: await SettingsFile.open(config),
     slots,
     lostBoot,
@@ -191,6 +194,7 @@ async function openNode(
   const backend = new Backend({
     ...drivers,
     care: drivers.store,
+    support: supportOf(config, host),
     runner,
     executor,
     requests,
@@ -209,6 +213,7 @@ async function openNode(
       ...(fence.trouble === null ? [] : [fence.trouble]),
     ],
   });
+  backend.resume();
   const held = stack.move();
   return {
     runner,
@@ -229,6 +234,11 @@ function identityOf(config: Config, slots: Slots): Identity {
       storage: slots.device('storage', 'A').sizeBytes,
     },
   };
+}
+
+function supportOf(config: Config, host: Host): Support {
+  const entry = process.argv[1] ?? '';
+  return new Support({ config, program: VERSION, entry, nowMs: () => host.nowMs() });
 }
 
 /** The way to the peer's power switch, as the section `fence` names it. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * Entry of the one program: command line, daemon, installer process and its worker threads. Always
+ * Entry of the one program: command line, daemon, installer process and its worker threads, and the
+ * maker of support archives. Always
  * holds: only this file reads argv and sets the exit status, and it loads no more than the role
  * that was asked for. Runs from source by type stripping and from one bundled file alike. May
  * import cli/, and the two composition roots lazily.
@@ -8,12 +9,16 @@
 import { isMainThread, workerData } from 'node:worker_threads';
 
 const INSTALLER_ROLE = '__installer';
+const SUPPORT_ROLE = '__support';
 
 if (!isMainThread && isInstallWorker(workerData)) {
   await import('./install/worker.ts');
 } else if (process.argv[2] === INSTALLER_ROLE) {
   const { runInstaller } = await import('./installer.ts');
   await runInstaller();
+} else if (process.argv[2] === SUPPORT_ROLE) {
+  const { runSupport } = await import('./daemon/support-child.ts');
+  await runSupport();
 } else {
   const { processIo } = await import('./cli/io.ts');
   const { runCommand } = await import('./cli/run.ts');

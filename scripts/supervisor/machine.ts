@@ -106,9 +106,20 @@ export class Machine {
         await pause(NO_BOOT_RETRY_MS, signal);
         continue;
       }
-      await this.#oneBoot(choice, signal);
+      if ((await this.#oneBoot(choice, signal)) === 'off') {
+        this.#offByItself(signal);
+        return;
+      }
       await pause(this.#settings.postMs, signal);
     }
+  }
+
+  /** Off until `on` is called: a node that was shut down has no way to switch itself on. */
+  #offByItself(signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#running = null;
+    this.#boot = null;
+    this.#parts.log.line('power off');
   }
 
   async #choose(signal: AbortSignal): Promise<Choice | null> {
@@ -141,7 +152,7 @@ export class Machine {
     }
   }
 
-  async #oneBoot(choice: Choice, signal: AbortSignal): Promise<void> {
+  async #oneBoot(choice: Choice, signal: AbortSignal): Promise<'next' | 'off'> {
     const { log } = this.#parts;
     const boot: BootInfo = { bootId: randomUUID(), ...choice };
     this.#boot = boot;
@@ -151,18 +162,18 @@ export class Machine {
     let crashesMs: readonly number[] = [];
     for (;;) {
       const end = await this.#runOnce(boot, signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return 'next';
       if (end.bitten) {
         log.line('the watchdog was not fed: power cycle');
-        return;
+        return 'next';
       }
       const next = afterEnd(crashesMs, end, performance.now());
       log.line(`${next.why}: ${next.do}`);
-      if (next.do === 'reboot') return;
+      if (next.do !== 'restart') return next.do === 'off' ? 'off' : 'next';
       ({ crashesMs } = next);
       this.#restarts += 1;
       await pause(this.#settings.restartMs, signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return 'next';
     }
   }
 

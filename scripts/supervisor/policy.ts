@@ -100,6 +100,9 @@ async function spendAttempts(state: BootState, io: LoaderIo): Promise<void> {
 /** Exit status by which the program asks for a reboot. */
 export const EXIT_REBOOT = 42;
 
+/** Exit status by which the program asks for the power to go off, until somebody switches it on. */
+export const EXIT_POWER_OFF = 43;
+
 /** Signal by which the program ends itself to have its power cut and restored. */
 export const SIGNAL_RESET = 'SIGUSR2';
 
@@ -119,13 +122,13 @@ export const CRASH_RULE: CrashRule = { limit: 3, windowMs: 60_000 };
 
 /** What follows the end of the program, with the crashes that still count. */
 export interface AfterEnd {
-  readonly do: 'reboot' | 'restart';
+  readonly do: 'reboot' | 'restart' | 'off';
   readonly why: string;
   readonly crashesMs: readonly number[];
 }
 
 /**
- * Exit status 42 is a reboot, an end by SIGUSR2 a power cycle: it waits for nothing, not for a disk
+ * Exit status 42 is a reboot, 43 the power off, an end by SIGUSR2 a power cycle: it waits for nothing, not for a disk
  * that hangs either. Any other end, 0 too, is a crash: the program starts again within the same
  * boot, unless this was one crash too many within the window. Times are monotonic.
  */
@@ -137,6 +140,9 @@ export function afterEnd(
 ): AfterEnd {
   if (end.code === EXIT_REBOOT) {
     return { do: 'reboot', why: 'the program asked for a reboot', crashesMs: [] };
+  }
+  if (end.code === EXIT_POWER_OFF) {
+    return { do: 'off', why: 'the program asked for the power to go off', crashesMs: [] };
   }
   if (end.signal === SIGNAL_RESET) {
     return { do: 'reboot', why: 'the program asked for a power cycle', crashesMs: [] };

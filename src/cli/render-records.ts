@@ -19,6 +19,9 @@ const JOB_WORDS: Readonly<Record<JobKind, string>> = {
   verify: 'Verify',
   resync: 'Resync',
   resolve: 'Resolve',
+  support: 'Support archive',
+  restart: 'Restart',
+  shutdown: 'Shutdown',
 };
 
 /** Name of a kind of job at the start of a sentence. */

@@ -66,10 +66,7 @@ export async function* streamObjects(
   const sent = request({ socketPath, path, headers, agent: false, ...(signal ? { signal } : {}) });
   try {
     const response = await send(sent, '', SILENCE_MS, socketPath);
-    if (response.statusCode !== 200) {
-      const text = await readText(response, socketPath);
-      parseAnswer(response.statusCode ?? 0, text, socketPath);
-    }
+    if (response.statusCode !== 200) await refused(response, socketPath);
     onOpen?.();
     response.setEncoding('utf8');
     let rest = '';
@@ -87,7 +84,8 @@ export async function* streamObjects(
   }
 }
 
-async function send(
+/** Sends the body and waits for the head of the answer; `timeoutMs` also ends a silent body. */
+export async function send(
   sent: ClientRequest,
   body: string,
   timeoutMs: number,
@@ -102,6 +100,13 @@ async function send(
     });
     sent.end(body);
   });
+}
+
+/** Throws the error of an answer that is not the stream that was asked for. */
+export async function refused(response: IncomingMessage, socketPath: string): Promise<never> {
+  const text = await readText(response, socketPath);
+  parseAnswer(response.statusCode ?? 0, text, socketPath);
+  throw garbled(socketPath, 'an answer that is no stream');
 }
 
 async function readText(response: IncomingMessage, socketPath: string): Promise<string> {
@@ -147,7 +152,8 @@ function garbled(socketPath: string, found: string): UpdateError {
   return new UpdateError('daemon.unreachable', message);
 }
 
-function transportError(
+/** A failure on the way to the daemon, or the reason of the signal, as an error of its own. */
+export function transportError(
   error: unknown,
   socketPath: string,
   signal: AbortSignal | undefined,

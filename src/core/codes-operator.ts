@@ -51,6 +51,26 @@ export const OPERATOR_CODES = {
     title: 'The promise of this node not to take over cannot be changed now.',
     next: 'See `tandem cluster status`; try again when the pair is at rest.',
   },
+  'power.refused': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The node is needed: nobody else would serve while it is away.',
+    next: 'See `tandem cluster status`; bring the other node back, or say `--force` and take the gap.',
+  },
+  'power.failed': {
+    exit: EXIT.internal,
+    title: 'The node did not leave its boot: its daemon started again in the same one.',
+    next: 'Nothing stays stood down. See `tandem history --audit`, then ask for it again.',
+  },
+  'support.space': {
+    exit: EXIT.noSpace,
+    title: 'There is no room for a support archive beside what updates and the store need.',
+    next: 'Write it elsewhere: `tandem support --out FILE`, for instance to a USB stick.',
+  },
+  'support.failed': {
+    exit: EXIT.internal,
+    title: 'The process that makes the support archive ended before the archive was whole.',
+    next: 'Try again with `tandem support --out FILE`; the disk of the node may be failing.',
+  },
   'job.not_pausable': {
     exit: EXIT.pairNotHealthy,
     title: 'The job cannot be paused now.',

@@ -195,7 +195,17 @@ export interface TandemEvent {
 
 /** What a job does. */
 export type JobKind =
-  'validate' | 'stage' | 'update' | 'rollback' | 'commit' | 'verify' | 'resync' | 'resolve';
+  | 'validate'
+  | 'stage'
+  | 'update'
+  | 'rollback'
+  | 'commit'
+  | 'verify'
+  | 'resync'
+  | 'resolve'
+  | 'support'
+  | 'restart'
+  | 'shutdown';
 
 /** One job, running or ended. */
 export interface JobStatus {

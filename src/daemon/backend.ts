@@ -3,32 +3,38 @@
  * takes any request: what only the driver may do is handed to it over the link. Imports core, the
  * updater and the contracts of control.
  */
-import { randomBytes } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
-import type { NodeId, Progress } from '../core/model.ts';
+import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import { canCancel } from '../core/phases.ts';
+import type { PowerViews } from '../core/power.ts';
 import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
-import { serves } from '../core/role.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
 import type { TandemEvent, ValidateReport } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
+import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
 import type { ControlBackend, JobRequest, SettingRequest } from '../control/backend.ts';
-import type { PeerLink, StoreCare } from '../ports.ts';
+import type { PeerLink, ServiceAddress, StorageSoftware, StoreCare } from '../ports.ts';
 import type { Pause } from '../updater/effects.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
 import { pairStatus, type LastHeard } from '../updater/status.ts';
+import { ArchiveDesk } from './archive-desk.ts';
 import { AuditLog, type Asked } from './audit.ts';
 import { Bundles, refusal } from './bundles.ts';
 import { Checks, type Checked, type CheckParts } from './dry-run.ts';
-import { commitId, Jobs } from './jobs.ts';
+import { JobDesk } from './job-desk.ts';
+import { commitId, Jobs, newId } from './jobs.ts';
 import { Operator } from './operator.ts';
 import { commitRecord, policyView, rollbackRecord, updateRecord } from './plan.ts';
+import type { PowerNotes } from './power-note.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
 import { StorageCare } from './storage-care.ts';
+import type { Support } from './support.ts';
+import { liveSources } from './support-live.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** What the backend answers from. */
 export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> {
@@ -39,6 +45,10 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly link: Pick<PeerLink, 'channels'>;
   /** The two copies of the store, as people compare and repair them. */
   readonly care: StoreCare;
+  readonly service: ServiceAddress;
+  readonly storage: StorageSoftware;
+  readonly notes: PowerNotes;
+  readonly support: Support;
   readonly pause?: Pause;
   readonly lastHeard: () => LastHeard | null;
   /** Why the peer is not heard. */
@@ -52,15 +62,20 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly holdH?: number;
 }
 
+type Archive = AsyncIterable<Uint8Array>;
+
 /** The node behind the control socket, made of the parts of this daemon. */
 export class Backend implements ControlBackend {
   readonly #parts: BackendParts;
   readonly #jobs: Jobs;
+  readonly #desk: JobDesk;
   readonly #audit: AuditLog;
   readonly #bundles: Bundles;
   readonly #checks: Checks;
   readonly #operator: Operator;
   readonly #care: StorageCare;
+  readonly #upkeep: Upkeep;
+  readonly #archives: ArchiveDesk;
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
@@ -68,6 +83,7 @@ export class Backend implements ControlBackend {
     const now = (): string => this.#at();
     this.#jobs = new Jobs(rollouts, now);
     this.#audit = new AuditLog(parts.audit, me(parts.runner.state), now);
+    this.#desk = new JobDesk(this.#jobs, this.#audit, parts.events);
     this.#bundles = new Bundles(parts);
     const channels = (): readonly ChannelStatus[] => this.#channels();
     const localJob = (): string | null => this.#localJob();
@@ -75,6 +91,9 @@ export class Backend implements ControlBackend {
     const checkJob = (id: string): void => void this.#jobs.get(id);
     this.#care = new StorageCare(parts);
     this.#operator = new Operator({ ...parts, audit: this.#audit, checkJob });
+    this.#upkeep = new Upkeep({ ...parts, desk: this.#desk, localJob, now });
+    const live = liveSources(this, parts.runner);
+    this.#archives = new ArchiveDesk({ ...parts, desk: this.#desk, auditLog: this.#audit, live });
   }
 
   get #state(): NodeState {
@@ -159,7 +178,7 @@ export class Backend implements ControlBackend {
     });
   }
 
-  #start(request: JobRequest, asked: Asked): Promise<JobStatus> {
+  async #start(request: JobRequest, asked: Asked): Promise<JobStatus> {
     switch (request.kind) {
       case 'stage':
         return this.#startStage(request.path, asked);
@@ -175,6 +194,11 @@ export class Backend implements ControlBackend {
         return this.#startResync(asked);
       case 'resolve':
         return this.#startResolve(request.keep, asked);
+      case 'support':
+        return this.#archives.start(asked);
+      case 'restart':
+      case 'shutdown':
+        return this.#upkeep.start(request, asked);
     }
   }
 
@@ -194,6 +218,7 @@ export class Backend implements ControlBackend {
       return this.#jobs.get(id);
     }
     const job = this.#jobs.get(id);
+    this.#upkeep.checkCancel(id);
     if (!this.#jobs.abort(id)) {
       throw new UpdateError('job.not_cancellable', `job ${id} has ended already`);
     }
@@ -232,6 +257,31 @@ export class Backend implements ControlBackend {
     return this.#bundles.listing();
   }
 
+  power(): PowerViews {
+    return this.#upkeep.views();
+  }
+
+  support(): Promise<SupportView> {
+    return this.#archives.view();
+  }
+
+  supportArchive(name: string): Promise<Archive> {
+    return this.#archives.read(name);
+  }
+
+  supportStream(...asked: Parameters<ControlBackend['supportStream']>): Promise<Archive> {
+    return this.#archives.stream(...asked);
+  }
+
+  deleteSupport(name: string, caller: Caller): Promise<SupportArchive> {
+    return this.#archives.delete(name, caller);
+  }
+
+  /** After the start of the daemon: goes on with the job that ended the boot before. */
+  resume(): void {
+    this.#upkeep.resume();
+  }
+
   async #accepted(path: string): Promise<Checked> {
     const checked = await this.#checks.judge(path, new AbortController().signal);
     const { code, message } = checked.report;
@@ -243,25 +293,10 @@ export class Backend implements ControlBackend {
   async #startStage(path: string, asked: Asked): Promise<JobStatus> {
     const { found } = await this.#accepted(path);
     const id = newId('stage');
-    return this.#begin(id, 'stage', asked, async (signal) => {
+    return this.#desk.begin(id, 'stage', asked, async (signal) => {
       await this.#bundles.stage(id, path, found, signal);
       await this.#bundles.replicate(found, signal);
       return `bundle ${found.bundle} is staged on both nodes`;
-    });
-  }
-
-  #begin(
-    id: string,
-    kind: JobStatus['kind'],
-    asked: Asked,
-    work: (signal: AbortSignal) => Promise<string>,
-  ): JobStatus {
-    return this.#jobs.begin(id, kind, work, (status) => {
-      const { code, message } = status;
-      const done = status.state === 'done';
-      const state = done ? 'ended' : 'failed';
-      this.#audit.note(asked, { result: done ? 'done' : 'failed', code, message, job: id });
-      this.#parts.events.emit({ job: id, phase: null, state, msg: message, code });
     });
   }
 
@@ -282,7 +317,7 @@ export class Backend implements ControlBackend {
     this.#checks.idle();
     const id = newId('update');
     const { found } = checked;
-    return this.#begin(id, 'update', asked, async (signal) => {
+    return this.#desk.begin(id, 'update', asked, async (signal) => {
       await this.#bundles.stage(id, path, found, signal);
       this.#checks.healthy();
       const bundle = { digest: found.bundle, bytes: found.bytes };
@@ -303,7 +338,7 @@ export class Backend implements ControlBackend {
     const record = rollbackRecord(this.#state, draft);
     this.#checks.healthy();
     await this.#parts.requests.ask({ do: 'start', record });
-    return this.#begin(record.id, 'rollback', asked, () =>
+    return this.#desk.begin(record.id, 'rollback', asked, () =>
       Promise.resolve('the rollback has begun'),
     );
   }
@@ -321,7 +356,7 @@ export class Backend implements ControlBackend {
     }
     this.#checks.healthy();
     await this.#parts.requests.ask(open ? { do: 'finalize' } : { do: 'start', record });
-    return this.#begin(commitId(record), 'commit', asked, () =>
+    return this.#desk.begin(commitId(record), 'commit', asked, () =>
       Promise.resolve('the commit has begun'),
     );
   }
@@ -329,51 +364,35 @@ export class Backend implements ControlBackend {
   async #startVerify(asked: Asked): Promise<JobStatus> {
     await this.#care.beginVerify();
     const id = newId('verify');
-    const tell = this.#progressOf(id, 'verify');
-    return this.#begin(id, 'verify', asked, (signal) => this.#care.followVerify(tell, signal));
+    const tell = this.#desk.progressOf(id, 'verify');
+    return this.#desk.begin(id, 'verify', asked, (signal) => this.#care.followVerify(tell, signal));
   }
 
   async #startResync(asked: Asked): Promise<JobStatus> {
     this.#checks.idle();
     await this.#care.beginResync();
     const id = newId('resync');
-    const tell = this.#progressOf(id, 'resync');
-    return this.#begin(id, 'resync', asked, (signal) => this.#care.followResync(tell, signal));
+    const tell = this.#desk.progressOf(id, 'resync');
+    return this.#desk.begin(id, 'resync', asked, (signal) => this.#care.followResync(tell, signal));
   }
 
   async #startResolve(keep: NodeId, asked: Asked): Promise<JobStatus> {
     await this.#care.checkResolve(keep);
     const because = { by: asked.by, reason: asked.reason ?? '' };
-    return this.#begin(newId('resolve'), 'resolve', asked, () => this.#care.resolve(keep, because));
-  }
-
-  /** Tells of a job's progress as events, one for every tenth. */
-  #progressOf(job: string, kind: string): (progress: Progress) => void {
-    let told = -1;
-    return ({ doneBytes, totalBytes, etaS = null }) => {
-      const pct = totalBytes === 0 ? 0 : Math.min(Math.floor((doneBytes * 100) / totalBytes), 99);
-      const tenth = Math.floor(pct / 10);
-      if (tenth === told) return;
-      told = tenth;
-      const msg = `${kind}: ${doneBytes} of ${totalBytes} bytes`;
-      this.#parts.events.emit({ job, phase: null, state: kind, pct, etaS, msg });
-    };
+    return this.#desk.begin(newId('resolve'), 'resolve', asked, () =>
+      this.#care.resolve(keep, because),
+    );
   }
 
   /** A job of this process that must not run beside a change of the pair. */
   #localJob(): string | null {
-    const beside: ReadonlySet<string> = new Set(['stage', 'verify']);
-    const found = this.#jobs.list().find((job) => job.state === 'running' && !beside.has(job.kind));
-    return found?.id ?? null;
-  }
-
-  /** True when this node may write the rollout itself. */
-  drives(): boolean {
-    return serves(this.#state);
+    const found = this.#jobs.list().find((job) => job.state === 'running' && !BESIDE.has(job.kind));
+    return this.#upkeep.leaving ?? found?.id ?? null;
   }
 }
 
-/** Ids that people can read over the phone and that sort by kind. */
-function newId(kind: string): string {
-  return `${kind}-${randomBytes(5).toString('hex')}`;
-}
+/**
+ * Kinds of jobs beside which the pair may be changed. A node that is about to leave is asked for
+ * otherwise; after its return nobody has to wait for the end of that job.
+ */
+const BESIDE: ReadonlySet<string> = new Set(['stage', 'verify', 'support', 'restart', 'shutdown']);

@@ -1,8 +1,9 @@
 /**
  * Jobs as clients see them. An update, a rollback or a commit is a rollout, so its job is read from
  * the rollout record and survives a restart and a failover; a stage is work of this process alone.
- * Imports core.
+ * Imports core and node.
  */
+import { randomBytes } from 'node:crypto';
 import { CODES, EXIT, isCode, type Code } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { endedAt } from '../core/phases.ts';
@@ -10,11 +11,24 @@ import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus } from '../core/status.ts';
 
 /** Kinds whose whole work is done by this process; the others become rollouts. */
-const LOCAL: ReadonlySet<JobKind> = new Set(['stage', 'verify', 'resync', 'resolve']);
+const LOCAL: ReadonlySet<JobKind> = new Set([
+  'stage',
+  'verify',
+  'resync',
+  'resolve',
+  'support',
+  'restart',
+  'shutdown',
+]);
 /** Finished local jobs that are still shown. */
 const LOCAL_MAX = 100;
 /** A commit is a later part of a rollout: its job id is the rollout's with this ending. */
 const COMMIT_ENDING = '.commit';
+
+/** Ids that people can read over the phone and that sort by kind. */
+export function newId(kind: string): string {
+  return `${kind}-${randomBytes(5).toString('hex')}`;
+}
 
 /** Id of the job that makes a rollout permanent. */
 export const commitId = (rollout: RolloutRecord): string => `${rollout.id}${COMMIT_ENDING}`;
@@ -40,6 +54,7 @@ export class Jobs {
     kind: JobKind,
     work: (signal: AbortSignal) => Promise<string>,
     onEnd: (status: JobStatus) => void,
+    startedAt: string = this.#now(),
   ): JobStatus {
     const abort = new AbortController();
     const started: JobStatus = {
@@ -50,7 +65,7 @@ export class Jobs {
       code: null,
       message: `${kind} accepted`,
       next: null,
-      startedAt: this.#now(),
+      startedAt,
       endedAt: null,
     };
     this.#local.set(id, started);
@@ -64,6 +79,12 @@ export class Jobs {
     };
     void this.#work(started, work, abort.signal, end);
     return started;
+  }
+
+  /** Says how far a job of this process is. */
+  tell(id: string, message: string): void {
+    const job = this.#local.get(id);
+    if (job?.state === 'running') this.#local.set(id, { ...job, message });
   }
 
   async #work(

@@ -1,6 +1,7 @@
 /**
- * Safe mode: the journal is damaged in the middle, so nothing is changed; what is known is still
- * shown, and the repair is named (docs/ARCHITECTURE.md, "Safe mode"). Imports core, ports, control.
+ * Safe mode: the journal is damaged in the middle, so nothing of the pair is changed; what is known
+ * is still shown, and the repair is named (docs/ARCHITECTURE.md, "Safe mode"). Imports core, ports,
+ * control.
  */
 import type { Config } from '../config.ts';
 import { startControl } from '../control/server.ts';
@@ -10,6 +11,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { Host } from '../ports.ts';
+import { safeUpkeep } from './safe-upkeep.ts';
 import { SettingsFile } from './settings.ts';
 import { unknownNode } from '../updater/status.ts';
 
@@ -59,20 +61,18 @@ function safeBackend(
   const refuse = (): never => {
     throw new UpdateError(error.code, error.message);
   };
+  const status = (): PairStatus => safeStatus(config.node, host, error);
+  const live = [{ path: 'status/status.json', read: status }];
   return {
-    status: () => safeStatus(config.node, host, error),
+    ...safeUpkeep(config, host, error, live),
+    status,
     slots: () => Promise.resolve({ A: [], B: [] }),
     history: () => Promise.resolve([]),
     validate: () => Promise.resolve().then(refuse),
-    start: () => Promise.resolve().then(refuse),
-    jobs: () => [],
-    job: refuse,
-    cancel: () => Promise.resolve().then(refuse),
     act: () => Promise.resolve().then(refuse),
     takeover: refuse,
     storage: () => Promise.resolve().then(refuse),
     precheck: () => Promise.resolve().then(refuse),
-    audit: () => Promise.resolve([]),
     settings: () => Promise.resolve(settings.view()),
     set: () => Promise.resolve().then(refuse),
     bundles: () => Promise.resolve([]),

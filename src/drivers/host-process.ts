@@ -1,7 +1,7 @@
 /**
  * The machine of the embedded default: a process under a supervisor. How the boot came about stands
  * in the variable TANDEM_BOOT, as the boot loader's words stand on a kernel command line; exit
- * status 42 asks for a reboot, an end by SIGUSR2 for a power cycle. Always holds: what it says
+ * status 42 asks for a reboot, 43 for the power to go off, an end by SIGUSR2 for a power cycle. Always holds: what it says
  * about the boot is what it was told, never a guess, and feeding the watchdog never throws, because
  * a watchdog that is not fed does the right thing by itself. Imports core, ports, the drivers of
  * files and node.
@@ -16,13 +16,15 @@ import { ioError, isErrno, writeFileAtomic } from './fs-atomic.ts';
 
 /** Exit status that asks the supervisor for a reboot. */
 export const REBOOT_STATUS = 42;
+/** Exit status that asks the supervisor to switch the power off until somebody switches it on. */
+export const POWER_OFF_STATUS = 43;
 /** Signal by which the program ends itself to have the power cut and restored. */
 export const RESET_SIGNAL = 'SIGUSR2';
 /** JSON of a BootInfo, from the supervisor. */
 export const BOOT_VARIABLE = 'TANDEM_BOOT';
 /** Path of the watchdog, or `fd:N` for an inherited file descriptor. */
 export const WATCHDOG_VARIABLE = 'TANDEM_WATCHDOG';
-/** File in `runDir` that says why the last reboot was asked for. */
+/** File in `runDir` that says why the last reboot, or the power off, was asked for. */
 export const REBOOT_REASON_FILE = 'reboot-reason';
 
 const BOOT_BYTES_MAX = 4096;
@@ -95,12 +97,20 @@ class ProcessHost implements Host {
     return this.#boot;
   }
 
-  /** The reason is for people; that it cannot be written must not keep the node from its reboot. */
   async reboot(reason: string): Promise<never> {
+    return this.#leave(reason, REBOOT_STATUS);
+  }
+
+  async powerOff(reason: string): Promise<never> {
+    return this.#leave(reason, POWER_OFF_STATUS);
+  }
+
+  /** The reason is for people; that it cannot be written must not keep the node from its way. */
+  async #leave(reason: string, status: number): Promise<never> {
     const text = `${reason.slice(0, REASON_BYTES_MAX)}\n`;
     await writeFileAtomic(join(this.#options.runDir, REBOOT_REASON_FILE), text).catch(() => null);
     const exit = this.#options.exit ?? ((status: number): never => process.exit(status));
-    return exit(REBOOT_STATUS);
+    return exit(status);
   }
 
   hardReset(reason: string): never {

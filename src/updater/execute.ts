@@ -13,7 +13,7 @@ import { running, type Effect, type Event, type NodeState } from '../core/state.
 import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/protocol.ts';
 import type { BootChooser, Depot, Fencer, Installer, Slots, Store } from '../ports.ts';
 import { MESSAGE_CHARS_MAX } from './effects.ts';
-import { DEMOTION_MS, fence, reboot, REBOOT_MS, release } from './let-go.ts';
+import { DEMOTION_MS, fence, leave, REBOOT_MS, release } from './let-go.ts';
 import { checkHealth, checkStillHealthy, watchService } from './health.ts';
 import type { HealthPorts, HealthTimes } from './health.ts';
 
@@ -106,7 +106,7 @@ export class Executor {
       case 'close-other-slot':
         return this.#changeBoot(boot.setOtherOk(false), dispatch);
       case 'reboot':
-        return reboot(this.#ports, effect.reason, this.#options.rebootMs ?? REBOOT_MS);
+        return leave(this.#ports, 'reboot', effect.reason, this.#options.rebootMs ?? REBOOT_MS);
       case 'watch-service':
         return watchService(this.#ports, this.#options.health, signal);
       case 'check-health': {

@@ -46,24 +46,29 @@ export async function release(
   await dispatch({ type: 'serving', epoch: null });
 }
 
+/** What has to end before a boot does. */
+export interface LeavePorts {
+  readonly host: Host;
+  readonly service: ServiceAddress;
+  readonly storage: StorageSoftware;
+}
+
 /**
  * Ends what runs here, then the boot. A part that hangs, in a dead disk for instance, must not keep
- * the node in a boot that it has to leave: then it cuts its own power, which waits for nothing.
+ * the node in a boot that it has to leave: then it cuts its own power, which waits for nothing and
+ * comes back by itself.
  */
-export async function reboot(
-  ports: {
-    readonly host: Host;
-    readonly service: ServiceAddress;
-    readonly storage: StorageSoftware;
-  },
+export async function leave(
+  ports: LeavePorts,
+  how: 'reboot' | 'power-off',
   reason: string,
   limitMs: number,
-): Promise<void> {
+): Promise<never> {
   const { host, service, storage } = ports;
   const end = async (): Promise<never> => {
     await service.release();
     await storage.stop();
-    return host.reboot(reason);
+    return how === 'reboot' ? host.reboot(reason) : host.powerOff(reason);
   };
   const limit = Promise.withResolvers<void>();
   const timer = setTimeout(() => limit.resolve(), limitMs);
@@ -72,7 +77,7 @@ export async function reboot(
   } finally {
     clearTimeout(timer);
   }
-  host.hardReset(`${reason}; its restart hung`);
+  return host.hardReset(`${reason}; its ${how === 'reboot' ? 'restart' : 'shutdown'} hung`);
 }
 
 /** Switches the peer off; only one that is provably off counts, anything else is tried again. */

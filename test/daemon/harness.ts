@@ -3,6 +3,8 @@
  * as they are, over drivers in memory and one wire. A node never reboots here; the test can hold
  * the installer at any place. Only tests import it.
  */
+import { join } from 'node:path';
+import type { Config } from '../../src/config.ts';
 import { noFencer } from '../../src/drivers/fence-none.ts';
 import type { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId, type Slot } from '../../src/core/model.ts';
@@ -10,7 +12,9 @@ import { DEFAULT_SETTINGS, withSetting } from '../../src/core/settings.ts';
 import { Backend, type BackendParts } from '../../src/daemon/backend.ts';
 import { History } from '../../src/daemon/history.ts';
 import { Listeners } from '../../src/daemon/listeners.ts';
+import type { PowerNote, PowerNotes } from '../../src/daemon/power-note.ts';
 import { DriverRequests } from '../../src/daemon/requests.ts';
+import { Support } from '../../src/daemon/support.ts';
 import { EventLog, type LineLog } from '../../src/updater/events.ts';
 import { Executor } from '../../src/updater/execute.ts';
 import { Runner } from '../../src/updater/runner.ts';
@@ -44,6 +48,24 @@ export const CALLER = { name: 'root' };
 /** Where the good bundle lies on each node. */
 export const GOOD = '/good.bin';
 
+/** The note of a restart in memory. */
+export function memoryNotes(note: PowerNote | null): PowerNotes & { note: PowerNote | null } {
+  const kept = {
+    note,
+    read: () => kept.note,
+    write: (next: PowerNote | null) => Promise.resolve(void (kept.note = next)),
+  };
+  return kept;
+}
+
+/** Support archives of a node that is made of this folder alone. */
+function supportAt(dir: string, node: NodeId): Support {
+  const place = { stateDir: dir, runDir: dir, rootDir: dir, trustRoot: `${dir}/root.json` };
+  const config = { node, ...place, boot: { dir }, slots: { dir } } as unknown as Config;
+  const entry = join(import.meta.dirname, '../../src/main.ts');
+  return new Support({ config, program: '0.1.0', entry, nowMs: () => Date.UTC(2026, 0, 1) });
+}
+
 /** Lines in memory. */
 export function memoryLines(lines: string[] = []): LineLog & { readonly lines: string[] } {
   return { lines, append: (line) => void lines.push(line), read: () => Promise.resolve(lines) };
@@ -71,6 +93,10 @@ interface World {
 }
 
 export interface DaemonOptions {
+  /** What a restart of the boot before left behind. */
+  readonly note?: PowerNote;
+  /** State directory of its support archives; none can be made without. */
+  readonly supportDir?: string;
   readonly state?: StateChange;
   readonly hooks?: readonly MemoryHook[];
   readonly burnInH?: number;
@@ -104,6 +130,8 @@ export class Daemon {
   readonly backend: Backend;
   readonly events: EventLog;
   readonly audit = memoryLines();
+  readonly host: MemoryHost;
+  readonly notes: PowerNotes & { note: PowerNote | null };
   /** Bytes that the disk of the depot says are free. */
   freeBytes: number | null = 1024 ** 3;
   readonly history: History;
@@ -115,6 +143,8 @@ export class Daemon {
   constructor(id: NodeId, world: World, options: DaemonOptions) {
     const { clock, store } = world;
     const host = new ClockHost(id, clock);
+    this.host = host;
+    this.notes = memoryNotes(options.note ?? null);
     const slots = makeSlotsDisk({ system: 1000, storage: 1000 });
     for (const cls of ['system', 'storage'] as const) {
       slots.seals.set(`memory:${cls}-A`, sealOf(cls, 1));
@@ -192,6 +222,8 @@ export class Daemon {
       identity: { product: 'appliance', hardware: 'bench', program: '0.1.0', slotBytes },
       policy: POLICY,
       audit: this.audit,
+      notes: this.notes,
+      support: supportAt(options.supportDir ?? '/none', id),
       link,
       freeBytes: () => Promise.resolve(this.freeBytes),
       reformingSinceMs: () => listeners.reformingSinceMs,
@@ -199,6 +231,7 @@ export class Daemon {
       lastHeard: () => listeners.lastHeard,
       linkTroubles: () => listeners.linkTroubles(),
     });
+    this.backend.resume();
     this.runner.start();
   }
 

@@ -18,6 +18,8 @@ export class MemoryHost implements Host {
   readonly reboots: string[] = [];
   /** Why its power was to be cut. */
   readonly resets: string[] = [];
+  /** Why it was to be switched off. */
+  readonly offs: string[] = [];
   fed = 0;
   /** What `checkWritable` complains about; null = it can be written. */
   readOnly: string | null = null;
@@ -37,6 +39,12 @@ export class MemoryHost implements Host {
   async reboot(reason: string): Promise<never> {
     await Promise.resolve();
     this.reboots.push(reason);
+    throw new Rebooted(reason);
+  }
+
+  async powerOff(reason: string): Promise<never> {
+    await Promise.resolve();
+    this.offs.push(reason);
     throw new Rebooted(reason);
   }
 

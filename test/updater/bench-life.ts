@@ -320,6 +320,9 @@ export class Life {
         if (this.alive) this.rebooting = true;
         return NEVER;
       },
+      powerOff: (reason) => {
+        throw new Error(`nothing asks for a shutdown here: ${reason}`);
+      },
       hardReset: (reason) => {
         throw new Error(`nothing asks for a hard reset here: ${reason}`);
       },

@@ -76,6 +76,7 @@ async function run(script: Script, abortAtMs?: number) {
     host: {
       boot: unused,
       reboot: unused,
+      powerOff: unused,
       hardReset: unused,
       nowMs: () => clock.nowMs,
       monotonicMs: () => clock.nowMs,
