@@ -153,17 +153,27 @@ export const CONFIG_SCHEMA = {
     },
     control: {
       type: 'object',
-      description: 'The socket on which the command line and the console talk to the daemon.',
+      description: 'The sockets on which the command line and the console talk to the daemon.',
       additionalProperties: false,
       default: {},
       properties: {
-        socket: { ...path, derived: '<runDir>/control.sock', description: 'Unix socket.' },
+        socket: {
+          ...path,
+          derived: '<runDir>/control.sock',
+          description: 'Unix socket for root and the group, without a login.',
+        },
+        consoleSocket: {
+          ...path,
+          derived: '<runDir>/console.sock',
+          description: 'Unix socket that everyone may connect to; it takes a login first.',
+        },
         group: {
           type: 'string',
           maxLength: 32,
           pattern: '^[a-z0-9][a-z0-9._-]*$',
           default: 'tandem',
-          description: 'Members of this group may use the socket, if the group exists.',
+          description:
+            'Members of this group may use `socket`, as administrators, if the group exists.',
         },
       },
     },

@@ -29,7 +29,12 @@ export interface Config {
   readonly hooksDir: string;
   /** root.json with the keys that may sign bundles; default `<stateDir>/trust/root.json`. */
   readonly trustRoot: string;
-  readonly control: { readonly socket: string; readonly group: string };
+  readonly control: {
+    readonly socket: string;
+    /** The socket that takes a login first; everyone may connect to it. */
+    readonly consoleSocket: string;
+    readonly group: string;
+  };
   readonly link: {
     readonly listen: Address;
     readonly peer: Address;
@@ -138,7 +143,11 @@ async function readText(file: string): Promise<string> {
 type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage' | 'fence'> & {
   readonly hooksDir?: string;
   readonly trustRoot?: string;
-  readonly control: { readonly socket?: string; readonly group: string };
+  readonly control: {
+    readonly socket?: string;
+    readonly consoleSocket?: string;
+    readonly group: string;
+  };
   readonly link: Omit<Config['link'], 'bulk' | 'serial'> & {
     readonly bulk?: Address;
     readonly serial?: string;
@@ -170,6 +179,7 @@ function complete(given: Given, folder: string): Config {
     trustRoot: at(given.trustRoot, join(stateDir, 'trust/root.json')),
     control: {
       socket: at(given.control.socket, join(runDir, 'control.sock')),
+      consoleSocket: at(given.control.consoleSocket, join(runDir, 'console.sock')),
       group: given.control.group,
     },
     link: {
@@ -223,10 +233,15 @@ function contradictions(
   if (storage.listen === storage.peer) {
     add('storage.peer', JSON.stringify(storage.peer), 'another address than storage.listen');
   }
+  if (config.control.socket === config.control.consoleSocket) {
+    const path = JSON.stringify(config.control.socket);
+    add('control.consoleSocket', path, 'another path than control.socket');
+  }
   checkFence(given.fence, add);
   const { fencer } = config.fence;
   const sockets = {
     'control.socket': config.control.socket,
+    'control.consoleSocket': config.control.consoleSocket,
     'storage.socket': storage.socket,
     ...(fencer.kind === 'power' ? { 'fence.fencer.socket': fencer.socket } : {}),
   };

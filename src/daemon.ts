@@ -7,12 +7,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VERSION } from './cli/version.ts';
 import { parseAddress, type Config } from './config.ts';
-import { startControl } from './control/server.ts';
 import type { UpdateError } from './core/errors.ts';
 import { peerOf, RELEASE_FILE, type Slot } from './core/model.ts';
 import type { Policy } from './core/records.ts';
+import { running } from './core/state.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
+import { openDoors } from './daemon/doors.ts';
 import { FenceWatch } from './daemon/fence-watch.ts';
 import { History } from './daemon/history.ts';
 import type { Identity } from './daemon/plan.ts';
@@ -87,13 +88,16 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   if (content.torn) log('the journal had a torn last record, which was dropped');
   const failed = Promise.withResolvers<never>();
   await using node = await openNode(config, keys, host, journal, content, failed.reject);
-  await using _control = await startControl(node.backend, {
-    socketPath: config.control.socket,
-    group: config.control.group,
+  await using _doors = await openDoors(node.backend, {
+    ...node.drivers,
+    config,
+    host,
+    updating: () => running(node.runner.state.rollout),
+    log,
   });
   node.runner.start();
   node.fence.start(config.fence.policy);
-  const reason = node.lostBoot;
+  const reason = node.drivers.lostBoot;
   // It stays an alarm until the next start: somebody has to look at the disk.
   if (reason !== null) await node.runner.dispatch({ type: 'trouble', effect: 'boot', reason });
   log(`node ${config.node} runs Tandem ${VERSION} from slot ${host.boot().slot}`);
@@ -219,7 +223,7 @@ async function openNode(
     runner,
     backend,
     fence,
-    lostBoot: drivers.lostBoot,
+    drivers,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
   };
 }

@@ -152,7 +152,11 @@ t.test('a file with comments, a trailing comma and a byte order mark loads', asy
     trustRoot: join(folder, 'state/trust/root.json'),
     hooksDir: '/etc/tandem/hooks.d',
     runDir: '/run/tandem',
-    control: { socket: '/run/tandem/control.sock', group: 'tandem' },
+    control: {
+      socket: '/run/tandem/control.sock',
+      consoleSocket: '/run/tandem/console.sock',
+      group: 'tandem',
+    },
     link: { listen: '127.0.0.1:7001', peer: '[::1]:7002', bulk: '127.0.0.1:0' },
     storage: { dataDir: join(folder, 'state/store'), socket: '/run/tandem/storage.sock' },
     slots: { driver: 'file', dir: join(folder, 'state/slots') },

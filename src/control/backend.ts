@@ -2,6 +2,7 @@
  * What the daemon offers to its control server: the one interface between the protocol on the
  * socket and the node that answers. Imports only core.
  */
+import type { Via } from '../core/access.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { PowerViews } from '../core/power.ts';
@@ -78,9 +79,11 @@ export interface StagedBundle {
   readonly nodes: readonly NodeId[];
 }
 
-/** Who asked, for the audit log: user id of the socket's other end is enough in this version. */
+/** Who asked, for the audit log. */
 export interface Caller {
+  /** Of the session on the console socket; on the control socket what the caller says. */
   readonly name: string;
+  readonly via?: Via;
 }
 
 /** The node behind the control socket. */

@@ -32,7 +32,12 @@ const order = { type: 'string', enum: ['active-first', 'standby-first'] } as con
 const onSecondFailure = { type: 'string', enum: ['hold', 'rollback'] } as const;
 
 /** Why something is asked for: a line of text for the audit log. */
-const reason = { type: 'string', minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f]+$' };
+export const reason = {
+  type: 'string',
+  minLength: 1,
+  maxLength: 500,
+  pattern: '^[^\\u0000-\\u001f]+$',
+};
 const source = {
   type: 'object',
   additionalProperties: false,
@@ -199,54 +204,55 @@ export const ACT_SCHEMAS = {
 
 /** The path of a bundle from a request body; throws `usage.invalid` with what is accepted. */
 export async function parseValidateBody(body: unknown): Promise<{ readonly path: string }> {
-  return check<{ readonly path: string }>('validate', VALIDATE_SCHEMA, body);
+  return checkBody<{ readonly path: string }>('validate', VALIDATE_SCHEMA, body);
 }
 
 /** A change that was asked for; throws `usage.invalid` with what is accepted. */
 export async function parseJobBody(body: unknown): Promise<JobRequest> {
-  return checkBy<JobRequest>('kind', JOB_SCHEMAS, body);
+  return checkBodyBy<JobRequest>('kind', JOB_SCHEMAS, body);
 }
 
 /** A word of an operator; throws `usage.invalid` with what is accepted. */
 export async function parseActBody(body: unknown): Promise<ActRequest> {
-  return checkBy<ActRequest>('act', ACT_SCHEMAS, body);
+  return checkBodyBy<ActRequest>('act', ACT_SCHEMAS, body);
 }
 
 /** The bundle that is to be checked; throws `usage.invalid` with what is accepted. */
 export async function parsePrecheckBody(body: unknown): Promise<{ readonly source: BundleSource }> {
-  return check<{ readonly source: BundleSource }>('precheck', PRECHECK_SCHEMA, body);
+  return checkBody<{ readonly source: BundleSource }>('precheck', PRECHECK_SCHEMA, body);
 }
 
 /** A setting that is to be changed; throws `usage.invalid` with what is accepted. */
 export async function parseSettingBody(body: unknown): Promise<SettingRequest> {
-  return check<SettingRequest>('setting', SETTING_SCHEMA, body);
+  return checkBody<SettingRequest>('setting', SETTING_SCHEMA, body);
 }
 
 /** Why an archive is asked for; throws `usage.invalid` with what is accepted. */
 export async function parseSupportBody(body: unknown): Promise<{ readonly reason?: string }> {
-  return check<{ readonly reason?: string }>('support', SUPPORT_SCHEMA, body);
+  return checkBody<{ readonly reason?: string }>('support', SUPPORT_SCHEMA, body);
 }
 
 /** Why a job is cancelled; throws `usage.invalid` with what is accepted. */
 export async function parseCancelBody(body: unknown): Promise<{ readonly reason?: string }> {
-  return check<{ readonly reason?: string }>('cancel', CANCEL_SCHEMA, body);
+  return checkBody<{ readonly reason?: string }>('cancel', CANCEL_SCHEMA, body);
 }
 
-/** A body whose schema goes by the word in one of its fields. */
-async function checkBy<T>(
+/** The same with a schema that goes by the word in one of the body's fields. */
+export async function checkBodyBy<T>(
   field: string,
   schemas: Readonly<Record<string, object>>,
   body: unknown,
 ): Promise<T> {
   const word: unknown = (body as Readonly<Record<string, unknown>> | null)?.[field];
   const schema = typeof word === 'string' && Object.hasOwn(schemas, word) && schemas[word];
-  if (schema) return check<T>(`${field} ${word}`, schema, body);
+  if (schema) return checkBody<T>(`${field} ${word}`, schema, body);
   throw usage(`${field} is ${shown(word)}; accepted: ${Object.keys(schemas).join(', ')}`);
 }
 
 const compiled = new Map<string, ValidateFunction>();
 
-async function check<T>(name: string, schema: object, body: unknown): Promise<T> {
+/** The body when it is what the schema says; throws `usage.invalid` with what is accepted. */
+export async function checkBody<T>(name: string, schema: object, body: unknown): Promise<T> {
   let validate = compiled.get(name);
   if (validate === undefined) {
     const { Ajv } = await import('ajv');
@@ -257,6 +263,9 @@ async function check<T>(name: string, schema: object, body: unknown): Promise<T>
   throw usage(sentence(validate.errors?.[0]));
 }
 
+/** Fields of which an error never repeats what was found. */
+const SECRETS: ReadonlySet<string> = new Set(['password', 'old', 'code', 'user']);
+
 function sentence(error: ErrorObject | undefined): string {
   if (error === undefined) return 'the request body is not valid';
   const at = error.instancePath.slice(1).replaceAll('/', '.') || 'the request body';
@@ -266,6 +275,7 @@ function sentence(error: ErrorObject | undefined): string {
   if (error.keyword === 'required') {
     return `${String(error.params['missingProperty'])} is missing in ${at}`;
   }
+  if (SECRETS.has(at)) return `${at} ${error.message ?? 'is not valid'}`;
   if (error.keyword === 'enum') {
     const accepted = (error.params['allowedValues'] as unknown[]).join(', ');
     return `${at} is ${shown(error.data)}; accepted: ${accepted}`;

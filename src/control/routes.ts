@@ -3,9 +3,8 @@
  * job, a word of an operator with what it did, and everything that comes from a client is checked
  * before the daemon sees it. Imports core and its own folder.
  */
-import type { ServerResponse } from 'node:http';
 import { UpdateError } from '../core/errors.ts';
-import type { Caller, ControlBackend } from './backend.ts';
+import { ACCESS_ROUTES } from './access-routes.ts';
 import { sendBytes } from './bytes.ts';
 import { streamEvents } from './events.ts';
 import {
@@ -21,31 +20,7 @@ import {
   parseValidateBody,
   usage,
 } from './protocol.ts';
-
-/** What a route is given to answer with. */
-export interface RouteContext {
-  readonly backend: ControlBackend;
-  /** Values of the named parts of the path. */
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
-  readonly body: unknown;
-  readonly caller: Caller;
-  /** Aborted when the client leaves. */
-  readonly signal: AbortSignal;
-  /** For a stream, which answers by itself. */
-  readonly response: ServerResponse;
-  readonly heartbeatMs: number;
-  readonly stallMs: number;
-}
-
-interface Route {
-  readonly method: 'GET' | 'POST';
-  /** Parts that start with a colon are named. */
-  readonly path: string;
-  readonly status: 200 | 202;
-  readonly summary: string;
-  readonly handle: (context: RouteContext) => unknown;
-}
+import type { Route } from './route.ts';
 
 /** Every request that the server answers. */
 export const ROUTES: readonly Route[] = [
@@ -53,8 +28,8 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: `${API}/status`,
     status: 200,
-    summary: 'Both nodes, the rollout, the reform checklist, alarms.',
-    handle: ({ backend }) => backend.status(),
+    summary: 'Both nodes, the rollout, the reform checklist, alarms; who may change the pair.',
+    handle: ({ backend, operator }) => ({ ...backend.status(), ...operator() }),
   },
   {
     method: 'GET',
@@ -229,6 +204,7 @@ export const ROUTES: readonly Route[] = [
       await streamEvents(backend, response, options);
     },
   },
+  ...ACCESS_ROUTES,
 ];
 
 /**

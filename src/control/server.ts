@@ -2,22 +2,36 @@
  * The control server: HTTP and JSON on a unix socket, the daemon's only door for command line,
  * scripts and console. Always holds: every answer is JSON with a request id, an error is an
  * ErrorReport and never a stack; bodies, open requests and idle time are limited, so that no client
- * can hold up the daemon. Imports core and its own folder.
+ * can hold up the daemon; on the console socket nothing is answered before a login but the login
+ * itself, and nothing is done that the table of needs does not allow the role. Imports core and its
+ * own folder.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { EXIT, type ExitStatus } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { needOf, ROUTE_NEEDS, wordOf } from '../core/access-rules.ts';
+import { LOGIN_BYTES_MAX } from './access-protocol.ts';
 import type { ControlBackend } from './backend.ts';
+import type { Desk, Visitor } from './desk.ts';
 import { BODY_BYTES_MAX, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
-import { findRoute, type RouteContext } from './routes.ts';
+import type { Route, RouteContext } from './route.ts';
+import { findRoute } from './routes.ts';
 import { listenOn } from './socket.ts';
+import { Strangers } from './strangers.ts';
 
 /** Where the server listens, and who may use it. */
 export interface ControlOptions {
   readonly socketPath: string;
   /** Group that may use the socket, when there is such a group. */
   readonly group?: string;
+  /** The one who judges access. */
+  readonly desk?: Desk;
+  /** Everyone may connect and has to log in at the desk first: this is the console socket. */
+  readonly login?: boolean;
+  /** Connections without a login at once, and how long one may stay. */
+  readonly strangersMax?: number;
+  readonly strangerMs?: number;
   /** Requests in work at once, streams included; one more is refused with `daemon.busy`. */
   readonly requestsMax?: number;
   readonly heartbeatMs?: number;
@@ -42,7 +56,8 @@ export async function startControl(
   options: ControlOptions,
 ): Promise<AsyncDisposable> {
   const control = new Control(backend, options);
-  await listenOn(control.server, options.socketPath, options.group);
+  const { socketPath, group, login } = options;
+  await listenOn(control.server, socketPath, login === true ? 'everyone' : { group });
   return control;
 }
 
@@ -50,12 +65,15 @@ class Control implements AsyncDisposable {
   readonly server: Server;
   readonly #backend: ControlBackend;
   readonly #options: ControlOptions;
+  readonly #strangers: Strangers | null;
   #requests = 0;
   #open = 0;
 
   constructor(backend: ControlBackend, options: ControlOptions) {
     this.#backend = backend;
     this.#options = options;
+    const { login, strangersMax, strangerMs } = options;
+    this.#strangers = login === true ? new Strangers(strangersMax, strangerMs) : null;
     this.server = createServer({
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: HEADERS_MS,
@@ -65,6 +83,7 @@ class Control implements AsyncDisposable {
     });
     this.server.maxConnections = CONNECTIONS_MAX;
     this.server.on('request', (request, response) => void this.#answer(request, response));
+    this.server.on('connection', (socket) => this.#strangers?.add(socket));
     this.server.on('clientError', refuseGarbage);
   }
 
@@ -101,13 +120,32 @@ class Control implements AsyncDisposable {
   ): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://tandem');
     const { route, params } = findRoute(request.method ?? '', url.pathname);
-    const { 'x-tandem-caller': claimed } = request.headers;
+    const visitor = await this.#enter(route, request);
+    const { ended } = visitor;
+    // What a session still waits for, or listens to, ends with it.
+    const leave = (): void => {
+      // A logout, which ends its own session, still gets its answer.
+      setImmediate(() => {
+        if (!response.writableEnded) response.destroy();
+      });
+    };
+    ended?.addEventListener('abort', leave, { once: true });
+    signal.addEventListener('abort', () => ended?.removeEventListener('abort', leave));
+    const longest = visitor === STRANGER ? LOGIN_BYTES_MAX : BODY_BYTES_MAX;
+    const body = route.method === 'POST' ? await readBody(request, longest) : undefined;
+    this.#permit(visitor, route, body);
     const context: RouteContext = {
       backend: this.#backend,
+      desk: () => this.#desk(),
+      operator: () => {
+        const { desk } = this.#options;
+        return desk === undefined ? {} : { operator: desk.operator() };
+      },
       params,
       query: url.searchParams,
-      body: route.method === 'POST' ? await readBody(request) : undefined,
-      caller: { name: callerName(claimed) },
+      body,
+      caller: { name: visitor.name, via: visitor.via },
+      visitor,
       signal,
       response,
       heartbeatMs: this.#options.heartbeatMs ?? HEARTBEAT_MS,
@@ -116,6 +154,44 @@ class Control implements AsyncDisposable {
     const result = await route.handle(context);
     if (!response.headersSent) sendJson(response, route.status, result);
   }
+
+  #desk(): Desk {
+    const { desk } = this.#options;
+    if (desk === undefined) throw usage('there is no access to be asked about here');
+    return desk;
+  }
+
+  /** Who asks. On the console socket only a route that the table opens needs no token. */
+  async #enter(route: Route, request: IncomingMessage): Promise<Visitor> {
+    const { authorization, 'x-tandem-caller': claimed } = request.headers;
+    if (this.#options.login !== true) {
+      const name = callerName(claimed);
+      return { name, via: 'control', role: 'administrator', ended: null };
+    }
+    const need = ROUTE_NEEDS[keyOf(route)];
+    if (need !== undefined && 'role' in need && need.role === null) return STRANGER;
+    const visitor = await this.#desk().enter(tokenOf(authorization));
+    this.#strangers?.known(request.socket);
+    return visitor;
+  }
+
+  /** Throws what the table of needs refuses; the control socket is not bound by it. */
+  #permit(visitor: Visitor, route: Route, body: unknown): void {
+    if (visitor.via === 'control' || visitor === STRANGER) return;
+    const key = keyOf(route);
+    this.#desk().permit(visitor, needOf(key, body), wordOf(key, body));
+  }
+}
+
+/** How the table of needs names a route. */
+const keyOf = ({ method, path }: Route): string => `${method} ${path}`;
+
+/** One who has not logged in yet. */
+const STRANGER: Visitor = { name: 'nobody', via: 'console', role: 'viewer', ended: null };
+
+/** The token of a request, or null when it has none in the only form that is taken. */
+function tokenOf(header: string | undefined): string | null {
+  return /^Bearer ([\w-]{1,128})$/.exec(header ?? '')?.[1] ?? null;
 }
 
 /**
@@ -126,13 +202,13 @@ function callerName(claimed: string | string[] | undefined): string {
   return typeof claimed === 'string' && /^[\w.-]{1,32}$/.test(claimed) ? claimed : 'local';
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+async function readBody(request: IncomingMessage, longest: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) {
-      const message = `the request body is longer than ${BODY_BYTES_MAX} bytes`;
+    if (bytes > longest) {
+      const message = `the request body is longer than ${longest} bytes`;
       throw new UpdateError('usage.invalid', message, { detail: { http: 413 } });
     }
     chunks.push(chunk);
@@ -152,6 +228,8 @@ function httpStatus(error: UpdateError): number {
   if (typeof given === 'number') return given;
   if (error.code === 'job.unknown' || error.code === 'file.not_found') return 404;
   if (error.code === 'daemon.busy') return 503;
+  if (error.code === 'access.login_required' || error.code === 'access.denied') return 401;
+  if (error.code === 'access.locked') return 429;
   return STATUS_BY_CLASS[error.exit] ?? 422;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The unix socket that the control server listens on. Always holds: it is never more open than mode
- * 0660, not even for a moment, and a socket file is taken over only when nobody answers on it.
+ * The unix sockets that the control server listens on. Always holds: the one of root and the group
+ * is never more open than mode 0660, not even for a moment; the one that takes a login first is
+ * open to everyone by its own wish; a socket file is taken over only when nobody answers on it.
  * Imports core.
  */
 import { chown, lstat, readFile, unlink } from 'node:fs/promises';
@@ -9,20 +10,24 @@ import { UpdateError } from '../core/errors.ts';
 
 const PROBE_MS = 2_000;
 /** Owner and group may connect (connecting needs the right to write), nobody else. */
-const SOCKET_UMASK = 0o117;
+const GROUP_UMASK = 0o117;
+/** Everyone may connect. */
+const EVERYONE_UMASK = 0o111;
+
+/** Who may connect to a socket: the members of a group, if there is such a group, or everyone. */
+export type Who = { readonly group?: string | undefined } | 'everyone';
 
 /**
- * Lets the server listen on a unix socket and gives the socket to `group` when there is such a
- * group. Throws `state.locked` when a daemon already answers there, `file.unreadable` when the path
+ * Lets the server listen on a unix socket that those may connect to. Throws `state.locked` when a daemon already answers there, `file.unreadable` when the path
  * cannot be used.
  */
-export async function listenOn(server: Server, path: string, group?: string): Promise<void> {
+export async function listenOn(server: Server, path: string, who: Who): Promise<void> {
   await removeStale(path);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       // The socket file is made within listen(), before it returns, so the mask covers just that.
-      const before = process.umask(SOCKET_UMASK);
+      const before = process.umask(who === 'everyone' ? EVERYONE_UMASK : GROUP_UMASK);
       try {
         server.listen({ path }, () => {
           server.off('error', reject);
@@ -38,6 +43,7 @@ export async function listenOn(server: Server, path: string, group?: string): Pr
     const text = `cannot listen on the control socket ${path}: ${message}`;
     throw new UpdateError('file.unreadable', text, { cause });
   }
+  const group = who === 'everyone' ? undefined : who.group;
   if (group !== undefined) await giveToGroup(path, group);
 }
 

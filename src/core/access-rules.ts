@@ -85,6 +85,8 @@ export const SETTING_NEEDS: Readonly<Record<string, Need>> = {
 interface ByWord {
   readonly field: string;
   readonly needs: Readonly<Record<string, Need>>;
+  /** Stands before the word, for people. */
+  readonly prefix?: string;
 }
 
 /** Method and path, as the routes of the control server have them. */
@@ -104,7 +106,7 @@ export const ROUTE_NEEDS: Readonly<Record<string, Need | ByWord>> = {
   'GET /v1/bundles': LOOK,
   'GET /v1/power': LOOK,
   'GET /v1/settings': LOOK,
-  'POST /v1/settings': { field: 'key', needs: SETTING_NEEDS },
+  'POST /v1/settings': { field: 'key', needs: SETTING_NEEDS, prefix: 'settings set' },
   'GET /v1/support': LOOK,
   'POST /v1/support': TRY,
   'GET /v1/support/:name': TRY,
@@ -120,7 +122,7 @@ export const ROUTE_NEEDS: Readonly<Record<string, Need | ByWord>> = {
   'POST /v1/session/password': OWN,
   'POST /v1/operator': TRY,
   'GET /v1/users': ADMINISTER,
-  'POST /v1/users': { field: 'do', needs: USER_NEEDS },
+  'POST /v1/users': { field: 'do', needs: USER_NEEDS, prefix: 'user' },
 };
 
 /** For what is in no table: nobody may. */
@@ -136,6 +138,17 @@ export function needOf(route: string, body: unknown): Need | null {
   if (!('needs' in row)) return row;
   const word: unknown = (body as Readonly<Record<string, unknown>> | null | undefined)?.[row.field];
   return (typeof word === 'string' ? own(row.needs, word) : undefined) ?? NEVER;
+}
+
+/** A request in one word or two, for people: `update`, `takeover`, `cancel`, `user add`. */
+export function wordOf(route: string, body: unknown): string {
+  const row = own(ROUTE_NEEDS, route);
+  const parts = route.split('/').filter((part) => !part.startsWith(':'));
+  const last = parts.at(-1) ?? route;
+  if (row === undefined || !('needs' in row)) return last;
+  const word: unknown = (body as Readonly<Record<string, unknown>> | null | undefined)?.[row.field];
+  if (typeof word !== 'string' || !Object.hasOwn(row.needs, word)) return last;
+  return row.prefix === undefined ? word : `${row.prefix} ${word}`;
 }
 
 /** Whether a role is enough; a watching session may only look. */

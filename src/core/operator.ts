@@ -3,6 +3,7 @@
  * cost, the checks before an update with their fixes, an estimate, and entries of the audit log.
  * Keys are only ever added. Pure types; imports only core.
  */
+import type { Via } from './access.ts';
 import type { Code } from './codes.ts';
 import type { NodeId } from './model.ts';
 import type { Phase } from './records.ts';
@@ -85,8 +86,10 @@ export interface AuditEntry {
   /** The node that was asked. */
   readonly node: NodeId;
   readonly act: string;
-  /** The name that the caller gave; a unix socket does not tell Node who it is. */
+  /** The user of the session; on the control socket only what the caller said. */
   readonly by: string;
+  /** Which of the two it was; absent in entries that are older than the console socket. */
+  readonly via?: Via;
   readonly reason: string | null;
   readonly result: 'accepted' | 'done' | 'unchanged' | 'refused' | 'failed';
   readonly code: Code | null;

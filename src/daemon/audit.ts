@@ -1,9 +1,11 @@
 /**
  * The audit log of a node: every act that an operator asked this node for, with who, when, why and
  * how it ended, refusals too. Always holds: an act is noted after its end and never instead of it;
- * a log that cannot be written stops nothing; the name of the caller is what the caller said.
+ * a log that cannot be written stops nothing; the name is that of the session on the console
+ * socket, and what the caller said on the control socket, and the entry says which.
  * Imports core and the updater's log interface.
  */
+import type { Via } from '../core/access.ts';
 import { asUpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { AuditEntry } from '../core/operator.ts';
@@ -18,6 +20,7 @@ const MESSAGE_MAX = 1000;
 export interface Asked {
   readonly act: string;
   readonly by: string;
+  readonly via?: Via | undefined;
   readonly reason: string | null;
 }
 
@@ -59,11 +62,12 @@ export class AuditLog {
   }
 
   /** Notes how an act ended. */
-  note({ act, by, reason }: Asked, noted: Noted): AuditEntry {
+  note({ act, by, via, reason }: Asked, noted: Noted): AuditEntry {
     const { result, code = null, job = null } = noted;
     const message = noted.message.slice(0, MESSAGE_MAX);
     const head = { v: 1, at: this.#now(), node: this.#node, act, by, reason } as const;
-    const entry: AuditEntry = { ...head, result, code, message, job };
+    const socket = via === undefined ? {} : { via };
+    const entry: AuditEntry = { ...head, ...socket, result, code, message, job };
     this.#log.append(JSON.stringify(entry));
     return entry;
   }

@@ -163,7 +163,7 @@ export class Backend implements ControlBackend {
 
   async start(request: JobRequest, caller: Caller): Promise<JobStatus> {
     const { kind, reason = null } = request;
-    const asked = { act: kind, by: caller.name, reason };
+    const asked = { act: kind, by: caller.name, via: caller.via, reason };
     const why = reason === null ? '' : ` (${reason})`;
     const msg = `${kind} asked for by ${caller.name}${why}`;
     this.#parts.events.emit({ job: null, phase: null, state: 'request', msg });
@@ -203,7 +203,7 @@ export class Backend implements ControlBackend {
   }
 
   cancel(id: string, caller: Caller, reason?: string): Promise<JobStatus> {
-    const asked = { act: 'cancel', by: caller.name, reason: reason ?? null };
+    const asked = { act: 'cancel', by: caller.name, via: caller.via, reason: reason ?? null };
     return this.#audited(asked, () => this.#cancel(id, asked));
   }
 

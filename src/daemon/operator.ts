@@ -47,7 +47,7 @@ export class Operator {
   async act(request: ActRequest, caller: Caller): Promise<ActAnswer> {
     const { events, audit } = this.#parts;
     const reason = request.reason ?? null;
-    const asked = { act: wordOf(request), by: caller.name, reason };
+    const asked = { act: wordOf(request), by: caller.name, via: caller.via, reason };
     return audit.around(
       asked,
       async () => {

@@ -3,8 +3,8 @@
  * is still shown, and the repair is named (docs/ARCHITECTURE.md, "Safe mode"). Imports core, ports,
  * control.
  */
+import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { startControl } from '../control/server.ts';
 import type { ControlBackend } from '../control/backend.ts';
 import { CODES } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
@@ -12,6 +12,8 @@ import { peerOf, type NodeId } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { Host } from '../ports.ts';
 import { safeUpkeep } from './safe-upkeep.ts';
+import { FileLineLog } from '../drivers/line-log.ts';
+import { openDoors } from './doors.ts';
 import { SettingsFile } from './settings.ts';
 import { unknownNode } from '../updater/status.ts';
 
@@ -35,11 +37,12 @@ export async function serveSafeMode(
 ): Promise<void> {
   const error = asUpdateError(cause);
   if (!SAFE.has(error.code)) throw error;
-  process.stderr.write(`safe mode: ${error.message}\n`);
+  log(`safe mode: ${error.message}`);
   const settings = await SettingsFile.open(config);
+  await using lines = new FileLineLog(join(config.stateDir, 'logs/audit.ndjson'));
   const backend = safeBackend(config, host, error, settings);
-  const { socket, group } = config.control;
-  await using _control = await startControl(backend, { socketPath: socket, group });
+  const parts = { config, host, audit: lines, settings, events: null, updating: () => false, log };
+  await using _doors = await openDoors(backend, parts);
   const timer = setInterval(() => host.feedWatchdog(), 1000);
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();
@@ -51,6 +54,8 @@ export async function serveSafeMode(
   if (end !== null) clearTimeout(end);
   if (older && !signal.aborted) await host.reboot(`a trial in safe mode: ${error.code}`);
 }
+
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function safeBackend(
   config: Config,

@@ -89,10 +89,15 @@ export class SettingsFile {
 export async function changeSetting(
   settings: Pick<SettingsFile, 'set'>,
   audit: AuditLog,
-  { key, value, reason = null }: SettingRequest,
+  { key, value, reason }: SettingRequest,
   caller: Caller,
 ): Promise<SettingAnswer> {
-  const asked = { act: `settings set ${key}`, by: caller.name, reason };
+  const asked = {
+    act: `settings set ${key}`,
+    by: caller.name,
+    via: caller.via,
+    reason: reason ?? null,
+  };
   return audit.around(asked, async () => {
     const { changed } = await settings.set(key, value);
     const message = `${key} is ${value} ${changed ? 'now' : 'already'}`;

@@ -85,7 +85,8 @@ t.test('a word is a code only if it is in the table', async (t) => {
 });
 
 t.test('a part of the table never hides an entry of another one', async (t) => {
-  const files = ['codes.ts', 'codes-bundle.ts', 'codes-operator.ts', 'codes-pair.ts'];
+  const names = ['codes', 'codes-access', 'codes-bundle', 'codes-operator', 'codes-pair'];
+  const files = names.map((name) => `${name}.ts`);
   const words = files.flatMap((file) => {
     const text = readFileSync(new URL(`../../src/core/${file}`, import.meta.url), 'utf8');
     return [...text.matchAll(/^ {2}'([a-z._]+)': \{$/gm)].map((match) => match[1]);

@@ -22,7 +22,7 @@ const host = (): MemoryHost =>
 const configOf = (socket: string): Config =>
   ({
     node: 'B',
-    control: { socket, group: '' },
+    control: { socket, consoleSocket: `${socket}.console`, group: '' },
     stateDir: dirname(socket),
     link: { listen: '', peer: '', bulk: '', serial: null, serialBaud: 9600 },
     service: { address: '' },
