@@ -6,7 +6,7 @@
  * command line: `node scripts/make-image.ts --help`. Imports core and scripts/image.
  */
 import { mkdir, readdir } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { asUpdateError, UpdateError } from '../src/core/errors.ts';
 import { RELEASE_FILE, type Release } from '../src/core/model.ts';
@@ -44,6 +44,7 @@ export interface ImageSpec {
 
 const HOOKS_DIR = '/etc/tandem/hooks.d/health.d';
 const SYSTEM_DIR = join(PROJECT_DIR, 'images/system');
+const CONSOLE_DIR = join(PROJECT_DIR, 'images/console');
 
 function releaseFile(release: Release): ImageFile {
   return { path: RELEASE_FILE, mode: 0o644, text: `${JSON.stringify(release)}\n` };
@@ -60,6 +61,18 @@ async function healthHooks(variant: SystemVariant): Promise<ImageFile[]> {
     hooks.push({ path: `${HOOKS_DIR}/50-self-test`, mode: 0o755, from: bad });
   }
   return hooks;
+}
+
+/** The way to the console, laid out as on an appliance; programs are executable. */
+async function consoleFiles(): Promise<ImageFile[]> {
+  const found = await readdir(CONSOLE_DIR, { recursive: true, withFileTypes: true });
+  const paths = found
+    .filter((one) => one.isFile() && one.parentPath !== CONSOLE_DIR)
+    .map((one) => relative(CONSOLE_DIR, join(one.parentPath, one.name)));
+  return paths.toSorted().map((path) => {
+    const mode = path.startsWith('usr/bin/') ? 0o755 : 0o644;
+    return { path: `/${path}`, mode, from: join(CONSOLE_DIR, path) };
+  });
 }
 
 /** Makes a system image; returns its size in bytes. Throws `tool.missing`, `tool.failed`. */
@@ -79,6 +92,7 @@ export async function makeSystemImage(
     { path: `/opt/tandem/${SERIALPORT_FILE}`, mode: 0o644, from: serialPortFile() },
     { path: '/opt/workload/records.mjs', mode: 0o644, from: programs.workload },
     ...(await healthHooks(variant)),
+    ...(await consoleFiles()),
     ...(await librariesOf(node)),
   ];
   return makeExt4({ ...sized(spec), label: `system ${version}`.slice(0, 16), files });
