@@ -4,6 +4,8 @@
  * nothing fresh is known, nothing is allowed. The daemon judges again and has the last word. Pure;
  * imports core.
  */
+import { needOf } from '../src/core/access-rules.ts';
+import { atLeast } from '../src/core/access.ts';
 import { peerOf } from '../src/core/model.ts';
 import { PHASES, type Phase } from '../src/core/records.ts';
 import { SAFE_POINTS } from '../src/core/rollout.ts';
@@ -22,6 +24,16 @@ export const ACTIONS = [
   'stand-down',
   'end-stand-down',
   'takeover',
+  'restart',
+  'shutdown',
+  'support',
+  'support-delete',
+  'setting',
+  'take-operator',
+  'release-operator',
+  'force-operator',
+  'recovery',
+  'unlock',
 ] as const;
 /** One of them. */
 export type Action = (typeof ACTIONS)[number];
@@ -79,7 +91,65 @@ const RULES: Readonly<Record<Action, Rule>> = {
       ? null
       : `node ${peer} answers; exchange the roles instead, which loses nothing`;
   },
+  // The daemon judges these when it is asked what they would do.
+  restart: () => null,
+  shutdown: () => null,
+  support: () => null,
+  'support-delete': () => null,
+  setting: () => null,
+  'take-operator': (status, { person }) => {
+    if (person === null || person.via === 'control') return 'root needs no such right';
+    const holder = status.operator ?? null;
+    if (person.operator) return 'you hold it already';
+    return holder === null ? null : `${holder.user} holds it`;
+  },
+  'release-operator': (_status, { person }) =>
+    person?.operator === true ? null : 'you do not hold it',
+  'force-operator': (status, { person }) => {
+    if (person === null || person.via === 'control') return 'root needs no such right';
+    if (person.operator) return 'you hold it already';
+    return (status.operator ?? null) === null ? 'nobody holds it; just take it' : null;
+  },
+  recovery: () => null,
+  unlock: () => null,
 };
+
+/** What each action asks the daemon for, as the table of roles has it. */
+const REQUESTS: Readonly<Record<Action, readonly [route: string, body: object]>> = {
+  update: ['POST /v1/jobs', { kind: 'update' }],
+  rollback: ['POST /v1/jobs', { kind: 'rollback' }],
+  commit: ['POST /v1/jobs', { kind: 'commit' }],
+  pause: ['POST /v1/acts', { act: 'pause' }],
+  resume: ['POST /v1/acts', { act: 'resume' }],
+  cancel: ['POST /v1/jobs/:id/cancel', {}],
+  switchover: ['POST /v1/acts', { act: 'switchover' }],
+  'stand-down': ['POST /v1/acts', { act: 'stand-down' }],
+  'end-stand-down': ['POST /v1/acts', { act: 'stand-down' }],
+  takeover: ['POST /v1/acts', { act: 'takeover' }],
+  restart: ['POST /v1/jobs', { kind: 'restart' }],
+  shutdown: ['POST /v1/jobs', { kind: 'shutdown' }],
+  support: ['POST /v1/jobs', { kind: 'support' }],
+  'support-delete': ['POST /v1/support/:name/delete', {}],
+  setting: ['POST /v1/settings', { key: 'idleMin' }],
+  'take-operator': ['POST /v1/operator', {}],
+  'release-operator': ['POST /v1/operator', {}],
+  'force-operator': ['POST /v1/operator', {}],
+  recovery: ['POST /v1/users', { do: 'recovery' }],
+  unlock: ['POST /v1/users', { do: 'unlock' }],
+};
+
+/** Why the role or the right of the person does not allow it, or null when it does. */
+export function roleRefusal(action: Action, facts: Facts): string | null {
+  const { person } = facts;
+  if (person === null || person.via === 'control') return null;
+  const [route, body] = REQUESTS[action];
+  const need = needOf(route, body);
+  const role = need?.role ?? 'administrator';
+  if (!atLeast(person.role, role)) return `needs ${role}, ${person.user} is ${person.role}`;
+  const holder = freshStatus(facts)?.operator ?? null;
+  const held = need?.kind === 'change' && !person.operator && holder !== null;
+  return held ? `${holder.user} holds the right to change the pair` : null;
+}
 
 /** Why the action is not possible now, or null when it is. */
 export function refusalOf(action: Action, facts: Facts): string | null {
@@ -87,7 +157,7 @@ export function refusalOf(action: Action, facts: Facts): string | null {
   const status = freshStatus(facts);
   if (status === null) return 'the daemon does not answer';
   if (status.state === 'SAFE_MODE') return 'safe mode: the journal has to be repaired first';
-  return RULES[action](status, facts);
+  return roleRefusal(action, facts) ?? RULES[action](status, facts);
 }
 
 /** The safe point at which a rollout that is paused now would rest, or null. */

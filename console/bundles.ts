@@ -6,6 +6,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bytes } from '../src/cli/render.ts';
+import type { StagedBundle } from '../src/control/backend.ts';
 import type { RolloutRecord } from '../src/core/records.ts';
 import type { BundleChoice } from './state.ts';
 
@@ -52,5 +53,16 @@ export function earlierBundles(rollouts: readonly RolloutRecord[]): readonly Bun
     return [
       { source: { bundle: to.bundle }, name, note: 'installed before, if still in the depot' },
     ];
+  });
+}
+
+/** Bundles that are staged, with the nodes that hold them; one that only the peer has is none. */
+export function stagedBundles(bundles: readonly StagedBundle[]): readonly BundleChoice[] {
+  return bundles.flatMap(({ bundle, version, bytes: size, nodes }) => {
+    // An update starts from the depot of the node that is asked.
+    if (version === null || size === null) return [];
+    const where = nodes.length > 1 ? 'both nodes' : `node ${nodes[0] ?? '?'}`;
+    const name = `${version}  ${bundle.slice(0, 12)}`;
+    return [{ source: { bundle }, name, note: `${bytes(size)}, staged on ${where}` }];
   });
 }

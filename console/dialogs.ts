@@ -5,18 +5,57 @@
  */
 import type { RenderOptions } from '../src/cli/render.ts';
 import { plain, wrap } from '../src/cli/render.ts';
+import { SETTING_RULES, type SettingKey } from '../src/core/settings.ts';
 import type { Key } from './keys.ts';
 import { nameOf } from './keys.ts';
 import { lineOf, plainLine, plainLines, span, type Line } from './picture.ts';
-import { wordingOf, type Plan } from './plans.ts';
-import type { Dialog, Field } from './state.ts';
+import type { Plan } from './plans.ts';
+import type { Dialog, Field, FormUse } from './state.ts';
+import { wordingOf } from './wordings.ts';
 
-type Form = Extract<Dialog, { readonly kind: 'form' }>;
+/** A form that is open. */
+export type Form = Extract<Dialog, { readonly kind: 'form' }>;
 
 /** Longest line that can be typed; the daemon takes paths of this length. */
 const FIELD_MAX = 4096;
 /** Longest reason that the daemon takes. */
 const REASON_MAX = 500;
+/** Longest name, code, password or value. */
+const SHORT_MAX = 256;
+
+const FREE = { value: '', wanted: null, needed: true } as const;
+
+/** The form of a login, with the name that was typed before. */
+export function loginForm(user: string): Form {
+  const fields: readonly Field[] = [
+    { ...FREE, name: 'user', label: 'User', value: user },
+    { ...FREE, name: 'password', label: 'Password (not shown)', secret: true },
+  ];
+  const at = user === '' ? 0 : 1;
+  return { kind: 'form', purpose: { use: 'login' }, fields, at, problem: null };
+}
+
+/** The form that sets a new password with a recovery code; what was typed before stands in it. */
+export function recoverForm(typed: { readonly user: string; readonly code: string }): Form {
+  const fields: readonly Field[] = [
+    { ...FREE, name: 'user', label: 'User', value: typed.user },
+    { ...FREE, name: 'code', label: 'Recovery code', value: typed.code },
+    { ...FREE, name: 'password', label: 'New password (not shown)', secret: true },
+    { ...FREE, name: 'again', label: 'Once more (not shown)', secret: true },
+  ];
+  const at = typed.user === '' ? 0 : typed.code === '' ? 1 : 2;
+  return { kind: 'form', purpose: { use: 'recover' }, fields, at, problem: null };
+}
+
+/** The form that changes a setting. */
+export function settingForm(key: SettingKey, value: string): Form {
+  const { accepted } = SETTING_RULES[key];
+  const fields: readonly Field[] = [
+    { ...FREE, name: 'value', label: `${key} (${accepted})`, value },
+    { ...FREE, name: 'reason', label: 'Reason, if you like', needed: false },
+  ];
+  return { kind: 'form', purpose: { use: 'setting', key }, fields, at: 0, problem: null };
+}
 
 /** The form that confirms a change. */
 export function planForm(plan: Plan): Form {
@@ -28,16 +67,18 @@ export function planForm(plan: Plan): Form {
     wanted: word,
     needed: true,
   };
-  const label = reasonNeeded ? 'Reason, for the audit log' : 'Reason, if you like';
-  const reason: Field = { name: 'reason', label, value: '', wanted: null, needed: reasonNeeded };
-  return { kind: 'form', plan, fields: [typed, reason], at: 0, problem: null };
+  const label = reasonNeeded === true ? 'Reason, for the audit log' : 'Reason, if you like';
+  const reason: readonly Field[] =
+    reasonNeeded === null ? [] : [{ ...FREE, name: 'reason', label, needed: reasonNeeded }];
+  const purpose: FormUse = { use: 'plan', plan };
+  return { kind: 'form', purpose, fields: [typed, ...reason], at: 0, problem: null };
 }
 
 /** The form that takes a path, or the text that a list is filtered by. */
 export function textForm(name: 'path' | 'filter', value: string): Form {
   const label = name === 'path' ? 'Path of the bundle on this node' : 'Show only lines with';
   const field: Field = { name, label, value, wanted: null, needed: name === 'path' };
-  return { kind: 'form', plan: null, fields: [field], at: 0, problem: null };
+  return { kind: 'form', purpose: { use: name }, fields: [field], at: 0, problem: null };
 }
 
 /** Why something was refused, and what to do about it. */
@@ -70,7 +111,7 @@ export function typeInto(form: Form, key: Key): Typed {
   if (name === 'up') return open({ ...form, at: Math.max(0, form.at - 1) });
   const field = form.fields[form.at];
   if (field === undefined) return { kind: 'closed' };
-  const value = edited(field.value, key).slice(0, field.name === 'reason' ? REASON_MAX : FIELD_MAX);
+  const value = edited(field, key).slice(0, roomOf(field));
   // On a slow line a person's Enter may arrive in one piece with what was typed before it.
   const ended = 'paste' in key && /[\r\n]$/.test(key.paste);
   const problem = ended ? 'Press Enter by itself: one that comes with text does nothing.' : null;
@@ -79,12 +120,21 @@ export function typeInto(form: Form, key: Key): Typed {
   return open({ ...form, fields, problem });
 }
 
-function edited(value: string, key: Key): string {
-  if ('char' in key) return value + plain(key.char, { columns: 80, unicode: true });
+function roomOf({ name }: Field): number {
+  if (name === 'reason') return REASON_MAX;
+  return name === 'path' || name === 'filter' || name === 'word' ? FIELD_MAX : SHORT_MAX;
+}
+
+function edited({ value, secret }: Field, key: Key): string {
+  // A password is what was typed; only what no keyboard has in a line is left out.
+  const harmless = (text: string): string =>
+    secret === true ? text.replaceAll(/\p{Cc}/gu, '') : plain(text, { columns: 80, unicode: true });
+  if ('char' in key) return value + harmless(key.char);
   // The first line of what was pasted: a line end in it must not send the form.
   if ('paste' in key) {
-    const [first = ''] = key.paste.trimStart().split(/[\r\n]/, 1);
-    return value + plain(first, { columns: 80, unicode: true });
+    const text = secret === true ? key.paste : key.paste.trimStart();
+    const [first = ''] = text.split(/[\r\n]/, 1);
+    return value + harmless(first);
   }
   if (key.name === 'backspace') return value.replace(/.$/su, '');
   return key.name === 'clear' ? '' : value;
@@ -104,16 +154,17 @@ function entered(form: Form): Typed {
 
 function problemOf(field: Field | undefined): string | null {
   if (field === undefined) return null;
-  const value = field.value.trim();
+  const value = field.secret === true ? field.value : field.value.trim();
   if (field.wanted !== null && value.toLowerCase() !== field.wanted.toLowerCase()) {
     return `Nothing is done before "${field.wanted}" stands here. Esc leaves.`;
   }
   return field.needed && value === '' ? 'Something has to stand here. Esc leaves.' : null;
 }
 
-/** The value of a field, without blanks around it; empty when the form has none of that name. */
+/** The value of a field, without blanks around it but in a password; empty without such a field. */
 export function valueOf(form: Form, name: Field['name']): string {
-  return form.fields.find((field) => field.name === name)?.value.trim() ?? '';
+  const field = form.fields.find((one) => one.name === name);
+  return field?.secret === true ? field.value : (field?.value.trim() ?? '');
 }
 
 /** How a dialog is drawn: its lines, and where the cursor is, counted in them. */
@@ -136,20 +187,51 @@ export function drawDialog(dialog: Dialog, options: RenderOptions): DrawnDialog 
   return drawForm(dialog, options);
 }
 
+/** What stands above the fields: what happens, and the command that does the same. */
+function headOf(purpose: FormUse): {
+  readonly title: string;
+  readonly effects: readonly string[];
+  readonly command: string;
+} | null {
+  switch (purpose.use) {
+    case 'plan': {
+      const { title, effects, command, reasonNeeded } = wordingOf(purpose.plan);
+      const why = reasonNeeded === null || command.startsWith('no ') ? '' : ' --reason TEXT';
+      return { title, effects, command: `${command}${why}` };
+    }
+    case 'setting': {
+      const { summary, applies } = SETTING_RULES[purpose.key];
+      const effects = [`${summary[0]?.toUpperCase() ?? ''}${summary.slice(1)}.`];
+      return {
+        title: `Set ${purpose.key}`,
+        effects: [...effects, `It counts ${applies}, on this node alone.`],
+        command: `tandem settings set ${purpose.key} VALUE`,
+      };
+    }
+    case 'recover':
+      return {
+        title: 'A new password with a recovery code',
+        effects: ['A code is made by an administrator, or by root; it works once, until its end.'],
+        command: 'tandem user passwd NAME, as root',
+      };
+    default:
+      return null;
+  }
+}
+
 function drawForm(form: Form, options: RenderOptions): DrawnDialog {
   const lines: Line[] = [];
-  if (form.plan !== null) {
-    const { title, effects, command } = wordingOf(form.plan);
-    lines.push(lineOf(span(plain(title, options), 'strong')));
-    for (const effect of effects) {
-      lines.push(...plainLines(wrap(plain(effect, options), options.columns)));
+  const head = headOf(form.purpose);
+  if (head !== null) {
+    lines.push(lineOf(span(plain(head.title, options), 'strong')));
+    for (const text of [...head.effects, `Same as: ${head.command}`]) {
+      lines.push(...plainLines(wrap(plain(text, options), options.columns)));
     }
-    lines.push(plainLine(`Same as: ${plain(command, options)} --reason TEXT`));
   }
   let cursor = { row: 0, column: 0 };
   for (const [index, field] of form.fields.entries()) {
     const label = `${plain(field.label, options)}: `;
-    const value = plain(field.value, options);
+    const value = field.secret === true ? '' : plain(field.value, options);
     const room = Math.max(8, options.columns - label.length - 1);
     // Of a long value the end is seen, because that is where one types.
     const seen = value.length <= room ? value : `~${value.slice(1 - room)}`;

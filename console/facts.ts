@@ -3,6 +3,7 @@
  * told, and how this console may be used. Always holds: a status older than three seconds is not a
  * fact any more, it is shown as unknown. Pure; imports core.
  */
+import type { SessionView } from '../src/core/access.ts';
 import type { UpdateError } from '../src/core/errors.ts';
 import { NODES, type NodeId } from '../src/core/model.ts';
 import {
@@ -26,13 +27,15 @@ export interface Facts {
   readonly lost: { readonly code: string; readonly message: string } | null;
   /** Oldest first, at most `EVENTS_MAX`. */
   readonly events: readonly TandemEvent[];
+  /** Who is logged in; null while that is not known, and where the daemon knows no logins. */
+  readonly person: SessionView | null;
   /** True when this console must not change anything. */
   readonly readonly: boolean;
 }
 
 /** Nothing was heard yet. */
 export function noFacts(readonly: boolean): Facts {
-  return { status: null, silentMs: 0, lost: null, events: [], readonly };
+  return { status: null, silentMs: 0, lost: null, events: [], person: null, readonly };
 }
 
 /** The status as long as it is a fact, else null. */
@@ -66,6 +69,30 @@ export function oldVersion(facts: Facts): string | null {
     if (kept?.release != null) return kept.release.version;
   }
   return null;
+}
+
+/** The schema of a status that this console understands. */
+const STATUS_SCHEMA = 1;
+
+/**
+ * Why a status cannot be shown, or null: it is that of a newer daemon, or lacks what every daemon
+ * of this schema tells.
+ */
+export function strangeStatus(status: PairStatus): string | null {
+  const found = status as Partial<Record<keyof PairStatus, unknown>>;
+  if (found.schema !== STATUS_SCHEMA) {
+    const told = typeof found.schema === 'number' ? String(found.schema) : 'none';
+    return `the daemon tells its status in schema ${told}, this console reads ${STATUS_SCHEMA}`;
+  }
+  const nodes = found.nodes as Partial<Record<NodeId, unknown>> | undefined;
+  const whole =
+    typeof found.state === 'string' &&
+    typeof found.ha === 'object' &&
+    NODES.every((id) => typeof nodes?.[id] === 'object' && nodes[id] !== null) &&
+    Array.isArray(found.reform) &&
+    Array.isArray(found.alarms) &&
+    found.rollout !== undefined;
+  return whole ? null : 'the daemon leaves out what this console has to show: it is too old';
 }
 
 /** The facts after a status was heard. */

@@ -4,7 +4,8 @@
  * state gives the same lines, so that nothing is sent while nothing changes. Pure; imports the
  * pieces of the views.
  */
-import { plain, wrap, type RenderOptions } from '../src/cli/render.ts';
+import { clip, plain, wrap, type RenderOptions } from '../src/cli/render.ts';
+import { idleWarning, isWatching } from './access.ts';
 import { drawDialog } from './dialogs.ts';
 import { ageWords, freshStatus, selfOf } from './facts.ts';
 import { fitLine, lineOf, padLine, plainLine, span, textOf } from './picture.ts';
@@ -39,7 +40,7 @@ export function bodyRows(rows: number): number {
 /** What is shown of the state. */
 export function picture(state: State, sheet: Sheet): Picture {
   const { rows, columns, unicode } = sheet;
-  const options: RenderOptions = { columns: columns - 1, unicode };
+  const options = withDates(state, { columns: columns - 1, unicode });
   if (rows < SIZE_MIN.rows || columns < SIZE_MIN.columns) return tooSmall(sheet);
   const body = SCREEN[shownScreen(state)].body(state, options);
   const height = bodyRows(rows);
@@ -58,14 +59,20 @@ export function picture(state: State, sheet: Sheet): Picture {
   const chosen =
     row === undefined ? { row: rows - 1, column: 0 } : { row: HEAD_ROWS + row - top, column: 0 };
   return {
-    lines: lines.map((line) => fitLine(line, options.columns)),
+    lines: lines.map((line) => fitLine(harmless(line, options), options.columns)),
     cursor: over.cursor ?? chosen,
     typing: over.cursor !== null,
   };
 }
 
+/** How this console writes dates, as the settings of the node have it. */
+export function withDates({ settings }: State, options: RenderOptions): RenderOptions {
+  return settings === null ? options : { ...options, dates: settings.settings };
+}
+
 /** All of the screen as lines, however many: for a terminal without rows. */
-export function listing(state: State, options: RenderOptions): readonly string[] {
+export function listing(state: State, sheet: RenderOptions): readonly string[] {
+  const options = withDates(state, sheet);
   const body = SCREEN[shownScreen(state)].body(state, options);
   const dialog = state.dialog === null ? [] : [[], ...drawDialog(state.dialog, options).lines];
   const lines = [
@@ -78,8 +85,13 @@ export function listing(state: State, options: RenderOptions): readonly string[]
       plainLine,
     ),
   ];
-  const texts = lines.map((line) => textOf(line).trimEnd());
+  const texts = lines.map((line) => textOf(harmless(line, options)).trimEnd());
   return texts.filter((text, index) => text !== '' || texts[index - 1] !== '');
+}
+
+/** Nothing that a terminal would obey is ever in a line, whoever said it. */
+function harmless(line: Line, options: RenderOptions): Line {
+  return line.map(({ text, style }) => ({ text: plain(text, options), style }));
 }
 
 function tooSmall({ rows, columns }: Sheet): Picture {
@@ -102,13 +114,30 @@ function topOf(state: State, body: Body, height: number): number {
   return row < height ? 0 : row - height + 1;
 }
 
+/** Longest name of a person in the title. */
+const NAME_MAX = 14;
+
+/** Who is logged in and who may change the pair; empty where there are no logins and no holder. */
+function personWords({ facts }: State, options: RenderOptions): string {
+  const { person } = facts;
+  const short = (name: string): string => clip(plain(name, options), NAME_MAX);
+  const holder = freshStatus(facts)?.operator ?? null;
+  const login = person !== null && person.via === 'console';
+  const here = login ? `  ${short(person.user)} (${person.role})` : '';
+  if (login && person.watching) return `${here} LOCKED`;
+  if (holder === null) return login ? `${here}  changes: nobody` : '';
+  return `${here}  changes: ${login && person.operator ? 'you' : short(holder.user)}`;
+}
+
 function titleLine(state: State, options: RenderOptions): Line {
   const { facts } = state;
   const self = selfOf(facts);
   const pair = facts.status?.pair ?? null;
-  const of = pair === null ? '' : ` of pair ${plain(pair, options).slice(0, 12)}`;
+  const person = personWords(state, options);
+  // Where people log in, their names have the room of the pair's.
+  const of = pair === null || person !== '' ? '' : ` of pair ${plain(pair, options).slice(0, 12)}`;
   const node = self === null ? '' : `node ${self}${of}`;
-  const right = `${node}${facts.readonly ? '  read-only' : ''} `;
+  const right = `${node}${person}${facts.readonly ? '  read-only' : ''} `;
   const left = ` Tandem  ${SCREEN[shownScreen(state)].title}`;
   const gap = ' '.repeat(Math.max(2, options.columns - left.length - right.length));
   return padLine([span(left + gap + right, 'bar')], options.columns, 'bar');
@@ -128,6 +157,8 @@ const STATE_STYLES: Readonly<Record<PairStatus['state'], Style>> = {
 /** Always two lines, so that nothing below moves when the sentence grows. */
 function headline(state: State, options: RenderOptions): readonly Line[] {
   const { facts } = state;
+  // Without a login nothing of the pair is known here.
+  if (state.access.at === 'out') return [[], []];
   const status = freshStatus(facts);
   if (status === null) {
     const age = ageWords(facts.silentMs);
@@ -153,8 +184,9 @@ function newsLine(
   const more = body.lines.length > height;
   const last = Math.min(top + height, body.lines.length);
   const place = more ? `${top + 1}-${last} of ${body.lines.length}` : '';
-  const news: Line =
-    state.waiting !== null
+  const news: Line = idleWarning(state)
+    ? [span('No key for a while: this console logs out in less than a minute.', 'warn')]
+    : state.waiting !== null
       ? [span(`${plain(state.waiting.words, options)} ...`, 'strong')]
       : state.flash === null
         ? []
@@ -166,6 +198,7 @@ function newsLine(
 
 function keysLine(state: State, { columns }: RenderOptions): Line {
   if (state.dialog !== null) return plainLine('Esc Leave');
+  if (isWatching(state)) return plainLine('Locked: any key asks for the password; Ctrl-C leaves');
   const keys = SCREEN[shownScreen(state)].keys(state).map(({ letter, label, refusal }) => {
     const short = label.split(':')[0] ?? label;
     return refusal === null ? `${letter} ${short}` : `(${letter} ${short})`;

@@ -4,16 +4,27 @@
  * a letter that is refused says why and does nothing; an answer that nobody waits for any more
  * opens nothing. Pure; imports core and the parts of the console.
  */
-import type { UpdateError } from '../src/core/errors.ts';
+import type { SessionView } from '../src/core/access.ts';
+import { UpdateError, type ErrorReport } from '../src/core/errors.ts';
 import type { PairStatus, TandemEvent } from '../src/core/status.ts';
-import { refusalOf } from './actions.ts';
-import { errorNote, planForm, textForm, typeInto, valueOf } from './dialogs.ts';
-import type { Refusal } from './dialogs.ts';
-import { heardEvents, heardNothing, heardStatus } from './facts.ts';
+import {
+  accessRefused,
+  endedByTime,
+  isWatching,
+  keyCame,
+  loggedOut,
+  personCame,
+  timePassed,
+  updateEnded,
+} from './access.ts';
+import { answered, asking, goTo, stay } from './answers.ts';
+import { loginForm, planForm, recoverForm, settingForm, textForm, typeInto } from './dialogs.ts';
+import { heardEvents, heardNothing, heardStatus, strangeStatus } from './facts.ts';
+import { noted, sendForm } from './forms.ts';
 import { hotLetter, nameOf, type Key } from './keys.ts';
-import { actionOf, wordingOf, type Ask } from './plans.ts';
+import type { Ask } from './plans.ts';
 import { SCREEN } from './screens.ts';
-import type { Answer, Body, Dialog, Numbered, ScreenName, State, Step, Target } from './state.ts';
+import type { Answer, Body, Dialog, FormUse, ScreenName, State, Step, Target } from './state.ts';
 import { shownScreen } from './state.ts';
 
 /** What can happen to a console. */
@@ -22,22 +33,58 @@ export type Input =
   | { readonly status: PairStatus }
   | { readonly silentMs: number; readonly error: UpdateError }
   | { readonly events: readonly TandemEvent[] }
-  | { readonly answer: Answer; readonly id: number };
-
-const stay = (state: State): Step => ({ state, asks: [] });
+  | { readonly answer: Answer; readonly id: number }
+  /** Who is logged in, as the daemon says; null when it knows no logins. */
+  | { readonly person: SessionView | null }
+  /** The daemon wants a login first. */
+  | { readonly access: ErrorReport }
+  /** So many seconds have passed. */
+  | { readonly passedS: number };
 
 /** The state after something happened, and what is asked because of it. */
 export function step(state: State, input: Input): Step {
-  if ('key' in input) return press(state, input.key, input.pageRows);
+  if ('key' in input) return press(keyCame(state), input.key, input.pageRows);
   if ('answer' in input) return answered(state, input.id, input.answer);
-  const { facts } = state;
-  if ('status' in input) return stay(statusCame(state, input.status));
-  if ('events' in input) return stay({ ...state, facts: heardEvents(facts, input.events) });
-  return stay({ ...state, facts: heardNothing(facts, input.silentMs, input.error) });
+  if ('person' in input) return stay(personCame(state, input.person));
+  if ('access' in input) return stay(accessRefused(state, input.access));
+  if ('passedS' in input) return passed(state, input.passedS);
+  const { facts, access } = state;
+  if ('error' in input) {
+    return stay({ ...state, facts: heardNothing(facts, input.silentMs, input.error) });
+  }
+  // What was on its way when the person left is not for the next one.
+  if (access.at === 'out') return stay(state);
+  if ('events' in input) return eventsCame(state, input.events);
+  return stay(updateEnded(statusCame(state, input.status)));
+}
+
+function passed(state: State, seconds: number): Step {
+  const next = timePassed(state, seconds);
+  return endedByTime(state, next) ? asking(next, { ask: 'logout' }, null) : stay(next);
+}
+
+/** An archive that is ready is listed at once. */
+function eventsCame(state: State, events: readonly TandemEvent[]): Step {
+  const next: State = { ...state, facts: heardEvents(state.facts, events) };
+  const { making } = state;
+  const end = events.find(
+    ({ job, state: word }) =>
+      making !== null && job === making && (word === 'ended' || word === 'failed'),
+  );
+  if (end === undefined) return stay(next);
+  const style = end.state === 'ended' ? 'good' : 'bad';
+  const flash = { text: end.msg, style } as const;
+  const asked = asking({ ...next, making: null }, { ask: 'support' }, null);
+  return { ...asked, state: { ...asked.state, flash } };
 }
 
 /** News that were told stand until the pair has gone on. */
 function statusCame(state: State, status: PairStatus): State {
+  const strange = strangeStatus(status);
+  if (strange !== null) {
+    const error = new UpdateError('daemon.other_version', strange);
+    return { ...state, facts: heardNothing({ ...state.facts, status: null }, 0, error) };
+  }
   const before = state.facts.status;
   const phase = status.rollout?.phase;
   const moved = before?.state !== status.state || before.rollout?.phase !== phase;
@@ -46,18 +93,15 @@ function statusCame(state: State, status: PairStatus): State {
   return { ...state, facts: heardStatus(state.facts, status), flash, job };
 }
 
-function asking(state: State, ask: Ask, words: string | null): Step {
-  const id = state.asked + 1;
-  const asks: readonly Numbered[] = [{ id, ask }];
-  const waiting = words === null ? state.waiting : { id, words };
-  return { state: { ...state, asked: id, waiting, flash: null }, asks };
-}
-
 function press(state: State, key: Key, pageRows: number): Step {
   const name = nameOf(key);
   if (name === 'redraw') return asking(state, { ask: 'redraw' }, null);
   if (state.dialog !== null) return pressInDialog(state, state.dialog, key);
   if (name === 'interrupt') return stay({ ...state, dialog: { kind: 'leave' } });
+  if (isWatching(state) && state.waiting === null) {
+    const user = state.facts.person?.user ?? '';
+    return stay({ ...state, dialog: loginForm(user) });
+  }
   if (name === 'escape') return stay(back(state));
   if (state.waiting !== null || 'paste' in key) return stay(state);
   if (name === 'enter') {
@@ -130,30 +174,53 @@ function pressLetter(state: State, key: Key): Step {
   return follow({ ...state, flash: null }, hot.target);
 }
 
-/** A screen that is open already is gone back to, so that the way back never grows. */
-function goTo(state: State, screen: ScreenName): State {
-  const at = state.screens.indexOf(screen);
-  const screens = at < 0 ? [...state.screens, screen] : state.screens.slice(0, at + 1);
-  return { ...state, screens, top: 0, chosen: 0, flash: null };
-}
+/** What a screen asks for when it is opened. */
+const ON_OPENING: Partial<Readonly<Record<ScreenName, Ask>>> = {
+  choose: { ask: 'bundles' },
+  power: { ask: 'power' },
+  support: { ask: 'support' },
+  settings: { ask: 'settings' },
+  users: { ask: 'users' },
+};
 
 function follow(state: State, target: Target): Step {
   if ('go' in target) {
     const next = goTo(state, target.go);
-    if (target.go === 'choose') return asking({ ...next, bundles: null }, { ask: 'bundles' }, null);
+    const ask = ON_OPENING[target.go];
+    // What was known the last time may be over; until the answer comes nothing is shown.
+    const blank: State = { ...next, bundles: null, power: null, users: null };
+    if (ask !== undefined) return asking(blank, ask, null);
     return stay(target.go === 'log' ? { ...next, list: 'events', filter: '' } : next);
   }
   if ('plan' in target) return stay({ ...state, dialog: planForm(target.plan) });
   if ('ask' in target) return asking(state, target.ask, target.words);
-  if ('type' in target) {
-    const value = target.type === 'filter' ? state.filter : '';
-    return stay({ ...state, dialog: textForm(target.type, value) });
-  }
+  if ('open' in target) return stay({ ...state, dialog: formFor(state, target.open) });
+  if ('note' in target) return stay({ ...state, dialog: { kind: 'note', ...target.note } });
+  if ('logout' in target) return asking(loggedOut(state, null), { ask: 'logout' }, null);
   if ('leave' in target) return stay({ ...state, dialog: { kind: 'leave' } });
   const listed: State = { ...state, list: target.list, top: 0 };
   if (target.list === 'events') return stay(listed);
   const ask = target.list === 'audit' ? 'audit' : 'history';
   return asking(listed, { ask }, null);
+}
+
+function formFor(state: State, purpose: FormUse): Dialog {
+  switch (purpose.use) {
+    case 'plan':
+      return planForm(purpose.plan);
+    case 'path':
+      return textForm('path', '');
+    case 'filter':
+      return textForm('filter', state.filter);
+    case 'login':
+      return loginForm(state.typed.user);
+    case 'recover':
+      return recoverForm(state.typed);
+    case 'setting': {
+      const value = state.settings?.settings[purpose.key];
+      return settingForm(purpose.key, value === undefined ? '' : String(value));
+    }
+  }
 }
 
 function pressInDialog(state: State, dialog: Dialog, key: Key): Step {
@@ -174,71 +241,10 @@ function pressInForm(
 ): Step {
   const typed = typeInto(dialog, key);
   if (typed.kind === 'open') return stay({ ...state, dialog: typed.form });
-  const closed: State = { ...state, dialog: null };
-  if (typed.kind === 'closed') return stay(closed);
-  const { form } = typed;
-  if (form.plan === null) {
-    const name = form.fields[0]?.name;
-    if (name === 'filter') return stay({ ...closed, filter: valueOf(form, 'filter'), top: 0 });
-    const path = valueOf(form, 'path');
-    if (path.startsWith('/')) {
-      const words = 'Reading and checking the bundle; Esc leaves it';
-      return asking(closed, { ask: 'check', source: { path } }, words);
-    }
-    const problem = 'A path begins with "/": the daemon works in another folder.';
-    return stay({ ...state, dialog: { ...form, problem } });
-  }
-  // The state of the pair may have changed while the person typed.
-  const refusal = refusalOf(actionOf(form.plan), state.facts);
-  if (refusal !== null) {
-    const problem = `Not now: ${refusal}. Esc leaves.`;
-    return stay({ ...state, dialog: { ...form, problem } });
-  }
-  const reason = valueOf(form, 'reason');
-  const words = `${wordingOf(form.plan).title}: asked`;
-  return asking(closed, { ask: 'change', plan: form.plan, reason }, words);
-}
-
-function answered(state: State, id: number, answer: Answer): Step {
-  const awaited = state.waiting?.id === id;
-  const calm: State = awaited ? { ...state, waiting: null } : state;
-  switch (answer.kind) {
-    case 'bundles':
-      return stay({ ...calm, bundles: answer.bundles, chosen: 0 });
-    case 'history':
-      return stay({ ...calm, history: answer.rollouts });
-    case 'audit':
-      return stay({ ...calm, audit: answer.entries });
-    case 'changed': {
-      // It has happened, whether the person still waits or not.
-      const flash = { text: answer.message, style: 'strong' } as const;
-      const { job } = answer;
-      const begun: State = { ...calm, screens: ['overview'], job };
-      const next = awaited && job !== null ? goTo(begun, 'progress') : calm;
-      return stay({ ...next, flash });
-    }
-    case 'refused':
-      return stay(refused(calm, awaited, answer.error));
-    case 'checks': {
-      if (!awaited) return stay(calm);
-      const { source, report } = answer;
-      return stay({ ...goTo(calm, 'checks'), source, checks: report });
-    }
-    case 'takeover': {
-      if (!awaited) return stay(calm);
-      const { view } = answer;
-      if (view.refusal !== null) return stay(refused(calm, true, view.refusal));
-      if (!view.needless) {
-        return stay({ ...calm, dialog: planForm({ do: 'takeover', view }) });
-      }
-      const lines = [`Node ${view.node} serves already, and needs no word for it.`];
-      return stay({ ...calm, dialog: { kind: 'note', title: 'Nothing to do', lines } });
-    }
-  }
-}
-
-/** A refusal opens a note only before the person who waits for it. */
-function refused(state: State, awaited: boolean, error: Refusal): State {
-  if (!awaited) return { ...state, flash: { text: error.message, style: 'warn' } };
-  return { ...state, dialog: errorNote('Refused', error) };
+  if (typed.kind === 'done') return sendForm(state, typed.form);
+  // Of a login only the password is forgotten: a recovery code is long, and works once.
+  const { use } = dialog.purpose;
+  const kept = use === 'login' || use === 'recover';
+  const typedHere = kept ? { typed: noted(state, dialog) } : {};
+  return stay({ ...state, ...typedHere, dialog: null });
 }

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { renderEvent } from '../src/cli/render-records.ts';
 import type { RenderOptions } from '../src/cli/render.ts';
+import { idleWarning, isWatching } from './access.ts';
 import { drawDialog } from './dialogs.ts';
 import { freshStatus, runningRollout } from './facts.ts';
 import type { Key } from './keys.ts';
@@ -30,6 +31,11 @@ export function keysOf(line: string, state: State): readonly Key[] | null {
   const text = line.trim();
   const word = text.toLowerCase();
   if (word === 'esc') return [{ name: 'escape' }];
+  // A password is the line as it is, blanks and all.
+  if (asksSecret(state) && line !== '') {
+    return [{ name: 'clear' }, { paste: line }, { name: 'enter' }];
+  }
+  if (isWatching(state) && state.dialog === null) return [{ name: 'enter' }];
   if (state.dialog?.kind === 'form') {
     return text === ''
       ? [{ name: 'enter' }]
@@ -50,10 +56,17 @@ export function keysOf(line: string, state: State): readonly Key[] | null {
   return found === undefined ? null : [{ char: found.letter }];
 }
 
+/** Whether the next line is a password. */
+export function asksSecret({ dialog }: State): boolean {
+  return dialog?.kind === 'form' && dialog.fields[dialog.at]?.secret === true;
+}
+
 /** The outside of the plain mode. */
 export interface PlainOutside {
   readonly input: Readable;
   readonly out: (text: string) => void;
+  /** While it is on, what is typed is not shown. */
+  readonly hide?: (on: boolean) => void;
   readonly options: RenderOptions;
 }
 
@@ -67,6 +80,8 @@ export class PlainView {
   #word = '';
   /** True while the keys of one line are pressed: what they lead to is printed once. */
   #held = false;
+  #hidden = false;
+  #warned = false;
 
   constructor(outside: PlainOutside, state: State) {
     this.#outside = outside;
@@ -75,9 +90,12 @@ export class PlainView {
 
   /** The state has changed. */
   show(state: State, cause: Cause): void {
-    const first = freshStatus(this.#state.facts) === null && freshStatus(state.facts) !== null;
+    const before = this.#state;
+    const first = freshStatus(before.facts) === null && freshStatus(state.facts) !== null;
+    // A login that ended, or that is wanted now, is told whatever brought it.
+    const led = shownScreen(before) !== shownScreen(state) || before.dialog !== state.dialog;
     this.#state = state;
-    if (cause === 'news' && !first) this.#news(state);
+    if (cause === 'news' && !first && !led) this.#news(state);
     else if (!this.#held) this.#tell(state);
   }
 
@@ -99,7 +117,14 @@ export class PlainView {
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      this.#hide(false);
     }
+  }
+
+  #hide(on: boolean): void {
+    if (on !== this.#hidden) this.#outside.hide?.(on);
+    this.#hidden = on;
   }
 
   /** What a key or an answer has led to: a dialog, another screen, or other lines of the same. */
@@ -109,10 +134,13 @@ export class PlainView {
     const lines = listing({ ...state, dialog: null }, options);
     this.#printed = state;
     this.#noteNews(state);
+    // Before the question is printed, so that an answer which comes at once is not shown either.
+    this.#hide(asksSecret(state));
     if (state.waiting !== null) return this.#print([`${state.waiting.words} ...`]);
+    const moved = before === null || shownScreen(before) !== shownScreen(state);
+    if (moved) this.#print(['', ...lines]);
     if (state.dialog !== null) return this.#dialog(before?.dialog ?? null, state.dialog);
-    if (before === null || shownScreen(before) !== shownScreen(state))
-      return this.#print(['', ...lines]);
+    if (moved) return;
     if (before.dialog !== null) return this.#print([lines[0] ?? '', ...lines.slice(-1)]);
     const old = new Set(listing({ ...before, dialog: null }, options));
     return this.#print(lines.filter((line) => !old.has(line)));
@@ -123,8 +151,8 @@ export class PlainView {
     const { options } = this.#outside;
     const all = drawDialog(dialog, options).lines.map(textOf);
     if (dialog.kind !== 'form') return this.#print(['', ...all]);
-    const { fields, at, problem, plan } = dialog;
-    const opened = before?.kind !== 'form' || before.plan !== plan;
+    const { fields, at, problem, purpose } = dialog;
+    const opened = before?.kind !== 'form' || before.purpose !== purpose;
     const head = all.slice(0, all.length - fields.length - 1);
     const asked = `${fields[at]?.label ?? ''}:`;
     this.#print([...(opened ? ['', ...head] : []), ...(problem === null ? [] : [problem]), asked]);
@@ -138,6 +166,9 @@ export class PlainView {
     const { options } = this.#outside;
     if (watches) this.#print(fresh.map((event) => renderEvent(event, 'update', options)));
     const word = freshStatus(state.facts)?.state ?? 'UNKNOWN';
+    const warned = idleWarning(state);
+    if (warned && !this.#warned) this.#print(['No key for a while: logs out in a minute. Enter.']);
+    this.#warned = warned;
     if (word !== this.#word) this.#print(listing(state, options).slice(1, 3));
     this.#noteNews(state);
   }

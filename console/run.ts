@@ -29,6 +29,8 @@ export interface ConsoleOptions {
 export interface LinePlace extends Disposable {
   readonly input: Readable;
   readonly print: (text: string) => void;
+  /** While it is on, what is typed is not shown: it is a password. */
+  readonly hide: (on: boolean) => void;
 }
 
 /** Where a console is shown. */
@@ -78,7 +80,8 @@ async function runPlain(place: Place, options: ConsoleOptions, words = ''): Prom
     onLeave: () => over.abort(),
     onRedraw: () => view?.show(session.state, 'answer'),
   });
-  const outside = { input: lines.input, out: lines.print, options: { columns, unicode } };
+  const { input, print: out, hide } = lines;
+  const outside = { input, out, hide, options: { columns, unicode } };
   view = new PlainView(outside, session.state);
   session.start();
   await view.read((key) => session.press(key, PLAIN_ROWS), signal);

@@ -79,6 +79,7 @@ async function servePort(
         return {
           input: desk.input,
           print: (text) => desk.print(text),
+          hide: (on) => desk.hide(on),
           [Symbol.dispose]: () => desk[Symbol.dispose](),
         };
       },

@@ -8,7 +8,7 @@ import { renderOptions } from '../src/cli/values.ts';
 import { runAt, type ConsoleOptions, type Place } from './run.ts';
 import type { FlowControl } from './terminal/channel.ts';
 import { kindOf } from './terminal/kinds.ts';
-import { lineSpeed, ownTerminal } from './terminal/tty.ts';
+import { hideTyping, lineSpeed, ownTerminal } from './terminal/tty.ts';
 
 /** How and where a console is asked for. */
 export interface StartOptions extends ConsoleOptions {
@@ -42,7 +42,12 @@ export async function runConsole(options: StartOptions): Promise<void> {
     columns,
     baud: baud ?? (terminal ? await lineSpeed() : null),
     open: ownTerminal(flow ?? null),
-    openLines: () => ({ input: process.stdin, print: io.out, [Symbol.dispose]: () => {} }),
+    openLines: () => ({
+      input: process.stdin,
+      print: io.out,
+      hide: isatty(0) ? hideTyping : () => {},
+      [Symbol.dispose]: () => {},
+    }),
     signal: io.signal,
   };
   return runAt(place, options);

@@ -76,7 +76,7 @@ function keys({ list }: State): readonly HotKey[] {
     refusal: list === name ? 'it is shown already' : null,
   });
   return [
-    { letter: '/', label: 'Filter', target: { type: 'filter' }, refusal: null },
+    { letter: '/', label: 'Filter', target: { open: { use: 'filter' } }, refusal: null },
     one('E', 'Events', 'events'),
     one('A', 'Audit', 'audit'),
     one('U', 'Updates', 'updates'),
@@ -101,6 +101,7 @@ const HELP: readonly string[] = [
   '  roll back          both nodes return to the old version',
   '  make permanent     the old version is given up',
   '  stand down         a node promises not to take over',
+  '  right to change    one person at a console has it at a time: [M] More, [W] Who',
   '  UNKNOWN            nothing fresh was heard; it is no guess and no old value',
   '',
   '*Without this console',
@@ -108,6 +109,8 @@ const HELP: readonly string[] = [
   '  tandem cluster status      what the pair waits for',
   '  tandem update FILE         an update; --dry-run only checks',
   '  tandem rollback            the way back',
+  '  tandem support             a support bundle',
+  '  tandem settings show       settings, and the network',
   '  tandem explain CODE        what a code means, and what to do',
   '  tandem console --plain     this console line by line, for a screen reader',
 ];

@@ -107,7 +107,9 @@ function body(state: State, options: RenderOptions): Body {
     lines.push(...wrap(`To do: ${plain(remedy, options)}`, options.columns).map(plainLine));
   }
   const told = [...roleChangeLines(facts, options), ...latestLines(facts, options)];
-  return { lines: [...lines, ...alarmLines(status, options), ...told] };
+  const advice =
+    status.alarms.length === 0 ? [] : [lineOf(span('[A]', 'strong'), ' says what to do about it')];
+  return { lines: [...lines, ...alarmLines(status, options), ...advice, ...told] };
 }
 
 const go = (letter: string, label: string, to: ScreenName): HotKey => ({
@@ -127,6 +129,8 @@ function keys(state: State): readonly HotKey[] {
     go('S', 'Slots', 'slots'),
     go('R', 'Roles', 'roles'),
     go('L', 'Log', 'log'),
+    go('M', 'More', 'more'),
+    go('A', 'Alarms', 'advice'),
     { letter: 'Q', label: 'Quit', target: { leave: true }, refusal: null },
   ];
 }

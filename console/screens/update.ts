@@ -11,7 +11,7 @@ import { CODES } from '../../src/core/codes.ts';
 import { NODES } from '../../src/core/model.ts';
 import type { Estimate, PrecheckRow } from '../../src/core/operator.ts';
 import type { PairStatus, RolloutStatus } from '../../src/core/status.ts';
-import { refusalOf } from '../actions.ts';
+import { refusalOf, roleRefusal } from '../actions.ts';
 import { freshStatus, runningRollout } from '../facts.ts';
 import { lineOf, plainLine, plainLines, span, type Line, type Style } from '../picture.ts';
 import { sourceWord } from '../plans.ts';
@@ -51,8 +51,8 @@ function chooseKeys({ facts }: State): readonly HotKey[] {
   const path: HotKey = {
     letter: 'T',
     label: 'Type the path of a bundle on this node',
-    target: { type: 'path' },
-    refusal: null,
+    target: { open: { use: 'path' } },
+    refusal: roleRefusal('update', facts),
   };
   return [path, last];
 }

@@ -54,7 +54,7 @@ export function otherSlotWords(node: NodeStatus): string {
 
 /** The node's copy of the storage. */
 export function storeWords({ store }: NodeStatus): string {
-  if (store === null) return UNKNOWN;
+  if (store === null || store.role === 'unknown') return UNKNOWN;
   return `${store.copy}, ${store.connected ? 'connected' : 'NOT connected'}`;
 }
 

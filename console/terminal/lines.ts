@@ -24,6 +24,7 @@ export class LineDesk implements Disposable {
   #line = '';
   #waiting = 0;
   #leftOut = false;
+  #hidden = false;
 
   constructor(open: OpenChannel, onHangUp: () => void) {
     this.#keyboard = new Keyboard({ onKey: (key) => this.#press(key), onPosition: () => {} });
@@ -41,6 +42,11 @@ export class LineDesk implements Disposable {
   /** Whole lines as they are typed; ends with the line. */
   get input(): Readable {
     return this.#lines;
+  }
+
+  /** While it is on, what is typed is not shown. */
+  hide(on: boolean): void {
+    this.#hidden = on;
   }
 
   /** Prints text whose lines end with LF. */
@@ -86,12 +92,13 @@ export class LineDesk implements Disposable {
   #type(char: string): void {
     if (this.#line.length >= LINE_MAX) return;
     this.#line += char;
-    this.#send(char);
+    if (!this.#hidden) this.#send(char);
   }
 
   #takeBack(count: number): void {
     const taken = Math.min(count, this.#line.length);
     this.#line = this.#line.slice(0, this.#line.length - taken);
+    if (this.#hidden) return;
     // A long line takes less time to be left than to be wiped out.
     this.#send(taken > WIPED_MAX ? '\r\n' : '\b \b'.repeat(taken));
   }

@@ -3,7 +3,7 @@
  * system knows, the speed of a serial line. Always holds: a terminal that stalls does not stop this
  * process; its mode is put back at the end. Imports Node and the shape of a channel.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import type { Channel, ChannelEvents, FlowControl, OpenChannel, Size } from './channel.ts';
@@ -124,4 +124,9 @@ export async function lineSpeed(): Promise<number | null> {
   });
   const speed = Number(said.trim());
   return speed >= 50 ? speed : null;
+}
+
+/** Tells the system whether it shows what is typed; done when it returns, before the next key. */
+export function hideTyping(on: boolean): void {
+  spawnSync('stty', [on ? '-echo' : 'echo'], { stdio: ['inherit', 'ignore', 'ignore'] });
 }

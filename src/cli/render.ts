@@ -43,12 +43,24 @@ export function mark(kind: Mark, { unicode }: RenderOptions): string {
 }
 
 /**
+ * Characters that take two cells or none: they would shift all that stands behind them. Marks that
+ * combine, East Asian wide and full-width forms (Unicode Annex 11), everything above the basic
+ * plane, and halves of such characters.
+ */
+const UNEVEN = new RegExp(
+  '[\\p{M}\\p{Cs}\\u1100-\\u115f\\u2329\\u232a\\u2e80-\\ua4cf\\ua960-\\ua97f\\uac00-\\ud7a3' +
+    '\\uf900-\\ufaff\\ufe10-\\ufe6f\\uff00-\\uff60\\uffe0-\\uffe6\\u{10000}-\\u{10ffff}]',
+  'gu',
+);
+
+/**
  * Text from a peer, a log or a bundle without anything that a terminal would obey: control
- * characters and direction marks are replaced, and all that is not ASCII where Unicode is not sure.
+ * characters and direction marks are replaced, what is not one cell wide as well, and all that is
+ * not ASCII where Unicode is not sure.
  */
 export function plain(text: string, { unicode }: RenderOptions): string {
   const safe = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ');
-  return unicode ? safe : safe.replaceAll(/[^\x20-\x7e]/g, '?');
+  return unicode ? safe.replaceAll(UNEVEN, '?') : safe.replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
 /** The line cut to the width, with a sign that something was cut. */

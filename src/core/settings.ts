@@ -48,7 +48,7 @@ const oneOf =
 export const SETTING_RULES: { readonly [K in SettingKey]: Rule<Settings[K]> } = {
   consoleSpeed: {
     fallback: 9600,
-    summary: 'speed of the console on a serial line, bits per second',
+    summary: 'bits per second of a console on a serial line',
     applies: 'when the serial console opens its line anew',
     accepted: SPEEDS.join(', '),
     read: oneOf<number>(SPEEDS),
@@ -65,7 +65,7 @@ export const SETTING_RULES: { readonly [K in SettingKey]: Rule<Settings[K]> } = 
   },
   dateOrder: {
     fallback: 'iso',
-    summary: 'order of a date: 2026-11-21, 21.11.2026 or 11/21/2026',
+    summary: '2026-11-21, 21.11.2026 or 11/21/2026',
     applies: 'at once',
     accepted: 'iso, day-first, month-first',
     read: oneOf<DateOrder>(['iso', 'day-first', 'month-first']),

@@ -13,8 +13,21 @@ import { SCREENS, shownScreen } from '../../console/state.ts';
 import { nodeStatus, pairStatus, precheckReport, takeoverView } from '../memory/backend.ts';
 import { daemonGone, keyOf, Led, SHEET, WORLDS, type WorldName } from './worlds.ts';
 
+/** What the daemon judges when it is asked, or what has nothing to do with the state of the pair. */
+const ANY_TIME: ReadonlySet<Action> = new Set<Action>([
+  'restart',
+  'shutdown',
+  'support',
+  'support-delete',
+  'setting',
+  'recovery',
+  'unlock',
+]);
+
 const allowed = (name: WorldName): readonly Action[] =>
-  ACTIONS.filter((action) => refusalOf(action, heardStatus(noFacts(false), WORLDS[name])) === null);
+  ACTIONS.filter((action) => !ANY_TIME.has(action)).filter(
+    (action) => refusalOf(action, heardStatus(noFacts(false), WORLDS[name])) === null,
+  );
 
 t.test('what is possible in which state', async (t) => {
   const table: Readonly<Record<WorldName, readonly Action[]>> = {
