@@ -14,6 +14,8 @@ export async function helpText(topic: readonly string[]): Promise<string> {
   const [word] = topic;
   if (word === undefined) return overview(await allVerbs());
   const verbs = await verbsOf(word);
+  const whole = verbs.find((verb) => verb.name === topic.join(' '));
+  if (whole !== undefined) return verbHelp(whole);
   if (topic.length === 1 && verbs.length > 1) return listing(verbs);
   const only = topic.length === 1 && verbs.length === 1 ? verbs[0] : undefined;
   return verbHelp(only ?? (await findVerb(topic)).verb);

@@ -34,13 +34,28 @@ export function processIo(): CliIo {
     },
     env: process.env,
     signal: ended.signal,
-    ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm, ask } : {}),
+    ...(process.stdout.isTTY ? {} : { outBytes }),
+    ...(process.stdin.isTTY && process.stderr.isTTY ? { confirm, ask, askSecret: secretly } : {}),
+    input: () => process.stdin,
   };
+}
+
+/** Resolves when the bytes were taken. */
+async function outBytes(bytes: Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /** The answer to a question on the terminal; Ctrl-C and end of input mean No. */
 async function confirm(question: string): Promise<boolean> {
   return /^y(es)?$/i.test((await ask(`${question} [y/N] `)).trim());
+}
+
+/** A line from the terminal without echo. */
+async function secretly(question: string): Promise<string> {
+  const { askSecret } = await import('./secret.ts');
+  return askSecret(question, process.stdin, (text) => void process.stderr.write(text));
 }
 
 /** A line from the terminal; empty after Ctrl-C and at the end of input. */

@@ -25,11 +25,17 @@ export const TABLE: readonly VerbGroup[] = [
     words: ['switchover', 'takeover', 'stand-down'],
     load: async () => (await import('./operator.ts')).operatorVerbs,
   },
+  {
+    words: ['restart', 'shutdown'],
+    load: async () => (await import('./power.ts')).powerVerbs,
+  },
+  { words: ['support'], load: async () => (await import('./support.ts')).supportVerbs },
   { words: ['console'], load: async () => (await import('./console.ts')).consoleVerbs },
   {
     words: ['settings'],
     load: async () => (await import('./settings.ts')).settingsVerbs,
   },
+  { words: ['user'], load: async () => (await import('./user.ts')).userVerbs },
   { words: ['storage'], load: async () => (await import('./storage.ts')).storageVerbs },
   { words: ['job'], load: async () => (await import('./job.ts')).jobVerbs },
   { words: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },

@@ -15,6 +15,8 @@ export interface CliClock {
 export interface CliIo {
   /** Results: with `--json` one JSON object, nothing else. */
   readonly out: (text: string) => void;
+  /** Bytes to standard output, as fast as they are taken; absent when that is a terminal. */
+  readonly outBytes?: (bytes: Uint8Array) => Promise<void>;
   /** Progress, log lines and error sentences. */
   readonly err: (text: string) => void;
   /** Whether a person looks at `err`. */
@@ -31,6 +33,10 @@ export interface CliIo {
   readonly confirm?: (question: string) => Promise<boolean>;
   /** Asks a person for a line of text; absent where nobody can answer. */
   readonly ask?: (question: string) => Promise<string>;
+  /** The same without echo. */
+  readonly askSecret?: (question: string) => Promise<string>;
+  /** Standard input, for what a script hands over. */
+  readonly input?: () => AsyncIterable<Uint8Array>;
 }
 
 /** One option of a verb; its name is the key in the row. */

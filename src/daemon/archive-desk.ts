@@ -42,7 +42,8 @@ export class ArchiveDesk {
       try {
         const { bytes, missing } = await support.make(id, live, tell, signal);
         const lacks = missing.length === 0 ? '' : `; ${missing.length} things could not be read`;
-        return `support archive ${id}${SUPPORT_ENDING} has ${bytes} bytes${lacks}`;
+        const { dir } = await support.view();
+        return `support archive ${dir}/${id}${SUPPORT_ENDING} has ${bytes} bytes${lacks}`;
       } finally {
         this.#making = null;
       }

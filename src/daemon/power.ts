@@ -139,9 +139,7 @@ export class Power {
       tell(`node ${me(this.#state)} promises not to take over`);
       const made = await runner.dispatch({ type: 'stand-down', on: true });
       if (!made) throw standDownRefusal(this.#state, true) ?? changed();
-      const counts = (s: NodeState): boolean =>
-        peerReport(s)?.record.role.peerMayTakeOver === false;
-      if (await this.#until(counts, COUNTED_MS, signal)) return note;
+      if (await this.#until(isCountedOn, COUNTED_MS, signal)) return note;
       const message = `node ${other(this.#state)} has not heard of the promise`;
       throw new UpdateError('pair.peer_unreachable', message);
     } catch (error) {
@@ -174,8 +172,7 @@ export class Power {
       const message = `the daemon of node ${me(this.#state)} started again in the same boot`;
       throw new UpdateError('power.failed', message);
     }
-    const back = (s: NodeState): boolean => s.world.serving !== null || s.world.admitted;
-    if (await this.#until(back, BACK_MS, signal)) return backSentence(note.kind, this.#state);
+    if (await this.#until(isBack, BACK_MS, signal)) return backSentence(note.kind, this.#state);
     const message = `node ${me(this.#state)} is up but not admitted after ${BACK_MS / 60_000} min`;
     throw new UpdateError('pair.not_healthy', message);
   }
@@ -196,6 +193,11 @@ export class Power {
     return true;
   }
 }
+
+/** The peer goes on alone when this node is gone: it has written that it cannot take over. */
+const isCountedOn = (s: NodeState): boolean => peerReport(s)?.record.role.peerMayTakeOver === false;
+
+const isBack = (s: NodeState): boolean => s.world.serving !== null || s.world.admitted;
 
 function changed(): UpdateError {
   return new UpdateError('pair.not_healthy', 'the pair changed in the meantime');

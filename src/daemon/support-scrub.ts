@@ -1,10 +1,8 @@
 /**
  * Takes out of texts and settings what must not leave the node. Always holds: secrets are kept out
  * of an archive by not reading the files that hold them; this is the second line, for what somebody
- * else's program wrote into a log. Imports core and the type of the configuration.
+ * else's program wrote into a log. Pure; imports nothing.
  */
-import type { Config } from '../config.ts';
-
 /** What stands where something was taken out. */
 export const GONE = '***';
 
@@ -43,7 +41,7 @@ function hidden(value: string): string {
  * The settings as they count, defaults included. The arguments of external programs stay away but
  * for the words that Tandem fills in: a power controller gets its password there.
  */
-export function shownSettings(config: Config): unknown {
+export function shownSettings(config: object): unknown {
   const shown: unknown = JSON.parse(JSON.stringify(config), (_, value: unknown) =>
     isCommand(value) ? shownCommand(value) : value,
   );

@@ -25,7 +25,6 @@ const PROC = [
   'pressure/io',
   'pressure/memory',
   'net/dev',
-  'net/tcp',
   'sys/kernel/tainted',
 ] as const;
 

@@ -20,10 +20,10 @@ import { shownSettings } from './support-scrub.ts';
 
 /** Free space that an archive leaves alone: what a bundle and the store keep for themselves. */
 export const RESERVE_BYTES = 96 * 1024 * 1024;
-const NAME = /^support-[AB]-[\w.-]{1,100}\.tar\.gz$/;
+const NAME = /^support-(?:[AB]|unknown)-[\w.-]{1,100}\.tar\.gz$/;
 
-/** What of a configuration an archive needs. */
-export type SupportConfig = Config;
+/** A configuration, or its defaults for a node whose own one cannot be read. */
+export type SupportConfig = Omit<Config, 'node'> & { readonly node: NodeId | null };
 
 /** Something that is asked for each archive anew; one that hangs or fails is left out. */
 export interface LiveSource {
@@ -36,7 +36,7 @@ const LIVE_MS = 3000;
 
 /** What the archives of a node are made with. */
 export interface SupportParts {
-  readonly config: SupportConfig;
+  readonly config: Config;
   readonly program: string;
   /** The program's entry file. */
   readonly entry: string;
@@ -49,7 +49,7 @@ export const supportDir = (stateDir: string): string => join(stateDir, 'support'
 /** Id of a job that makes an archive, and its name without the ending: it sorts by time. */
 export function supportId(node: NodeId | null, nowMs: number): string {
   const at = new Date(nowMs).toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  return `support-${node ?? 'A'}-${at}-${randomBytes(2).toString('hex')}`;
+  return `support-${node ?? 'unknown'}-${at}-${randomBytes(2).toString('hex')}`;
 }
 
 /** The request of an archive of a node, whoever makes it. */
