@@ -16,6 +16,7 @@ import { readDepotHead } from './daemon/depot-head.ts';
 import { openDoors } from './daemon/doors.ts';
 import { FenceWatch } from './daemon/fence-watch.ts';
 import { History } from './daemon/history.ts';
+import { watchHungStorage } from './daemon/hung-storage.ts';
 import type { Identity } from './daemon/plan.ts';
 import { initialState } from './daemon/initial.ts';
 import { Listeners } from './daemon/listeners.ts';
@@ -194,6 +195,7 @@ async function openNode(
   const requests = new DriverRequests(runner, link);
   const { burnInH } = config.policy;
   listeners.connect(runner, requests, drivers.store, drivers.storage, burnInH);
+  watchHungStorage({ storage: drivers.storage, runner, host, events, log });
   const fence = stack.use(new FenceWatch(drivers.fencer, (event) => runner.dispatch(event), log));
   const backend = new Backend({
     ...drivers,

@@ -9,6 +9,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import { isNode, type Release } from '../../src/core/model.ts';
 import { jsonLine, jsonLineReader } from '../../src/drivers/json-lines.ts';
+import { checkAlive } from './health.ts';
 import { checkKey, KEY_CHARS_MAX, LIST_MAX } from './limits.ts';
 import type { Replica } from './replica.ts';
 import { resolveSplit, splitView } from './split.ts';
@@ -153,6 +154,7 @@ function operationsOf({ replica, release, health }: ApiOptions): Record<string, 
   return {
     watch: async (_, client) => client.watch(replica),
     status: async () => replica.status(),
+    alive: async () => checkAlive(replica),
     promote: async ({ epoch }) => await replica.promote(epochOf(epoch)),
     demote: async () => await replica.demote(),
     goAlone: async ({ epoch }) => await replica.goAlone(epochOf(epoch)),

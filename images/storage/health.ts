@@ -19,6 +19,8 @@ const PROBE_BYTES = 512;
 const SAMPLES = 16;
 const SAMPLE_BYTES_MAX = 4 * 1024 * 1024;
 const FAIL_CHARS_MAX = 500;
+/** A write or a sync of the disk that takes longer than this will not end; slow disks take less. */
+const DISK_STUCK_MS = 10_000;
 
 /** What the health check looks at. */
 export interface HealthOptions {
@@ -27,6 +29,20 @@ export interface HealthOptions {
   readonly dataDir: string;
   /** Directory of the program. */
   readonly programDir: string;
+}
+
+/** What a sign of life needs to know: for how long writes on the disk have been under way. */
+interface Busy {
+  readonly objects: { readonly log: { readonly busyMs: number } };
+  readonly state: { readonly busyMs: number };
+}
+
+/** A sign of life; throws `store.io` when the disk gives none. Touches nothing. */
+export function checkAlive({ objects, state }: Busy): void {
+  const busyMs = Math.max(objects.log.busyMs, state.busyMs);
+  if (busyMs < DISK_STUCK_MS) return;
+  const text = `the disk has not ended a write for ${Math.round(busyMs / 1000)} s`;
+  throw new UpdateError('store.io', text);
 }
 
 /** Throws `health.storage`, or the code of what was found. */

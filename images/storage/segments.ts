@@ -73,6 +73,7 @@ export class SegmentLog implements AsyncDisposable {
   /** The write that failed left nothing behind: once there is room, appending may go on. */
   #whole = false;
   #rolls = false;
+  #busySinceMs: number | null = null;
   /** Bytes of a torn tail that were dropped when the log was opened. */
   droppedBytes = 0;
   /** First damage in each damaged segment, the oldest segment first. */
@@ -109,6 +110,11 @@ export class SegmentLog implements AsyncDisposable {
   bytesThrough(number: number): number {
     const some = this.#segments.filter((segment) => segment.number <= number);
     return some.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+
+  /** For how long the write that is under way has taken; 0 without one. */
+  get busyMs(): number {
+    return this.#busySinceMs === null ? 0 : performance.now() - this.#busySinceMs;
   }
 
   /** The oldest segment that is not written to any more; null when there is none. */
@@ -246,6 +252,7 @@ export class SegmentLog implements AsyncDisposable {
     await Promise.resolve();
     while (this.#queue.length > 0) {
       const jobs = this.#nextBatch();
+      this.#busySinceMs = performance.now();
       try {
         if (this.#failure) throw this.#failure;
         const places = await this.#writeOrMakeRoom(jobs);
@@ -253,6 +260,8 @@ export class SegmentLog implements AsyncDisposable {
       } catch (error) {
         this.#failure ??= ioFailure(error);
         for (const job of jobs) job.reject(this.#failure);
+      } finally {
+        this.#busySinceMs = null;
       }
     }
     this.#running = null;

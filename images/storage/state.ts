@@ -42,6 +42,7 @@ export class StateFile implements AsyncDisposable {
   readonly #file: TwoCopy;
   #now: CopyState;
   #turn: Promise<void> = Promise.resolve();
+  #busySinceMs: number | null = null;
 
   private constructor(file: TwoCopy, state: CopyState) {
     this.#file = file;
@@ -81,6 +82,11 @@ export class StateFile implements AsyncDisposable {
     return this.#now;
   }
 
+  /** For how long the change that is under way has taken; 0 without one. */
+  get busyMs(): number {
+    return this.#busySinceMs === null ? 0 : performance.now() - this.#busySinceMs;
+  }
+
   /** Changes some fields; durable when it resolves. Changes happen in the order of the calls. */
   async change(change: Partial<CopyState>): Promise<void> {
     const before = this.#turn;
@@ -91,9 +97,11 @@ export class StateFile implements AsyncDisposable {
       const epoch = Math.max(this.#now.epoch, change.epoch ?? 0);
       const next = { ...this.#now, ...change, epoch };
       if (JSON.stringify(next) === JSON.stringify(this.#now)) return;
+      this.#busySinceMs = performance.now();
       await this.#file.update(() => encode(next));
       this.#now = next;
     } finally {
+      this.#busySinceMs = null;
       resolve();
     }
   }

@@ -78,7 +78,7 @@ function otherSystem(node: NodeStatus): string {
 }
 
 function storeWords(node: NodeStatus): string {
-  if (node.store === null) return UNKNOWN;
+  if (node.store === null || node.store.role === 'unknown') return UNKNOWN;
   const { role, copy, connected } = node.store;
   return `${role}, ${copy}, ${connected ? 'connected' : 'NOT connected'}`;
 }

@@ -69,6 +69,7 @@ function renderView({ nodes }: PairStatus, view: StorageView, io: CliIo): string
     const { known, store } = nodes[node];
     if (!known || store === null) return [`Node ${node}: UNKNOWN`];
     const { role, copy, connected } = store;
+    if (role === 'unknown') return [`Node ${node}: UNKNOWN, its storage does not answer`];
     const joined = connected ? 'connected to the other copy' : 'NOT CONNECTED to the other copy';
     return wrap(`Node ${node}: ${role}, its copy is ${copy}, ${joined}`, options.columns);
   });

@@ -144,6 +144,11 @@ export const CODES = {
     title: 'Both copies of the store were written alone; they are never joined by guessing.',
     next: 'See `tandem storage status`, then say which copy is kept: `tandem storage resolve`.',
   },
+  'store.hung': {
+    exit: EXIT.storageFailed,
+    title: 'The storage software runs, but gives no sign of life.',
+    next: 'It is ended and started again by itself; if that repeats, check disk and kernel log.',
+  },
   'store.not_split': {
     exit: EXIT.pairNotHealthy,
     title: 'There is no split brain that could be resolved.',

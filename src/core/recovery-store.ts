@@ -70,6 +70,16 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
     steps: ['If this node serves and the other one may take over: `tandem switchover`.'],
     alarm: true,
   },
+  'store.hung': {
+    works: 'The service, if the other node serves. On the node that serves all writes stand still.',
+    costs: 'Some seconds without service, or without high availability, each time.',
+    steps: [
+      'Wait: after 6 s it is ended and started again, with pauses of up to a minute if it repeats.',
+      'If it repeats on the node that serves, let the other one serve: `tandem switchover`.',
+      'Check the disk of this node, and its kernel log.',
+    ],
+    alarm: true,
+  },
   'store.corrupt': {
     works: 'The service, on the node whose copy is whole.',
     costs: 'A full sync; no high availability until its end.',

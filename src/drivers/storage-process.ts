@@ -3,10 +3,12 @@
  * says how a slot becomes a directory (`unpack`); this driver runs `/opt/storage/storage.mjs` of
  * it and reads its release from `/etc/tandem-release` of the same directory. Always holds: at most
  * one such process; the release told is that of the content that runs; an end that was not asked
- * for is told once. Imports core, ports, json-lines and managed-child.
+ * for is told once; one that gives no sign of life is ended, and told as ended only when it is gone.
+ * Imports core, ports, json-lines, pulse and managed-child.
  */
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError, asUpdateError } from '../core/errors.ts';
 import {
   parseRelease,
@@ -19,6 +21,7 @@ import {
 import type { StorageSoftware } from '../ports.ts';
 import { jsonLineReader, openSocketCalls } from './json-lines.ts';
 import { startChild, type ManagedChild } from './managed-child.ts';
+import { Pulse } from './pulse.ts';
 
 /** Program of the storage software inside its image. */
 export const STORAGE_PROGRAM = '/opt/storage/storage.mjs';
@@ -28,6 +31,27 @@ const START_MS = 60_000;
 const STOP_GRACE_MS = 3000;
 /** Longest health check. */
 const HEALTH_MS = 5000;
+
+/** How often a sign of life is asked for. */
+const BEAT_MS = 500;
+/** Beats without one after which it is told as hanging, and after which it is ended. */
+const QUIET_BEATS = 5;
+const HUNG_BEATS = 12;
+/** Software that was killed and is still there after this time hangs in the kernel. */
+const STUCK_MS = 10_000;
+/** Pauses before it is started again after its second hang, doubled with each one. */
+const PAUSE_MS = { first: 2000, longest: 60_000 } as const;
+/** Software that ran so long without hanging begins anew with its pauses. */
+const CALM_MS = 600_000;
+
+/**
+ * `quiet`: no sign of life for so long; `ending`: it is ended for that, and started again by
+ * whoever wants it; `stuck`: not even SIGKILL ends it; `well`: it gives signs of life again.
+ */
+export interface Hang {
+  readonly state: 'quiet' | 'ending' | 'stuck' | 'well';
+  readonly quietMs: number;
+}
 
 /** What the storage software of this node is told, and how a slot becomes a directory. */
 export interface StorageProcessOptions {
@@ -52,6 +76,8 @@ export interface StorageProcessOptions {
 export interface StorageProcess extends StorageSoftware {
   /** Process id while it runs; null otherwise. */
   readonly pid: number | null;
+  /** Called at every change of it. */
+  onHang(listener: (hang: Hang) => void): void;
 }
 
 /**
@@ -66,12 +92,17 @@ interface Running {
   readonly slot: Slot;
   readonly release: Release;
   readonly child: ManagedChild;
+  readonly watch: AsyncDisposable;
 }
 
 class ChildStorage implements StorageProcess {
   readonly #options: StorageProcessOptions;
   readonly #listeners: ((reason: string) => void)[] = [];
+  readonly #hangListeners: ((hang: Hang) => void)[] = [];
   #running: Running | null = null;
+  /** Slot whose software hung, how often in a row, and when it was started last. */
+  #hangs: { readonly slot: Slot; readonly count: number; startedMs: number } | null = null;
+  #hangTold = false;
   /** Starts and stops happen one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -93,10 +124,15 @@ class ChildStorage implements StorageProcess {
     this.#listeners.push(listener);
   }
 
+  onHang(listener: (hang: Hang) => void): void {
+    this.#hangListeners.push(listener);
+  }
+
   async start(slot: Slot, signal: AbortSignal): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#running?.slot === slot) return;
       await this.#stop();
+      await this.#rest(slot, signal);
       const dir = await this.#options.unpack(slot, signal);
       signal.throwIfAborted();
       const release = await readRelease(join(dir, RELEASE_FILE));
@@ -144,9 +180,12 @@ class ChildStorage implements StorageProcess {
       },
       onExit: (reason) => {
         ready.reject(unhealthy(`the storage software ${reason}`));
-        if (this.#running?.child !== child) return;
+        const running = this.#running;
+        if (running?.child !== child) return;
         this.#running = null;
-        for (const listener of this.#listeners) listener(reason);
+        void running.watch[Symbol.asyncDispose]();
+        const hung = this.#hangTold ? `${reason}, after it gave no sign of life` : reason;
+        for (const listener of this.#listeners) listener(hung);
       },
     });
     try {
@@ -156,13 +195,63 @@ class ChildStorage implements StorageProcess {
       throw error;
     }
     if (child.ended !== null) throw unhealthy(`the storage software ${child.ended}`);
-    this.#running = { slot, release, child };
+    this.#running = { slot, release, child, watch: this.#watch(slot, child) };
   }
 
   async #stop(): Promise<void> {
     const running = this.#running;
     this.#running = null;
+    await running?.watch[Symbol.asyncDispose]();
     await running?.child.stop(STOP_GRACE_MS);
+  }
+
+  /** Software that hangs again and again is started less and less often. */
+  async #rest(slot: Slot, signal: AbortSignal): Promise<void> {
+    const hangs = this.#hangs;
+    if (hangs?.slot !== slot) this.#hangs = null;
+    else if (hangs.count > 1) {
+      const ms = Math.min(PAUSE_MS.first * 2 ** (hangs.count - 2), PAUSE_MS.longest);
+      await sleep(ms, undefined, { signal });
+    }
+    if (this.#hangs) this.#hangs.startedMs = performance.now();
+  }
+
+  /** Asks the software that runs for signs of life; ends it when it gives none for long. */
+  #watch(slot: Slot, child: ManagedChild): AsyncDisposable {
+    const calls = openSocketCalls({ path: this.#options.socket });
+    let ending = false;
+    const onBeat = (quietBeats: number): void => {
+      const quietMs = quietBeats * BEAT_MS;
+      if (ending) return;
+      if (quietBeats === 0 && this.#hangTold) this.#tellHang({ state: 'well', quietMs });
+      if (quietBeats === QUIET_BEATS) this.#tellHang({ state: 'quiet', quietMs });
+      if (quietBeats < HUNG_BEATS) return;
+      ending = true;
+      void this.#endHung(slot, child, quietMs);
+    };
+    const pulse = new Pulse({ calls, beatMs: BEAT_MS, onBeat });
+    return {
+      async [Symbol.asyncDispose]() {
+        pulse[Symbol.dispose]();
+        await calls[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async #endHung(slot: Slot, child: ManagedChild, quietMs: number): Promise<void> {
+    const last = this.#hangs;
+    const calm = last !== null && performance.now() - last.startedMs > CALM_MS;
+    const count = last === null || calm ? 1 : last.count + 1;
+    this.#hangs = { slot, count, startedMs: performance.now() };
+    const stuck = setTimeout(() => this.#tellHang({ state: 'stuck', quietMs }), STUCK_MS);
+    this.#tellHang({ state: 'ending', quietMs });
+    await child.stop(0);
+    clearTimeout(stuck);
+  }
+
+  #tellHang(hang: Hang): void {
+    this.#hangTold = hang.state !== 'well';
+    for (const listener of this.#hangListeners) listener(hang);
   }
 
   async #inTurn(action: () => Promise<void>): Promise<void> {

@@ -1,8 +1,9 @@
 /**
  * The store as seen by the daemon: a client of the storage software's unix socket (the API is in
  * images/storage/README.md). Always holds: the status is what the storage software said last on a
- * connection that still stands, and `unknown` in all its parts otherwise; when `promote`, `demote`
- * or `goAlone` returns, `status()` already shows it. Imports core, ports and json-lines.
+ * connection that still stands, while it gives signs of life, and `unknown` in all its parts
+ * otherwise, at the latest 2.5 s after the last sign; when `promote`, `demote` or `goAlone`
+ * returns, `status()` already shows it. Imports core, ports, json-lines and pulse.
  */
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
@@ -10,12 +11,16 @@ import { STORE_UNKNOWN } from '../core/store.ts';
 import type { SavedRecords, SplitView, StorageView, VerifyReport } from '../core/store.ts';
 import type { Store, StoreCare, StoreStatus } from '../ports.ts';
 import { openSocketCalls, type SocketCalls } from './json-lines.ts';
+import { Pulse } from './pulse.ts';
 
 /** Longest wait for a comparison of two split copies, and for the end of a split. */
 const COMPARE_MS = 60_000;
 const RESOLVE_MS = 30 * 60_000;
 /** Longest wait for an answer; `demote` itself waits at most 2 s for writes under way. */
 const CALL_MS = 5000;
+/** How often a sign of life is asked for, and after how many in vain nothing is known any more. */
+const BEAT_MS = 500;
+const QUIET_BEATS = 5;
 
 /** Where the storage software listens. */
 export interface StoreProcessOptions {
@@ -38,17 +43,26 @@ export function openStoreProcess(options: StoreProcessOptions): StoreProcess {
 class SocketStore implements StoreProcess {
   readonly #calls: SocketCalls;
   readonly #listeners: ((status: StoreStatus) => void)[] = [];
+  readonly #pulse: Pulse;
   #status = STORE_UNKNOWN;
+  /** What it said last on this connection; it counts only while there are signs of life. */
+  #said = STORE_UNKNOWN;
+  #quiet = false;
 
   constructor(options: StoreProcessOptions) {
     this.#calls = openSocketCalls({
       path: options.socket,
-      onUp: () => void this.#call({ op: 'watch' }).catch(() => this.#tell(STORE_UNKNOWN)),
-      onDown: () => this.#tell(STORE_UNKNOWN),
+      onUp: () => void this.#call({ op: 'watch' }).catch(() => this.#hear(STORE_UNKNOWN)),
+      onDown: () => this.#hear(STORE_UNKNOWN),
       onNews: (news) => {
         const { status } = news as { status?: StoreStatus };
-        if (status) this.#tell(status);
+        if (status) this.#hear(status);
       },
+    });
+    this.#pulse = new Pulse({
+      calls: this.#calls,
+      beatMs: BEAT_MS,
+      onBeat: (quietBeats) => this.#setQuiet(quietBeats >= QUIET_BEATS),
     });
   }
 
@@ -106,15 +120,29 @@ class SocketStore implements StoreProcess {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#pulse[Symbol.dispose]();
     await this.#calls[Symbol.asyncDispose]();
   }
 
   async #call(request: object, limitMs = CALL_MS): Promise<unknown> {
-    return await this.#calls.call(request, AbortSignal.timeout(limitMs));
+    const answer = await this.#calls.call(request, AbortSignal.timeout(limitMs));
+    // Statuses come before the answer on the same connection: what was said last is true now.
+    this.#pulse.heard();
+    return answer;
+  }
+
+  #hear(status: StoreStatus): void {
+    this.#said = status;
+    if (!this.#quiet) this.#tell(status);
+  }
+
+  #setQuiet(quiet: boolean): void {
+    this.#quiet = quiet;
+    this.#tell(quiet ? STORE_UNKNOWN : this.#said);
   }
 
   #tell(status: StoreStatus): void {
-    if (status === STORE_UNKNOWN && this.#status === STORE_UNKNOWN) return;
+    if (status === this.#status) return;
     this.#status = status;
     for (const listener of this.#listeners) listener(status);
   }

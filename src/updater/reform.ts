@@ -123,6 +123,12 @@ function storageItem(s: NodeState, peer: NodeReport): ReformItem {
     const text = `node ${standby} syncs, ${share} %`;
     return { name, state: 'waiting', text, progress: sync, copies };
   }
+  const silent = [mine.role === 'unknown' && me(s), theirs.role === 'unknown' && other(s)];
+  const names = silent.filter((node) => node !== false).toSorted();
+  if (names.length > 0) {
+    const text = `the storage of node ${names.join(' and ')} does not answer`;
+    return { name, state: 'unknown', text, copies };
+  }
   if (!known) {
     return { name, state: 'waiting', text: 'waits for the storage of both nodes', copies };
   }

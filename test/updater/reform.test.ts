@@ -63,7 +63,7 @@ t.test('the checklist of a reforming pair', async (t) => {
     [
       { world: { store: storeStatus('unknown'), serving: null } },
       {
-        storage: 'waiting: waits for the storage of both nodes',
+        storage: 'unknown: the storage of node A does not answer',
         service: 'waiting: nobody serves',
         admitted: 'waiting: node A may not take over: node B does not count on it yet',
       },

@@ -1,0 +1,64 @@
+/**
+ * What a daemon does when its storage software hangs: people are told, each step once, and a node
+ * that holds the role cuts its own power when nothing else ends the software. Imports tap and the
+ * daemon.
+ */
+import t from 'tap';
+import { watchHungStorage } from '../../src/daemon/hung-storage.ts';
+import type { Hang } from '../../src/drivers/storage-process.ts';
+import { nodeState } from '../core/states.ts';
+
+/** A node whose storage software hangs in these steps; what came of it, in order. */
+function hang(node: 'A' | 'B', ...states: readonly Hang['state'][]): readonly string[] {
+  const told: string[] = [];
+  let tell: ((hang: Hang) => void) | null = null;
+  watchHungStorage({
+    storage: { onHang: (listener) => void (tell = listener) },
+    runner: {
+      state: nodeState(node),
+      dispatch: (event) => {
+        const reason = event.type === 'trouble' ? (event.reason?.code ?? 'none') : '?';
+        told.push(`${event.type} ${reason}`);
+        return Promise.resolve(true);
+      },
+    },
+    host: {
+      hardReset: (reason) => {
+        told.push(`reset: ${reason}`);
+        throw new Error('the power is off');
+      },
+    },
+    events: {
+      emit: (event) => {
+        told.push(`event ${event.code ?? 'none'}: ${event.msg}`);
+        return { ...event, v: 1, seq: 1, ts: '', node: null, pct: null, eta_s: null, code: null };
+      },
+    },
+    log: () => undefined,
+  });
+  for (const state of states) {
+    try {
+      tell!({ state, quietMs: 6000 });
+    } catch {
+      return told;
+    }
+  }
+  return told;
+}
+
+t.test('an end is said, and taken back', async (t) => {
+  t.same(hang('A', 'quiet', 'ending', 'well'), [
+    'event store.hung: the storage software has given no sign of life for 6 s',
+    'trouble store.hung',
+    'event store.hung: the storage software gave no sign of life for 6 s: it is ended, then started',
+    'trouble store.hung',
+    'event none: the storage software gives signs of life again',
+    'trouble none',
+  ]);
+});
+
+t.test('only the holder cuts its power, and only when nothing ends the software', async (t) => {
+  const cut = 'reset: the storage software hangs and cannot be ended';
+  t.equal(hang('A', 'quiet', 'ending', 'stuck').at(-1), cut);
+  t.equal(hang('B', 'quiet', 'ending', 'stuck').at(-1), 'trouble store.hung');
+});
