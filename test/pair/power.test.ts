@@ -1,0 +1,79 @@
+/**
+ * A real pair whose nodes are restarted and shut down by an operator while a client writes: the
+ * service is handed over first, nobody fences the node that leaves, it is admitted again by itself,
+ * and nothing stays stood down. Between them a support archive is made over the control socket.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import type { NodeId } from '../../src/core/model.ts';
+import { Bench, READY_MS } from './harness.ts';
+
+t.setTimeout(220_000);
+
+t.test('restart and shutdown of the node that serves', async (t) => {
+  const bench = await Bench.open(t, { fencePolicy: 'fence' });
+  await bench.running.waitAvailable(READY_MS, bench.signal);
+  bench.startClient();
+  const why = ['--yes', '--reason', 'memory', '--json'];
+  const whole = async (serves: NodeId, what: string): Promise<void> => {
+    const { nodes } = await bench.running.waitAvailable(READY_MS, bench.signal);
+    t.equal(nodes[serves].serving, true, `${what}: node ${serves} serves`);
+    t.same([nodes.A.standDown, nodes.B.standDown], [false, false], `${what}: nobody stands down`);
+  };
+
+  await t.test('restart: handed over, back by itself', async (t) => {
+    const boots = (await bench.running.power('B')).boots;
+    const end = await bench.cli('A', 'restart', ...why);
+    t.match(end, { exit: 0, json: [{ kind: 'restart', state: 'done', message: /has restarted/ }] });
+    await whole('B', 'after the restart');
+    t.equal((await bench.running.power('A')).boots, 2);
+    t.equal((await bench.running.power('B')).boots, boots, 'nobody was fenced');
+    const log = await readFile(bench.pair.nodes.A.bootLog, 'utf8');
+    t.match(log, /asked for a reboot/);
+    t.notMatch(log, /fence/);
+    const { json } = await bench.cli('A', 'history', '--audit', '--json');
+    const { entries } = json[0] as { entries: readonly { act: string; result: string }[] };
+    const found = entries.map(({ act, result }) => `${act} ${result}`);
+    t.same(found, ['restart done', 'restart accepted']);
+  });
+
+  await t.test('a support archive of a running node', async (t) => {
+    const file = join(bench.dir, 'a.tar.gz');
+    t.match(await bench.cli('B', 'support', '--out', file, '--json'), { exit: 0 });
+    const dir = join(bench.dir, 'archive');
+    await mkdir(dir);
+    await promisify(execFile)('tar', ['xzf', file, '-C', dir, '--strip-components=1']);
+    await promisify(execFile)('sha256sum', ['-c', '--quiet', 'SHA256SUMS'], { cwd: dir });
+    const status = JSON.parse(await readFile(join(dir, 'status/status.json'), 'utf8')) as object;
+    t.match(status, { self: 'B', state: 'HEALTHY' });
+    const manifest = await readFile(join(dir, 'manifest.json'), 'utf8');
+    for (const path of ['journal/records.json', 'logs/events.ndjson', 'slots/seals.json']) {
+      t.ok(manifest.includes(`"${path}"`), path);
+    }
+  });
+
+  await t.test('shutdown: it stays off until somebody switches it on', async (t) => {
+    const end = await bench.cli('B', 'shutdown', ...why);
+    t.match(end, { exit: 0, json: [{ kind: 'shutdown', message: /stays off/ }] });
+    await bench.watch.until('node A is alone', ({ node, status }) => {
+      return node === 'A' && status.nodes.A.serving && !status.nodes.B.known;
+    });
+    const off = await bench.running.power('B');
+    t.match(off, { power: 'off', pid: null });
+    const refused = await bench.cli('A', 'restart', ...why);
+    t.match(refused, { exit: 24, json: [{ error: { code: 'power.refused' } }] });
+    await bench.power('B', 'on');
+    await whole('A', 'after it was switched on');
+    const job = String(end.json[0]?.['id']);
+    const waited = await bench.cli('B', 'job', 'wait', job, '--json');
+    t.match(waited, { exit: 0, json: [{ message: /was switched on again/ }] });
+  });
+
+  const client = await bench.checkClient();
+  t.same([client.lost, client.misreads], [[], 0], 'no acknowledged write is lost');
+  t.ok(client.writes > 0);
+  await bench.close();
+});
