@@ -3,14 +3,15 @@
  * asked for. Imports the control client, its own folder, and the console lazily.
  */
 import { EXIT } from '../core/codes.ts';
-import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, text, wholeNumber } from './values.ts';
+import { connectConsole, LOGIN_OPTION } from './connect.ts';
+import { absolute, CLIENT_OPTIONS, flag, oneOf, text, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
 /** How a line is told to wait; the console has the same words. */
 const FLOWS = ['none', 'xonxoff', 'rtscts'] as const;
 
 async function open(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
-  const client = await connect(values, io);
+  const { client } = await connectConsole(values, io);
   const folder = text(values, 'bundles');
   const serial = text(values, 'serial');
   const baud = wholeNumber(values, 'baud', { min: 50, max: 4_000_000 });
@@ -41,6 +42,7 @@ export const consoleVerbs: readonly Verb[] = [
     example: 'tandem console --readonly',
     options: {
       ...CLIENT_OPTIONS,
+      ...LOGIN_OPTION,
       readonly: { type: 'boolean', help: 'Look only: every change is refused by this console.' },
       plain: {
         type: 'boolean',

@@ -3,7 +3,7 @@
  * Always holds: a number is a number within its limits, and a path is absolute before it leaves
  * this process, because the daemon runs in another folder. Imports core and the control client.
  */
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ControlClient } from '../control/client.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { RenderOptions } from './render.ts';
@@ -11,6 +11,8 @@ import type { CliIo, VerbOption, VerbValues } from './verb.ts';
 
 /** Where the daemon listens when nothing says otherwise. */
 export const SOCKET_PATH = '/run/tandem/control.sock';
+/** Name of the console socket, which lies beside the control socket unless it is configured. */
+const CONSOLE_SOCKET = 'console.sock';
 
 /** Options of every verb that talks to the daemon. */
 export const CLIENT_OPTIONS = {
@@ -85,25 +87,54 @@ export function printLines(io: CliIo, lines: readonly string[]): void {
  * the default configuration file, else the default socket. Throws what the configuration throws.
  */
 export async function connect(values: VerbValues, io: CliIo): Promise<ControlClient> {
-  return new ControlClient(await socketPath(values, io), { caller: io.env['USER'] });
+  const { control } = await socketPaths(values, io);
+  return new ControlClient(control, { caller: io.env['USER'] });
 }
 
-async function socketPath(values: VerbValues, io: CliIo): Promise<string> {
+/** The two sockets of a daemon. */
+export interface SocketPaths {
+  readonly control: string;
+  /** The one that takes a login first. */
+  readonly console: string;
+}
+
+/**
+ * The sockets as `connect` finds them. TANDEM_CONSOLE_SOCKET names the console socket; it lies
+ * beside a control socket that was named without a configuration.
+ */
+export async function socketPaths(values: VerbValues, io: CliIo): Promise<SocketPaths> {
+  const found = await configuredPaths(values, io);
+  const variable = io.env['TANDEM_CONSOLE_SOCKET'];
+  return variable ? { ...found, console: resolve(variable) } : found;
+}
+
+async function configuredPaths(values: VerbValues, io: CliIo): Promise<SocketPaths> {
   const socket = text(values, 'socket');
-  if (socket !== undefined) return resolve(socket);
+  if (socket !== undefined) return beside(resolve(socket));
   const given = text(values, 'config');
   const variable = io.env['TANDEM_SOCKET'];
-  if (given === undefined && variable) return resolve(variable);
+  if (given === undefined && variable) return beside(resolve(variable));
   const file = given ?? (io.env['TANDEM_CONFIG'] || undefined);
   const { CONFIG_PATH, loadConfig } = await import('../config.ts');
-  if (file !== undefined) return (await loadConfig(file)).control.socket;
+  const pathsOf = async (path: string): Promise<SocketPaths> => {
+    const { control } = await loadConfig(path);
+    return { control: control.socket, console: control.consoleSocket };
+  };
+  if (file !== undefined) return pathsOf(file);
   try {
-    return (await loadConfig(CONFIG_PATH)).control.socket;
+    return await pathsOf(CONFIG_PATH);
   } catch (error) {
-    if (error instanceof UpdateError && error.code === 'file.not_found') return SOCKET_PATH;
+    if (error instanceof UpdateError && error.code === 'file.not_found') {
+      return beside(SOCKET_PATH);
+    }
     throw error;
   }
 }
+
+const beside = (control: string): SocketPaths => ({
+  control,
+  console: join(dirname(control), CONSOLE_SOCKET),
+});
 
 /** How wide and in which characters lines are made for this outside. */
 export function renderOptions(io: CliIo): RenderOptions {
