@@ -177,6 +177,21 @@ export const CONFIG_SCHEMA = {
         },
       },
     },
+    console: {
+      type: 'object',
+      description: 'The maintenance console on this node.',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        serviceShell: {
+          type: 'string',
+          enum: ['off', 'on'],
+          default: 'off',
+          description:
+            'An administrator may open a shell from a console, as the user that the console runs as.',
+        },
+      },
+    },
     link: {
       type: 'object',
       description: 'The authenticated link between the two nodes.',

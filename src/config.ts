@@ -35,6 +35,10 @@ export interface Config {
     readonly consoleSocket: string;
     readonly group: string;
   };
+  readonly console: {
+    /** Administrators may open a shell from a console. */
+    readonly serviceShell: 'off' | 'on';
+  };
   readonly link: {
     readonly listen: Address;
     readonly peer: Address;
@@ -182,6 +186,7 @@ function complete(given: Given, folder: string): Config {
       consoleSocket: at(given.control.consoleSocket, join(runDir, 'console.sock')),
       group: given.control.group,
     },
+    console: { ...given.console },
     link: {
       ...given.link,
       bulk: given.link.bulk ?? `${listen.replace(/:\d+$/, '')}:0`,

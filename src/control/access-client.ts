@@ -10,6 +10,8 @@ import type {
   OperatorRequest,
   RecoverRequest,
   SessionView,
+  ShellAnswer,
+  ShellRequest,
   UserAnswer,
   UserRequest,
   UsersView,
@@ -109,6 +111,11 @@ export class AccessCalls {
   /** Takes or releases the right to change the pair; throws `access.held`. */
   async operator(request: OperatorRequest, signal?: AbortSignal): Promise<OperatorAnswer> {
     return this.#call('POST', '/operator', { body: request, signal });
+  }
+
+  /** Asks for a service shell, or tells its end; throws `access.shell_off`, `access.role`. */
+  async shell(request: ShellRequest, signal?: AbortSignal): Promise<ShellAnswer> {
+    return this.#call('POST', '/shell', { body: request, signal });
   }
 
   /** The users of the node; for administrators. */

@@ -8,6 +8,7 @@ import {
   type LoginRequest,
   type OperatorRequest,
   type RecoverRequest,
+  type ShellRequest,
   type UserRequest,
 } from '../core/access.ts';
 import type { PasswordRequest } from './desk.ts';
@@ -76,6 +77,17 @@ export const USER_SCHEMAS = {
     validS: { type: 'integer', minimum: RECOVERY_S.min, maximum: RECOVERY_S.max },
   }),
 } as const;
+
+/** JSON Schema of `POST /v1/shell`, by the value of `do`. */
+export const SHELL_SCHEMAS = {
+  begin: object(['do', 'reason'], { do: { const: 'begin' }, reason }),
+  end: object(['do', 'outcome'], { do: { const: 'end' }, outcome: reason }),
+} as const;
+
+/** A word about a service shell; throws `usage.invalid`. */
+export async function parseShellBody(body: unknown): Promise<ShellRequest> {
+  return checkBodyBy<ShellRequest>('do', SHELL_SCHEMAS, body);
+}
 
 /** A login; throws `usage.invalid`. */
 export async function parseLoginBody(body: unknown): Promise<LoginRequest> {

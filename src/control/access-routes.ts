@@ -8,6 +8,7 @@ import {
   parseOperatorBody,
   parsePasswordBody,
   parseRecoverBody,
+  parseShellBody,
   parseUserBody,
 } from './access-protocol.ts';
 import { API } from './protocol.ts';
@@ -83,5 +84,12 @@ export const ACCESS_ROUTES: readonly Route[] = [
     summary: 'Adds, removes, unlocks a user; sets role or password; makes a recovery code.',
     handle: async ({ desk, visitor, body }) =>
       desk().changeUser(visitor, await parseUserBody(body)),
+  },
+  {
+    method: 'POST',
+    path: `${API}/shell`,
+    status: 200,
+    summary: 'Allows a service shell and writes its begin down, or its end.',
+    handle: async ({ desk, visitor, body }) => desk().shell(visitor, await parseShellBody(body)),
   },
 ];

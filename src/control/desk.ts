@@ -12,6 +12,8 @@ import type {
   RecoverRequest,
   Role,
   SessionView,
+  ShellAnswer,
+  ShellRequest,
   UserAnswer,
   UserRequest,
   UsersView,
@@ -56,6 +58,8 @@ export interface Desk {
   users(): Promise<UsersView>;
   changeUser(visitor: Visitor, request: UserRequest): Promise<UserAnswer>;
   operate(visitor: Visitor, request: OperatorRequest): OperatorAnswer;
+  /** Allows a shell, or throws `access.shell_off`; notes its begin and its end. */
+  shell(visitor: Visitor, request: ShellRequest): ShellAnswer;
   /** Who holds the right to change. */
   operator(): OperatorView | null;
 }

@@ -9,7 +9,7 @@
  * acknowledged writes (takeover), a copy of the data (resync, resolve) or the way back (commit), and
  * who may do what.
  */
-import { atLeast, type Role, type UserWord } from './access.ts';
+import { atLeast, type Role, type ShellRequest, type UserWord } from './access.ts';
 import type { ActKind } from './operator.ts';
 
 /** What a request needs. */
@@ -72,6 +72,12 @@ export const USER_NEEDS: Readonly<Record<UserWord, Need>> = {
   recovery: ADMINISTER,
 };
 
+/** A service shell, `POST /v1/shell`: its end is told by the person who is there. */
+export const SHELL_NEEDS: Readonly<Record<ShellRequest['do'], Need>> = {
+  begin: ADMINISTER,
+  end: OWN,
+};
+
 /** Settings of the node, `POST /v1/settings`. */
 export const SETTING_NEEDS: Readonly<Record<string, Need>> = {
   consoleSpeed: TRY,
@@ -123,6 +129,7 @@ export const ROUTE_NEEDS: Readonly<Record<string, Need | ByWord>> = {
   'POST /v1/operator': TRY,
   'GET /v1/users': ADMINISTER,
   'POST /v1/users': { field: 'do', needs: USER_NEEDS, prefix: 'user' },
+  'POST /v1/shell': { field: 'do', needs: SHELL_NEEDS, prefix: 'shell' },
 };
 
 /** For what is in no table: nobody may. */

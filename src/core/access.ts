@@ -111,6 +111,18 @@ export interface UserAnswer {
   readonly code?: string;
 }
 
+/** `POST /v1/shell`: a service shell begins, or the one of this session is over. */
+export type ShellRequest =
+  | { readonly do: 'begin'; readonly reason: string }
+  /** How it ended, for the audit log. */
+  | { readonly do: 'end'; readonly outcome: string };
+
+/** The answer to it. */
+export interface ShellAnswer {
+  /** Whether a shell of this session is open now. */
+  readonly open: boolean;
+}
+
 /** One user of this node. */
 export interface UserView {
   readonly name: string;

@@ -51,6 +51,11 @@ export const ACCESS_CODES = {
     title: 'The recovery code is wrong, used already, or no longer valid.',
     next: 'As root make a new one: `tandem user recovery NAME`.',
   },
+  'access.shell_off': {
+    exit: EXIT.notPermitted,
+    title: 'This node opens no service shell.',
+    next: 'Set `console.serviceShell` in the configuration and restart the daemon.',
+  },
   'access.password_weak': {
     exit: EXIT.usage,
     title: 'The password is not accepted.',

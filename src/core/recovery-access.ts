@@ -42,6 +42,7 @@ export const ACCESS_RECOVERY: Readonly<Record<keyof typeof ACCESS_CODES, CodeRec
     ...UNTOUCHED,
     steps: ['See whether one is open, and for how long: `tandem user list`.'],
   },
+  'access.shell_off': LOCKED_OUT,
   'access.password_weak': UNTOUCHED,
   'access.user_exists': UNTOUCHED,
   'access.user_unknown': UNTOUCHED,

@@ -16,12 +16,14 @@ import { UsersFile, type User } from '../access/users-file.ts';
 import type { Desk, PasswordRequest, Visitor } from '../control/desk.ts';
 import type { LoginAnswer, LoginRequest, OperatorAnswer, OperatorView } from '../core/access.ts';
 import type { OperatorRequest, RecoverRequest, SessionView } from '../core/access.ts';
+import type { ShellAnswer, ShellRequest } from '../core/access.ts';
 import type { UserAnswer, UserRequest, UsersView } from '../core/access.ts';
 import { passwordRefusal } from '../core/access-policy.ts';
 import { permits, type Need } from '../core/access-rules.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import { Holding } from './access-holder.ts';
+import { ShellBook } from './access-shell.ts';
 import { recoveryKey, UserAdministration } from './access-users.ts';
 import type { AuditLog, Noted } from './audit.ts';
 
@@ -36,6 +38,8 @@ export interface AccessParts {
   /** How long a session may be without a key, now. */
   readonly idleMs: () => number;
   readonly updating: () => boolean;
+  /** Whether this node opens service shells; absent where it opens none. */
+  readonly serviceShell?: boolean;
   readonly audit: Pick<AuditLog, 'note'>;
   /** Tells everyone, as an event. */
   readonly tell: (sentence: string) => void;
@@ -58,6 +62,7 @@ export class AccessDesk implements Desk, AsyncDisposable {
   readonly #sessions: Sessions;
   readonly #holding: Holding;
   readonly #administration: UserAdministration;
+  readonly #shells: ShellBook;
   readonly #sessionOf = new WeakMap<Visitor, Session>();
   readonly #timer: NodeJS.Timeout;
 
@@ -87,6 +92,7 @@ export class AccessDesk implements Desk, AsyncDisposable {
       at: parts.at,
       audit: parts.audit,
     });
+    this.#shells = new ShellBook(parts);
     this.#timer = setInterval(() => {
       this.#sessions.sweep();
       void ledger.tick();
@@ -273,6 +279,10 @@ export class AccessDesk implements Desk, AsyncDisposable {
 
   operate(visitor: Visitor, request: OperatorRequest): OperatorAnswer {
     return this.#holding.operate(visitor, request);
+  }
+
+  shell(visitor: Visitor, request: ShellRequest): ShellAnswer {
+    return this.#shells.take(visitor, request);
   }
 
   operator(): OperatorView | null {

@@ -15,7 +15,7 @@ import { AuditLog } from './audit.ts';
 
 /** What the doors need of their daemon. */
 export interface DoorParts {
-  readonly config: Pick<Config, 'node' | 'stateDir' | 'control'>;
+  readonly config: Pick<Config, 'node' | 'stateDir' | 'control' | 'console'>;
   readonly host: Pick<Host, 'monotonicMs' | 'nowMs'>;
   readonly audit: LineLog;
   /** How long a console may be idle is one of them. */
@@ -45,6 +45,7 @@ export async function openDoors(
       at,
       idleMs: () => settings.settings.idleMin * 60_000,
       updating,
+      serviceShell: config.console.serviceShell === 'on',
       audit: new AuditLog(parts.audit, node, at),
       tell: (msg) => void events?.emit({ job: null, phase: null, state: 'access', msg }),
       log,
