@@ -19,6 +19,7 @@ import { History } from './daemon/history.ts';
 import { watchHungStorage } from './daemon/hung-storage.ts';
 import type { Identity } from './daemon/plan.ts';
 import { initialState } from './daemon/initial.ts';
+import { openJobBook } from './daemon/job-book.ts';
 import { Listeners } from './daemon/listeners.ts';
 import { mendLostBoot } from './daemon/lost-boot.ts';
 import { openPowerNotes } from './daemon/power-note.ts';
@@ -141,6 +142,7 @@ async function openDrivers(
     history,
     audit: lines('audit.ndjson'),
     notes: stack.use(await openPowerNotes(config.stateDir, log)),
+    book: stack.use(await openBook(config, host, events)),
     settings: await SettingsFile.open(config),
     slots,
     lostBoot,
@@ -158,6 +160,16 @@ async function openDrivers(
     fencer: openFencer(config, host),
     host,
   };
+}
+
+/** The book of jobs; those that the end of the daemon before interrupted are told of. */
+async function openBook(config: Config, host: Host, events: EventLog) {
+  const at = new Date(host.nowMs()).toISOString();
+  const book = await openJobBook(config.stateDir, at, log);
+  for (const { id: job, message: msg, code } of book.interrupted) {
+    events.emit({ job, phase: null, state: 'failed', msg, code });
+  }
+  return book;
 }
 
 /** The node: runner and backend on its drivers. */

@@ -81,6 +81,11 @@ export const CODES = {
     title: 'The job is gone: the daemon ended before the first record of it was on disk.',
     next: 'It never began and changed nothing. Ask for it again.',
   },
+  'job.interrupted': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The daemon ended while the job ran.',
+    next: 'Look at what the job says of itself, and ask for it again if it is needed still.',
+  },
   'job.busy': {
     exit: EXIT.pairNotHealthy,
     title: 'Another update of the pair is going on.',

@@ -181,6 +181,11 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
   },
   'job.unknown': UNTOUCHED,
   'job.lost': UNTOUCHED,
+  'job.interrupted': {
+    works: 'The service. A sync that had begun goes on; nothing is left half-changed.',
+    costs: 'Only the report of how the job ended.',
+    steps: ['See how far its work is: `tandem storage status`, `tandem job list`.'],
+  },
   'job.busy': { ...JOB_GOES_ON, steps: ['Or turn it back: `tandem job cancel ID`.'] },
   'slot.io': NODE_DISK,
   'slot.readback': NODE_DISK,

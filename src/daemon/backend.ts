@@ -25,6 +25,7 @@ import { ArchiveDesk } from './archive-desk.ts';
 import { AuditLog, type Asked } from './audit.ts';
 import { Bundles, refusal } from './bundles.ts';
 import { Checks, type Checked, type CheckParts } from './dry-run.ts';
+import type { JobBook } from './job-book.ts';
 import { JobDesk } from './job-desk.ts';
 import { commitId, Jobs, newId } from './jobs.ts';
 import { Operator } from './operator.ts';
@@ -48,6 +49,7 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly service: ServiceAddress;
   readonly storage: StorageSoftware;
   readonly notes: PowerNotes;
+  readonly book?: JobBook;
   readonly support: Support;
   readonly pause?: Pause;
   readonly lastHeard: () => LastHeard | null;
@@ -81,7 +83,7 @@ export class Backend implements ControlBackend {
     this.#parts = parts;
     const rollouts = (): readonly RolloutRecord[] => parts.history.with(this.#state.rollout);
     const now = (): string => this.#at();
-    this.#jobs = new Jobs(rollouts, now);
+    this.#jobs = new Jobs(rollouts, now, parts.book);
     this.#audit = new AuditLog(parts.audit, me(parts.runner.state), now);
     this.#desk = new JobDesk(this.#jobs, this.#audit, parts.events);
     this.#bundles = new Bundles(parts);
@@ -173,7 +175,7 @@ export class Backend implements ControlBackend {
   /** Notes a change that was accepted as a job, or refused. */
   #audited(asked: Asked, work: () => Promise<JobStatus>): Promise<JobStatus> {
     return this.#audit.around(asked, async () => {
-      const job = await work();
+      const job = await this.#jobs.noted(work());
       return { value: job, noted: { result: 'accepted', message: job.message, job: job.id } };
     });
   }

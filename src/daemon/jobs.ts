@@ -1,6 +1,7 @@
 /**
  * Jobs as clients see them. An update, a rollback or a commit is a rollout, so its job is read from
- * the rollout record and survives a restart and a failover; a stage is work of this process alone.
+ * the rollout record and survives a restart and a failover; what is work of this process alone is
+ * noted in a book, so that its end is known after a restart, too.
  * Imports core and node.
  */
 import { randomBytes } from 'node:crypto';
@@ -9,6 +10,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { endedAt } from '../core/phases.ts';
 import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus } from '../core/status.ts';
+import { NO_BOOK, type JobBook } from './job-book.ts';
 
 /** Kinds whose whole work is done by this process; the others become rollouts. */
 const LOCAL: ReadonlySet<JobKind> = new Set([
@@ -39,10 +41,25 @@ export class Jobs {
   readonly #aborts = new Map<string, AbortController>();
   readonly #rollouts: () => readonly RolloutRecord[];
   readonly #now: () => string;
+  readonly #book: JobBook;
+  #noted: Promise<void> = Promise.resolve();
 
-  constructor(rollouts: () => readonly RolloutRecord[], now: () => string) {
+  constructor(
+    rollouts: () => readonly RolloutRecord[],
+    now: () => string,
+    book: JobBook = NO_BOOK,
+  ) {
     this.#rollouts = rollouts;
     this.#now = now;
+    this.#book = book;
+    for (const job of book.earlier.toReversed()) this.#local.set(job.id, job);
+  }
+
+  /** The same job, once it and every one before it is in the book. */
+  async noted<T>(job: Promise<T>): Promise<T> {
+    const begun = await job;
+    await this.#noted;
+    return begun;
   }
 
   /**
@@ -71,8 +88,11 @@ export class Jobs {
     this.#local.set(id, started);
     this.#aborts.set(id, abort);
     this.#trim();
-    const end = (change: Partial<JobStatus>): void => {
+    this.#noted = this.#book.note(started);
+    const end = async (change: Partial<JobStatus>): Promise<void> => {
       const status = { ...started, ...change, endedAt: this.#now() };
+      // What is told of an end is true after a restart.
+      await this.#book.note(status);
       this.#local.set(id, status);
       this.#aborts.delete(id);
       onEnd(status);
@@ -91,13 +111,13 @@ export class Jobs {
     started: JobStatus,
     work: (signal: AbortSignal) => Promise<string>,
     signal: AbortSignal,
-    end: (change: Partial<JobStatus>) => void,
+    end: (change: Partial<JobStatus>) => Promise<void>,
   ): Promise<void> {
     const { id, kind } = started;
     try {
       const message = await work(signal);
       if (LOCAL.has(kind)) {
-        end({ state: 'done', exit: EXIT.done, message });
+        await end({ state: 'done', exit: EXIT.done, message });
         return;
       }
       // A rollout's end is read from its record, which the driver has and this node soon will.
@@ -109,7 +129,7 @@ export class Jobs {
         ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)
         : asUpdateError(cause);
       const { code, message, next } = error.report();
-      end({ state: 'failed', exit: error.exit, code, message, next });
+      await end({ state: 'failed', exit: error.exit, code, message, next });
     }
   }
 
