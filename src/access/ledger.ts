@@ -51,6 +51,8 @@ export class Ledger implements AsyncDisposable {
     const content = await readPrivate(path);
     if ('problem' in content) log(`${path} ${content.problem}: no recovery code is valid`);
     if ('value' in content) ledger.#take(content.value);
+    // What a start costs a code is durable before anything else happens.
+    if (ledger.#endsMs.size > 0) await ledger.#keep();
     return ledger;
   }
 

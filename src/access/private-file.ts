@@ -22,7 +22,8 @@ export async function readPrivate(path: string): Promise<PrivateContent> {
   try {
     const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
     await using handle = await open(path, flags);
-    const { mode, uid, size, ...stat } = await handle.stat();
+    const stat = await handle.stat();
+    const { mode, uid, size } = stat;
     if (!stat.isFile()) return { problem: 'is not a regular file' };
     const own = process.geteuid?.() ?? uid;
     if (uid !== own && uid !== 0) return { problem: `belongs to user ${uid}; accepted: ${own}` };
