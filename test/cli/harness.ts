@@ -23,6 +23,8 @@ export interface Outside {
   readonly signal?: AbortSignal;
   readonly confirm?: (question: string) => Promise<boolean>;
   readonly ask?: (question: string) => Promise<string>;
+  /** Where bytes go; standard output is a terminal when absent. */
+  readonly outBytes?: (bytes: Uint8Array) => Promise<void>;
   /** Called with every piece of standard error. */
   readonly onErr?: (text: string) => void;
 }
@@ -42,6 +44,7 @@ export async function run(words: readonly string[], outside: Outside = {}): Prom
     rows: outside.rows ?? 24,
     env: outside.env ?? {},
     signal: outside.signal ?? new AbortController().signal,
+    ...(outside.outBytes ? { outBytes: outside.outBytes } : {}),
     ...(outside.confirm ? { confirm: outside.confirm } : {}),
     ...(outside.ask ? { ask: outside.ask } : {}),
   };

@@ -10,6 +10,8 @@ export interface HostHarness {
   readonly host: Host;
   /** Asks for a reboot and returns the reason as the world saw it; the boot has ended then. */
   readonly reboot: (reason: string) => Promise<string>;
+  /** Asks for the power to go off and returns the reason likewise. */
+  readonly powerOff: (reason: string) => Promise<string>;
   /** Cuts its own power and returns what the world saw of it. */
   readonly hardReset: (reason: string) => string;
   /** How often the watchdog was fed. */
@@ -46,6 +48,11 @@ export async function hostContract(
     await t.test('a reboot ends the boot and leaves its reason', async (t) => {
       const { reboot } = await make(t, BOOTS[0]!);
       t.match(await reboot('trial 7 is armed'), /^trial 7 is armed\n?$/);
+    });
+
+    await t.test('a power off ends the boot and leaves its reason', async (t) => {
+      const { powerOff } = await make(t, BOOTS[0]!);
+      t.match(await powerOff('asked for by anna'), /^asked for by anna\n?$/);
     });
 
     await t.test('a hard reset ends it at once', async (t) => {

@@ -46,6 +46,10 @@ await hostContract(t, 'in memory', async (_, boot) => {
       await host.reboot(reason).catch(() => undefined);
       return host.reboots.join();
     },
+    powerOff: async (reason) => {
+      await host.powerOff(reason).catch(() => undefined);
+      return host.offs.join();
+    },
     hardReset: (reason) => {
       t.throws(() => host.hardReset(reason), { name: 'Rebooted' });
       return host.resets.join() === reason ? 'power cycle' : 'nothing';
@@ -72,6 +76,10 @@ await hostContract(t, 'a process', async (t, boot) => {
     host,
     reboot: async (reason) => {
       await t.rejects(host.reboot(reason), new Exit(42));
+      return readFile(join(dir, 'run', REBOOT_REASON_FILE), 'utf8');
+    },
+    powerOff: async (reason) => {
+      await t.rejects(host.powerOff(reason), new Exit(43));
       return readFile(join(dir, 'run', REBOOT_REASON_FILE), 'utf8');
     },
     hardReset: (reason) => {

@@ -130,6 +130,22 @@ t.test('exit status 42 is a reboot with a new boot id, into the slot of the choo
   t.match(one.machine.status(), { power: 'on', boots: 2, restarts: 0 });
 });
 
+t.test('exit status 43 is off until somebody switches it on', async (t) => {
+  const body = `if (boot.slot === 'A') setTimeout(() => process.exit(43), 50); else ${STAY}`;
+  await using one = await appliance(t, { A: program(body), B: program(STAY) });
+  one.machine.on();
+  while (one.machine.status().power === 'on') await sleep(10);
+  t.match(one.machine.status(), { power: 'off', pid: null, boot: null, boots: 1 });
+  // A firmware that went on would boot again after this time.
+  await sleep(5 * one.settings.postMs);
+  t.equal((await one.seen()).length, 1);
+  t.equal(await one.machine.off(), true, 'off again is nothing new');
+  one.boot.state = { ...base, default: 'B' };
+  one.machine.on();
+  t.match((await one.waitBoots(2))[1], { slot: 'B' });
+  t.match(one.machine.status(), { power: 'on', boots: 2 });
+});
+
 t.test('a crash restarts within the boot, the third one reboots', async (t) => {
   await using one = await appliance(t, { A: program('process.exit(7);'), B: null });
   one.machine.on();

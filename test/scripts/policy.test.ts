@@ -9,6 +9,7 @@ import { otherSlot, type Slot } from '../../src/core/model.ts';
 import {
   afterEnd,
   chooseSlot,
+  EXIT_POWER_OFF,
   EXIT_REBOOT,
   watchdogStep,
 } from '../../scripts/supervisor/policy.ts';
@@ -170,6 +171,11 @@ function checkBoot(
 t.test('exit status 42 reboots and forgets the crashes', async (t) => {
   const next = afterEnd([1, 2], { code: EXIT_REBOOT, signal: null }, 10);
   t.match(next, { do: 'reboot', crashesMs: [] });
+});
+
+t.test('exit status 43 switches the power off', async (t) => {
+  const next = afterEnd([1, 2], { code: EXIT_POWER_OFF, signal: null }, 10);
+  t.match(next, { do: 'off', crashesMs: [] });
 });
 
 t.test('an end by SIGUSR2 is a power cycle, another signal a crash', async (t) => {
