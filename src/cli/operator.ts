@@ -3,18 +3,18 @@
  * costs before it asks, and asks for a typed word; a switchover waits until the other node serves,
  * unless it is told not to. Imports core, the control client and its own folder.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlClient } from '../control/client.ts';
 import { EXIT } from '../core/codes.ts';
-import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
 import type { ActAnswer, TakeoverView } from '../core/operator.ts';
 import type { PairStatus } from '../core/status.ts';
 import { confirmedByOptions, REASON_OPTION, reasonOf, typedWord, why } from './confirm.ts';
 import { duration, plain, wrap } from './render.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
-import { renderOptions, TIMEOUT_OPTION, timeoutSeconds, waitSignal } from './values.ts';
+import { renderOptions, TIMEOUT_OPTION, timeoutSeconds } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
+import { waitUntil } from './watch.ts';
 
 const POLL_MS = 250;
 /** A switchover takes a moment; one that takes longer than this is told as such. */
@@ -54,28 +54,24 @@ async function switchover(
   return print({ ...answer, serving: to, message: `node ${to} serves now` }, values, io);
 }
 
-/** Waits until the node serves; throws `switchover.abandoned` when it was lost on the way. */
-async function untilServes(
-  client: ControlClient,
+/**
+ * Waits until the node serves, and says so when the daemon is silent meanwhile; throws
+ * `switchover.abandoned` when the node was lost on the way, `wait.timed_out`, `wait.detached`.
+ */
+export async function untilServes(
+  client: Pick<ControlClient, 'status'>,
   to: NodeId,
   values: VerbValues,
   io: CliIo,
 ): Promise<void> {
-  using wait = waitSignal(values, io, `node ${to} does not serve yet`);
-  for (;;) {
-    try {
-      const found = await client.status(wait.signal);
-      if (found.nodes[to].known && found.nodes[to].serving) return;
-      const lost = abandoned(found, to);
-      if (lost !== null) throw lost;
-      await sleep(POLL_MS, undefined, { signal: wait.signal });
-    } catch (cause) {
-      const error = asUpdateError(cause);
-      if (error.code === 'daemon.unreachable' && !wait.signal.aborted) {
-        await sleep(POLL_MS, undefined, { signal: wait.signal }).catch(() => {});
-      } else throw wait.end(error);
-    }
-  }
+  const until = (found: PairStatus): boolean => {
+    if (found.nodes[to].known && found.nodes[to].serving) return true;
+    const lost = abandoned(found, to);
+    if (lost !== null) throw lost;
+    return false;
+  };
+  const waits = `node ${to} does not serve yet`;
+  await waitUntil(client, { waits, everyMs: POLL_MS, until }, values, io);
 }
 
 /** The old holder serves alone: the link was lost before the other one had the service. */

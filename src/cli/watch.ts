@@ -77,9 +77,25 @@ export async function waitReady(
   values: VerbValues,
   io: CliIo,
 ): Promise<PairStatus> {
-  using wait = waitSignal(values, io, 'the pair is not ready');
-  const options = { everyMs: POLL_MS, signal: wait.signal, until: isReady };
-  return await look(client, wordsViewer(io), io, options).catch((error: unknown) => {
+  const options = { everyMs: POLL_MS, waits: 'the pair is not ready', until: isReady };
+  return await waitUntil(client, options, values, io, wordsViewer(io, missing));
+}
+
+/**
+ * Looks until `until` is true, or throws; without a viewer only that the daemon is silent or away
+ * is said, on standard error. `waits` says what has not come yet when the wait ends first. Throws as
+ * `watchStatus` does.
+ */
+export async function waitUntil(
+  client: Pick<ControlClient, 'status'>,
+  { waits, everyMs, until }: Omit<Look, 'signal'> & { readonly waits: string },
+  values: VerbValues,
+  io: CliIo,
+  viewer: Viewer = wordsViewer(io, () => ''),
+): Promise<PairStatus> {
+  using wait = waitSignal(values, io, waits);
+  const options = { everyMs, signal: wait.signal, until };
+  return await look(client, viewer, io, options).catch((error: unknown) => {
     throw wait.end(asUpdateError(error));
   });
 }
@@ -183,8 +199,11 @@ function linesViewer(picture: Picture, io: CliIo): Viewer {
   };
 }
 
-/** What is waited for, in a line on standard error for every change of it. */
-function wordsViewer(io: CliIo): Viewer {
+/**
+ * What `waits` finds missing, in a line on standard error for every change of it; a daemon that is
+ * silent or away is told once, until it speaks again.
+ */
+function wordsViewer(io: CliIo, waits: (status: PairStatus) => string): Viewer {
   let told = '';
   const tell = (key: string, words: string): void => {
     if (key !== told) io.err(`${words}\n`);
@@ -192,12 +211,17 @@ function wordsViewer(io: CliIo): Viewer {
   };
   return {
     status: (status) => {
-      if (isReady(status)) return;
-      const names = waitsFor(status).map((item) => item.name);
-      const words = `waiting for: ${names.join(', ') || 'high availability'}`;
-      tell(words, words);
+      const words = waits(status);
+      if (words !== '') tell(words, words);
+      else told = '';
     },
-    unknown: (text, quietS) => tell(quietS === null ? text : 'silent', text),
+    unknown: (text) => tell('unknown', text),
     end: () => {},
   };
+}
+
+function missing(status: PairStatus): string {
+  if (isReady(status)) return '';
+  const names = waitsFor(status).map((item) => item.name);
+  return `waiting for: ${names.join(', ') || 'high availability'}`;
 }

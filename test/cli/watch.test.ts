@@ -8,10 +8,11 @@ import { lineFollower, quietFollower, terminalFollower } from '../../src/cli/fol
 import type { CliClock, CliIo } from '../../src/cli/verb.ts';
 import { Watch, type JobClient } from '../../src/cli/wait.ts';
 import { answered } from '../../src/cli/silence.ts';
+import { untilServes } from '../../src/cli/operator.ts';
 import { waitReady, watchStatus } from '../../src/cli/watch.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { PairStatus } from '../../src/core/status.ts';
-import { jobStatus, pairStatus, rolloutStatus } from '../memory/backend.ts';
+import { jobStatus, nodeStatus, pairStatus, rolloutStatus } from '../memory/backend.ts';
 import { VirtualClock } from '../updater/virtual-clock.ts';
 
 /** A daemon that answers, hangs or is away, and the outside of a command in virtual time. */
@@ -181,6 +182,24 @@ t.test('a wait for the pair says so too, and ends when it is ready', async (t) =
   bench.daemon = 'answers';
   bench.pair = pairStatus();
   t.match(await bench.clock.until(running), { state: 'HEALTHY' });
+});
+
+t.test('a switchover that is waited for says so too, once, and ends well', async (t) => {
+  for (const daemon of ['hangs', 'away'] as const) {
+    const bench = new Bench();
+    const nodes = { A: nodeStatus('A'), B: nodeStatus('B', { serving: false }) };
+    bench.pair = pairStatus({ nodes });
+    const running = untilServes(bench.client, 'B', {}, bench.io(false));
+    await bench.clock.advance(2000);
+    t.equal(bench.said(), '');
+    bench.daemon = daemon;
+    await bench.clock.advance(9000);
+    const words = daemon === 'hangs' ? 'no word from the daemon for 4 s' : 'no daemon on /x';
+    t.equal(bench.said(), `${words}\n`);
+    bench.daemon = 'answers';
+    bench.pair = pairStatus({ nodes: { ...nodes, B: nodeStatus('B', { serving: true }) } });
+    t.equal(await bench.clock.until(running), undefined);
+  }
 });
 
 t.test('one look at a daemon that hangs: a person is told why nothing comes', async (t) => {
