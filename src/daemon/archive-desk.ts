@@ -65,7 +65,7 @@ export class ArchiveDesk {
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>> {
     const { support, live, auditLog } = this.#parts;
-    const asked = { act: 'support', by: caller.name, reason: reason ?? null };
+    const asked = { act: 'support', by: caller.name, via: caller.via, reason: reason ?? null };
     return auditLog.around(asked, async () => {
       this.#idle();
       const id = support.newId();
@@ -89,7 +89,7 @@ export class ArchiveDesk {
 
   /** Deletes a kept archive. Throws `file.not_found`. */
   async delete(name: string, caller: Caller): Promise<SupportArchive> {
-    const asked = { act: 'support delete', by: caller.name, reason: null };
+    const asked = { act: 'support delete', by: caller.name, via: caller.via, reason: null };
     return this.#parts.auditLog.around(asked, async () => {
       const value = await this.#parts.support.delete(name);
       return { value, noted: { result: 'done', message: `${name} is deleted` } };

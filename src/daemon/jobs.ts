@@ -126,7 +126,7 @@ export class Jobs {
     } catch (cause) {
       const cancelled = signal.aborted && asUpdateError(cause).code !== 'job.not_cancellable';
       const error = cancelled
-        ? new UpdateError('job.cancelled', `the ${kind} was cancelled before it changed anything`)
+        ? new UpdateError('job.cancelled', cancelledSentence(kind))
         : asUpdateError(cause);
       const { code, message, next } = error.report();
       await end({ state: 'failed', exit: error.exit, code, message, next });
@@ -163,6 +163,13 @@ export class Jobs {
       if (job.state !== 'running') this.#local.delete(id);
     }
   }
+}
+
+/** What a cancelled job leaves behind; a service that was handed over for it is not fetched back. */
+function cancelledSentence(kind: JobKind): string {
+  const leaves = kind === 'restart' || kind === 'shutdown';
+  const left = leaves ? '; the node stays up' : ' before it changed anything';
+  return `the ${kind} was cancelled${left}`;
 }
 
 /** The job of a rollout: an end other than DONE carries the code that scripts act on. */

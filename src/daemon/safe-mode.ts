@@ -15,6 +15,7 @@ import { safeUpkeep } from './safe-upkeep.ts';
 import { FileLineLog } from '../drivers/line-log.ts';
 import { openDoors } from './doors.ts';
 import { SettingsFile } from './settings.ts';
+import type { LineLog } from '../updater/events.ts';
 import { unknownNode } from '../updater/status.ts';
 
 /** Errors of the journal that are served in safe mode; any other one ends the daemon. */
@@ -40,7 +41,7 @@ export async function serveSafeMode(
   log(`safe mode: ${error.message}`);
   const settings = await SettingsFile.open(config);
   await using lines = new FileLineLog(join(config.stateDir, 'logs/audit.ndjson'));
-  const backend = safeBackend(config, host, error, settings);
+  const backend = safeBackend(config, host, error, { settings, lines });
   const parts = { config, host, audit: lines, settings, events: null, updating: () => false, log };
   await using _doors = await openDoors(backend, parts);
   const timer = setInterval(() => host.feedWatchdog(), 1000);
@@ -61,7 +62,7 @@ function safeBackend(
   config: Config,
   host: Host,
   error: UpdateError,
-  settings: SettingsFile,
+  { settings, lines }: { readonly settings: SettingsFile; readonly lines: LineLog },
 ): ControlBackend {
   const refuse = (): never => {
     throw new UpdateError(error.code, error.message);
@@ -69,7 +70,7 @@ function safeBackend(
   const status = (): PairStatus => safeStatus(config.node, host, error);
   const live = [{ path: 'status/status.json', read: status }];
   return {
-    ...safeUpkeep(config, host, error, live),
+    ...safeUpkeep(config, host, error, live, lines),
     status,
     slots: () => Promise.resolve({ A: [], B: [] }),
     history: () => Promise.resolve([]),

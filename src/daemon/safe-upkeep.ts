@@ -4,14 +4,13 @@
  * and has told its peer nothing, so it leaves without a handover. Imports core, ports, the
  * contracts of control and its own folder.
  */
-import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Caller, ControlBackend, JobRequest } from '../control/backend.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { PowerKind, PowerView, PowerViews } from '../core/power.ts';
 import type { JobStatus } from '../core/status.ts';
-import { FileLineLog } from '../drivers/line-log.ts';
 import type { Host } from '../ports.ts';
+import type { LineLog } from '../updater/events.ts';
 import { AuditLog } from './audit.ts';
 import { JobDesk } from './job-desk.ts';
 import { Jobs, newId } from './jobs.ts';
@@ -26,17 +25,17 @@ export type SafeUpkeep = Pick<
 > &
   Pick<ControlBackend, 'support' | 'supportArchive' | 'supportStream' | 'deleteSupport'>;
 
-/** `error` is why the node is in safe mode; every other change is refused with it. */
+/** `error` is why the node is in safe mode; every other change is refused with it. `lines`: audit. */
 export function safeUpkeep(
   config: Config,
   host: Host,
   error: UpdateError,
   live: readonly LiveSource[],
+  lines: LineLog,
 ): SafeUpkeep {
   const now = (): string => new Date(host.nowMs()).toISOString();
   const jobs = new Jobs(() => [], now);
-  const log = new FileLineLog(join(config.stateDir, 'logs', 'audit.ndjson'));
-  const audit = new AuditLog(log, config.node, now);
+  const audit = new AuditLog(lines, config.node, now);
   const desk = new JobDesk(jobs, audit, { emit: () => undefined });
   const entry = process.argv[1] ?? '';
   const support = new Support({ config, program: VERSION, entry, nowMs: () => host.nowMs() });
@@ -46,7 +45,7 @@ export function safeUpkeep(
   };
   const start = async (request: JobRequest, caller: Caller): Promise<JobStatus> => {
     const { kind, reason = null } = request;
-    const asked = { act: kind, by: caller.name, reason };
+    const asked = { act: kind, by: caller.name, via: caller.via, reason };
     return audit.around(asked, async () => {
       const job = await Promise.resolve().then(() => {
         if (kind === 'support') return archives.start(asked);
