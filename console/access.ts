@@ -70,9 +70,10 @@ export function loggedOut(state: State, why: ErrorReport | null): State {
   const hopeless = why !== null && HOPELESS.has(why.code);
   const open: Dialog | null = hopeless ? null : loginForm(typed.user);
   if (!before) return { ...out, dialog: open };
-  // What is being typed at the login stays.
-  const screens = state.screens;
-  return { ...out, screens, waiting: state.waiting, dialog: hopeless ? null : dialog };
+  // What is being typed at the login stays; where nobody could log in, now somebody can.
+  const { screens, waiting } = state;
+  const wasHopeless = HOPELESS.has(state.access.why?.code ?? '');
+  return { ...out, screens, waiting, dialog: wasHopeless || hopeless ? open : dialog };
 }
 
 /** The daemon has refused something because of who is logged in. */

@@ -125,8 +125,9 @@ function personWords({ facts }: State, options: RenderOptions): string {
   const login = person !== null && person.via === 'console';
   const here = login ? `  ${short(person.user)} (${person.role})` : '';
   if (login && person.watching) return `${here} LOCKED`;
-  if (holder === null) return login ? `${here}  changes: nobody` : '';
-  return `${here}  changes: ${login && person.operator ? 'you' : short(holder.user)}`;
+  if (login && person.operator) return `${here}  changes: you`;
+  if (holder !== null) return `${here}  changes: ${short(holder.user)}`;
+  return login ? `${here}  changes: nobody` : '';
 }
 
 function titleLine(state: State, options: RenderOptions): Line {

@@ -7,8 +7,9 @@ import { plain, wrapCommands, type RenderOptions } from '../../src/cli/render.ts
 import { CODES, type Code } from '../../src/core/codes.ts';
 import { recoveryOf } from '../../src/core/recovery.ts';
 import type { Alarm } from '../../src/core/status.ts';
+import { refusalOf } from '../actions.ts';
 import { freshStatus } from '../facts.ts';
-import { lineOf, plainLine, plainLines, span, type Line } from '../picture.ts';
+import { lineOf, plainLine, span, type Line, type Style } from '../picture.ts';
 import type { Body, HotKey, Screen, ScreenName, State } from '../state.ts';
 import { actionLines, UNKNOWN } from './words.ts';
 
@@ -31,6 +32,12 @@ function moreKeys({ facts }: State): readonly HotKey[] {
     go('E', 'Settings: console, dates; and the network as it is', 'settings'),
     go('W', 'Who: who is logged in, and who may change the pair', 'who'),
     {
+      letter: 'H',
+      label: 'Service shell: on this terminal, written to the audit log',
+      target: { plan: { do: 'shell' } },
+      refusal: refusalOf('shell', facts),
+    },
+    {
       letter: 'O',
       label: 'Log out',
       target: { logout: true },
@@ -50,18 +57,19 @@ function adviceLines({ code, node, message }: Alarm, options: RenderOptions): re
   const where = node === null ? '' : `node ${node}: `;
   const head = `${where}${plain(message, options)} (${plain(code, options)})`;
   const lines: Line[] = [];
-  const tell = (text: string, style: 'bad' | 'plain', indent: string): void => {
-    const [first = '', ...more] = wrapCommands(plain(text, options), options.columns, indent);
-    const told = first.slice(indent.length);
-    lines.push(lineOf(span(told, style)), ...plainLines(more));
+  const tell = (text: string, indent: string, more: string, style: Style = 'plain'): void => {
+    const clean = plain(text, options);
+    const [first = '', ...rest] = wrapCommands(clean, options.columns - indent.length, more);
+    lines.push(lineOf(indent, span(first.slice(more.length), style)));
+    lines.push(...rest.map((line) => plainLine(indent + line)));
   };
-  tell(head, 'bad', '  ');
+  tell(head, '', '  ', 'bad');
   if (!isCode(code)) return [...lines, plainLine(`  tandem explain ${plain(code, options)}`)];
   const { means, works, todo, costs } = recoveryOf(code);
-  tell(`  Means: ${means}`, 'plain', '    ');
-  tell(`  Works: ${works}`, 'plain', '    ');
-  for (const [index, step] of todo.entries()) tell(`  ${index + 1}. ${step}`, 'plain', '     ');
-  tell(`  Costs: ${costs}`, 'plain', '    ');
+  tell(`Means: ${means}`, '  ', '  ');
+  tell(`Works: ${works}`, '  ', '  ');
+  for (const [index, step] of todo.entries()) tell(`${index + 1}. ${step}`, '  ', '   ');
+  tell(`Costs: ${costs}`, '  ', '  ');
   return lines;
 }
 

@@ -7,7 +7,7 @@
 import { duration, mark, plain, stamp, wrap } from '../../src/cli/render.ts';
 import type { Mark, RenderOptions } from '../../src/cli/render.ts';
 import { phaseWords, renderRollout } from '../../src/cli/render-rollout.ts';
-import { CODES } from '../../src/core/codes.ts';
+import { adviceOf } from '../../src/core/errors.ts';
 import { NODES } from '../../src/core/model.ts';
 import type { Estimate, PrecheckRow } from '../../src/core/operator.ts';
 import type { PairStatus, RolloutStatus } from '../../src/core/status.ts';
@@ -172,7 +172,7 @@ function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly 
   if (until !== null)
     lines.push(plainLine(`  A person has to decide until ${stamp(until, options)}.`));
   if (result !== null) {
-    const next = CODES[result.code].next;
+    const { next } = adviceOf(result.code);
     lines.push(
       ...plainLines(wrap(`Why: ${plain(result.message, options)}`, options.columns, '  ')),
       ...plainLines(wrap(`Next: ${next}`, options.columns, '  ')),

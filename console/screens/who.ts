@@ -38,9 +38,10 @@ function loginBody(state: State, options: RenderOptions): Body {
       lines.push(...plainLines(wrapCommands(plain(next, options), options.columns)));
     }
   }
-  if (access.at === 'out' && access.waitS > 0) {
-    lines.push([], lineOf(span(`No login is accepted for ${duration(access.waitS)}`, 'warn')));
-  }
+  const waitS = access.at === 'out' ? access.waitS : 0;
+  // The line stays when the wait is over, so that nothing below it moves.
+  const wait = span(`No login is accepted for ${duration(waitS)}`, 'warn');
+  lines.push([], waitS > 0 ? lineOf(wait) : []);
   lines.push(...lostLines(state, options));
   return { lines: [...lines, [], ...actionLines(loginKeys(), options)] };
 }
@@ -170,19 +171,18 @@ function usersBody(state: State, options: RenderOptions): Body {
 function usersKeys({ users, chosen, facts }: State): readonly HotKey[] {
   const user = users?.users[chosen]?.name ?? null;
   const none = user === null ? 'there is none to choose' : null;
-  const name = user ?? 'the chosen one';
   const to = (word: 'recovery' | 'unlock'): Target =>
     user === null ? { go: 'users' } : { plan: { do: word, user } };
   return [
     {
       letter: 'R',
-      label: `Recovery code for ${name}`,
+      label: 'Recovery code for the chosen one',
       target: to('recovery'),
       refusal: none ?? refusalOf('recovery', facts),
     },
     {
       letter: 'U',
-      label: `Unlock ${name} after failed logins`,
+      label: 'Unlock the chosen one after failed logins',
       target: to('unlock'),
       refusal: none ?? refusalOf('unlock', facts),
     },

@@ -107,7 +107,8 @@ export function rolloutHeadline(rollout: RolloutStatus, options: RenderOptions):
   const { phase, ended, kind } = rollout;
   const what = `${KIND_WORDS[kind]} ${plain(rollout.version, options)}`;
   const state = !ended ? 'in progress' : phase === 'DONE' ? 'done' : 'ended';
-  return `${what} ${state} (${phaseWords(phase, rollout.first)} - ${stamp(rollout.phaseAt, options)})`;
+  const since = stamp(rollout.phaseAt, options);
+  return `${what} ${state} (${phaseWords(phase, rollout.first)} - ${since})`;
 }
 
 /** The last forward phase that was entered: where a rollout that turned back got to. */

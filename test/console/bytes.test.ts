@@ -9,6 +9,8 @@ import { Canvas } from '../../console/terminal/canvas.ts';
 import { entering, kindOf } from '../../console/terminal/kinds.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import { Glass } from './glass.ts';
+import { atLogin, atPower, atSettings, atSupport, atUsers, HELD, loggedIn } from './people.ts';
+import { PEOPLE_SIGHTS, refusedLogin } from './people.ts';
 import { Led, SHEET, WORLDS } from './worlds.ts';
 
 const TERMS = [
@@ -34,9 +36,9 @@ class Desk {
   readonly #canvas: Canvas;
   readonly #term: string;
 
-  constructor(term: string, world: PairStatus) {
+  constructor(term: string, start: PairStatus | Led) {
     this.#term = term;
-    this.led = new Led(world);
+    this.led = start instanceof Led ? start : new Led(start);
     this.#canvas = new Canvas(kindOf(term)!, SHEET, false);
   }
 
@@ -157,6 +159,78 @@ t.test('bytes of each event on each kind of terminal', async (t) => {
   t.ok(worst.first <= 2200, `the first paint: ${worst.first}`);
   t.ok(lineMs(worst.arrow, 9600) <= 150, 'an arrow key at 9600 baud, to its last byte');
   t.ok(lineMs(worst.tick + worst.arrow, 9600) <= 300, 'the same behind a tick of an update');
+});
+
+/** Kinds that differ in what can be said to them. */
+const FEW = ['vt100', 'vt220', 'ansi', 'xterm'] as const;
+
+/** Keys that open a dialog on one of the screens about people and the node. */
+const DIALOGS: readonly (readonly [open: () => Led, key: string])[] = [
+  [atPower, 'x'],
+  [atPower, 'd'],
+  [atSupport, 'n'],
+  [atSupport, 'g'],
+  [atSupport, 'd'],
+  [atSettings, 'enter'],
+  [atUsers, 'r'],
+  [() => loggedIn({}, HELD).press('m', 'w'), 'f'],
+  [() => atLogin().press('escape'), 'l'],
+  [() => atLogin().press('escape'), 'f'],
+  [() => loggedIn({}, WORLDS.installing).take({ passedS: 600 }), 'x'],
+];
+
+t.test('the same for login, power, support bundles, settings and users', async (t) => {
+  const worst = { first: 0, idle: 0, second: 0, letter: 0, arrow: 0, open: 0, close: 0 };
+  const keep = (name: keyof typeof worst, bytes: number): void => {
+    worst[name] = Math.max(worst[name], bytes);
+  };
+  for (const term of FEW) {
+    for (const make of Object.values(PEOPLE_SIGHTS)) {
+      const desk = new Desk(term, make());
+      keep('first', await desk.open());
+      desk.led.take({ passedS: 0 });
+      keep('idle', await desk.sent());
+    }
+    for (const [make, key] of DIALOGS) {
+      const desk = new Desk(term, make());
+      await desk.open();
+      desk.led.press(key);
+      keep('open', await desk.sent());
+      desk.led.press('escape');
+      keep('close', await desk.sent());
+    }
+    for (const make of [atSupport, atSettings, atUsers]) {
+      const desk = new Desk(term, make());
+      await desk.open();
+      for (const key of ['down', 'up', 'down']) {
+        desk.led.press(key);
+        keep('arrow', await desk.sent());
+      }
+    }
+    const login = new Desk(term, refusedLogin());
+    await login.open();
+    for (let second = 0; second < 45; second += 1) {
+      login.led.take({ passedS: 1 });
+      keep('second', await login.sent());
+    }
+    login.led.press('up');
+    await login.sent();
+    for (const letter of 'bcd') {
+      login.led.press(letter);
+      keep('letter', await login.sent());
+    }
+    login.led.press('down');
+    await login.sent();
+    login.led.press('x');
+    t.equal(await login.sent(), 0, 'a password sends nothing');
+  }
+  t.comment(JSON.stringify(worst));
+  t.equal(worst.idle, 0, 'nothing is sent while nothing changes');
+  t.ok(worst.second <= 80, `a second of a wait: ${worst.second}`);
+  t.ok(worst.letter <= 100, `a letter: ${worst.letter}`);
+  t.ok(worst.arrow <= 100, `an arrow key: ${worst.arrow}`);
+  t.ok(Math.max(worst.open, worst.close) <= 650, `a dialog: ${worst.open}, ${worst.close}`);
+  t.ok(worst.first <= 2200, `the first paint: ${worst.first}`);
 });
 
 t.test('an unbroken walk over all screens shows what is meant, on each kind', async (t) => {

@@ -5,11 +5,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { picture } from '../../console/layout.ts';
+import { listing, picture } from '../../console/layout.ts';
 import { Canvas } from '../../console/terminal/canvas.ts';
 import { entering, kindOf } from '../../console/terminal/kinds.ts';
 import { precheckReport, takeoverView } from '../memory/backend.ts';
 import { Glass } from './glass.ts';
+import { PEOPLE_SIGHTS } from './people.ts';
 import { daemonGone, Led, SHEET, WORLDS } from './worlds.ts';
 
 process.env['TZ'] = 'UTC';
@@ -92,6 +93,9 @@ const SIGHTS: Readonly<Record<string, () => Led>> = {
   'leave the console': () => new Led(WORLDS.well).press('q'),
 };
 
+/** The screens about people, power, support and settings have files of their own. */
+const SETS = { '': SIGHTS, 'people-': PEOPLE_SIGHTS } as const;
+
 /** Kinds that look alike, under the name of the file with their screens. */
 const LOOKS: Readonly<Record<string, readonly (readonly [term: string, noColour?: boolean])[]>> = {
   mono: [['vt100'], ['vt102'], ['vt220'], ['unknown-3000'], ['xterm', true]],
@@ -111,7 +115,11 @@ async function seen(term: string, noColour: boolean, led: Led, unicode: boolean)
 const page = (name: string, lines: readonly string[]): string =>
   `==== ${name} ${'='.repeat(74 - name.length)}\n${lines.join('\n')}\n`;
 
-for (const [look, kinds] of Object.entries(LOOKS)) {
+const TASKS = Object.entries(SETS).flatMap(([set, sights]) =>
+  Object.entries(LOOKS).map(([look, kinds]) => ({ name: `${set}${look}`, sights, kinds })),
+);
+
+for (const { name: look, sights, kinds } of TASKS) {
   t.test(`golden screens: ${look}`, async (t) => {
     const file = `${FOLDER}${look}.txt`;
     const shown = new Map<string, string>();
@@ -126,7 +134,7 @@ for (const [look, kinds] of Object.entries(LOOKS)) {
       shown.set(able, term);
       let text = '';
       let high = 0;
-      for (const [name, make] of Object.entries(SIGHTS)) {
+      for (const [name, make] of Object.entries(sights)) {
         const glass = await seen(term, noColour, make(), false);
         t.notOk(glass.scrolled);
         high += glass.high;
@@ -155,11 +163,22 @@ t.test('golden screens: Unicode', async (t) => {
   t.equal(text, readFileSync(file, 'utf8'));
 });
 
+t.test('golden screens: line by line', async (t) => {
+  const file = `${FOLDER}plain.txt`;
+  let text = '';
+  for (const [name, make] of Object.entries(PEOPLE_SIGHTS)) {
+    text += page(name, listing(make().state, { columns: 79, unicode: false }));
+  }
+  if (process.env['GOLDEN'] === 'write') writeFileSync(file, text);
+  t.equal(text, readFileSync(file, 'utf8'));
+  t.notMatch(text, 'a wrong password', 'a password is never shown');
+});
+
 t.test('a larger terminal is used, and none is scrolled', async (t) => {
   const sheet = { rows: 50, columns: 132, unicode: false };
   using canvas = new Canvas(kindOf('vt220')!, sheet, false);
   const glass = new Glass(50, 132);
-  for (const make of Object.values(SIGHTS)) {
+  for (const make of Object.values({ ...SIGHTS, ...PEOPLE_SIGHTS })) {
     const led = make();
     await glass.write(canvas.draw(picture(led.state, sheet)));
     t.strictSame(glass.lines(), led.text(sheet).split('\n'));

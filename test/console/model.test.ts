@@ -22,6 +22,7 @@ const ANY_TIME: ReadonlySet<Action> = new Set<Action>([
   'setting',
   'recovery',
   'unlock',
+  'shell',
 ]);
 
 const allowed = (name: WorldName): readonly Action[] =>
