@@ -34,6 +34,7 @@ export const ACTIONS = [
   'force-operator',
   'recovery',
   'unlock',
+  'shell',
 ] as const;
 /** One of them. */
 export type Action = (typeof ACTIONS)[number];
@@ -112,6 +113,8 @@ const RULES: Readonly<Record<Action, Rule>> = {
   },
   recovery: () => null,
   unlock: () => null,
+  // The daemon knows whether this node opens any.
+  shell: () => null,
 };
 
 /** What each action asks the daemon for, as the table of roles has it. */
@@ -136,6 +139,7 @@ const REQUESTS: Readonly<Record<Action, readonly [route: string, body: object]>>
   'force-operator': ['POST /v1/operator', {}],
   recovery: ['POST /v1/users', { do: 'recovery' }],
   unlock: ['POST /v1/users', { do: 'unlock' }],
+  shell: ['POST /v1/shell', { do: 'begin' }],
 };
 
 /** Why the role or the right of the person does not allow it, or null when it does. */

@@ -7,6 +7,7 @@
 import type { JobRequest } from '../src/control/backend.ts';
 import type { ControlClient } from '../src/control/client.ts';
 import type { OperatorRequest } from '../src/core/access.ts';
+import { UpdateError } from '../src/core/errors.ts';
 import { bundleFiles, earlierBundles, stagedBundles } from './bundles.ts';
 import type { Ask, Plan } from './plans.ts';
 import type { Answer } from './state.ts';
@@ -17,12 +18,17 @@ export interface Seat {
   readonly remote?: string;
 }
 
+/** Runs a service shell until it ends or `signal` aborts; throws why none could be opened. */
+export type OpenShell = (reason: string, signal: AbortSignal) => Promise<string>;
+
 /** What asks are carried out with. */
 export interface Outside {
   readonly client: ControlClient;
   /** Folders in which bundles are looked for. */
   readonly bundleRoots: readonly string[];
   readonly seat: Seat;
+  /** Opens a service shell on this terminal; its outcome. Absent where there is no screen. */
+  readonly openShell?: OpenShell | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -37,6 +43,7 @@ export async function carryOut(ask: Answered, outside: Outside): Promise<Answer>
   const { client, seat, signal } = outside;
   switch (ask.ask) {
     case 'change':
+      if (ask.plan.do === 'shell') return shell(ask.reason, outside);
       return change(ask.plan, ask.reason, client, signal);
     case 'check': {
       const report = await client.precheck(ask.source, signal);
@@ -108,8 +115,16 @@ const changed = (message: string, job: string | null = null): Answer => ({
   job,
 });
 
+async function shell(reason: string, { openShell, signal }: Outside): Promise<Answer> {
+  if (openShell === undefined) {
+    const message = 'a service shell needs a terminal with screens; this console has lines alone';
+    throw new UpdateError('usage.invalid', message);
+  }
+  return changed(`The service shell is closed: ${await openShell(reason, signal)}.`);
+}
+
 async function change(
-  plan: Plan,
+  plan: Exclude<Plan, { readonly do: 'shell' }>,
   reason: string,
   client: ControlClient,
   signal: AbortSignal,

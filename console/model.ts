@@ -38,6 +38,8 @@ export type Input =
   | { readonly person: SessionView | null }
   /** The daemon wants a login first. */
   | { readonly access: ErrorReport }
+  /** The person typed something that is no key of the console. */
+  | { readonly typed: true }
   /** So many seconds have passed. */
   | { readonly passedS: number };
 
@@ -47,6 +49,7 @@ export function step(state: State, input: Input): Step {
   if ('answer' in input) return answered(state, input.id, input.answer);
   if ('person' in input) return stay(personCame(state, input.person));
   if ('access' in input) return stay(accessRefused(state, input.access));
+  if ('typed' in input) return stay(keyCame(state));
   if ('passedS' in input) return passed(state, input.passedS);
   const { facts, access } = state;
   if ('error' in input) {

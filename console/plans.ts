@@ -29,7 +29,9 @@ export type Plan =
   | { readonly do: 'setting'; readonly key: SettingKey; readonly value: string }
   | { readonly do: 'take-operator' | 'release-operator' }
   | { readonly do: 'force-operator'; readonly from: string }
-  | { readonly do: 'recovery' | 'unlock'; readonly user: string };
+  | { readonly do: 'recovery' | 'unlock'; readonly user: string }
+  /** A shell on this terminal, until it ends. */
+  | { readonly do: 'shell' };
 
 /** What is asked of the world outside the model. */
 export type Ask =

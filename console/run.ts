@@ -7,7 +7,9 @@
 import type { Readable } from 'node:stream';
 import type { CliIo } from '../src/cli/verb.ts';
 import type { ControlClient } from '../src/control/client.ts';
+import { isWatching } from './access.ts';
 import { MEDIA } from './bundles.ts';
+import type { OpenShell } from './carry-out.ts';
 import { bodyRows, picture, SIZE_MIN } from './layout.ts';
 import { PLAIN_ROWS, PlainView } from './plain.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -61,7 +63,7 @@ export async function runAt(place: Place, options: ConsoleOptions): Promise<void
   return runPlain(place, options, words);
 }
 
-type Wanted = Pick<SessionOptions, 'onChange' | 'onLeave' | 'onRedraw'>;
+type Wanted = Pick<SessionOptions, 'onChange' | 'onLeave' | 'onRedraw' | 'openShell'>;
 
 function openSession({ client, readonly, bundles }: ConsoleOptions, wanted: Wanted): Session {
   const bundleRoots = bundles === undefined ? MEDIA : [bundles, ...MEDIA];
@@ -93,6 +95,7 @@ async function runScreen(
   kind: Kind,
   options: ConsoleOptions,
 ): Promise<Size | null> {
+  const { client, io } = options;
   const over = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => over.resolve(), { once: true });
   if (signal.aborted) return null;
@@ -117,10 +120,24 @@ async function runScreen(
     onFree: show,
     onHangUp: () => over.resolve(),
   });
+  let endShell: (() => void) | null = null;
+  const openShell: OpenShell = async (reason, signal) => {
+    const { gateOf, runShell } = await import('./shell.ts');
+    const left = new AbortController();
+    endShell = () => left.abort();
+    const until = AbortSignal.any([signal, left.signal]);
+    const shell = { gate: gateOf(client), reason, line, kind, env: io.env, signal: until };
+    return runShell({ ...shell, onActivity: () => session.typed() }).finally(resize);
+  };
   await using session = openSession(options, {
-    onChange: show,
+    onChange: () => {
+      // Whoever left a shell alone for too long finds no shell.
+      if (isWatching(session.state)) endShell?.();
+      show();
+    },
     onLeave: () => over.resolve(),
     onRedraw: () => void line.renew().then(resize),
+    openShell,
   });
   await line.enter();
   const first = line.size;

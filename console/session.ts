@@ -10,7 +10,7 @@ import type { ControlClient } from '../src/control/client.ts';
 import { asUpdateError, type UpdateError } from '../src/core/errors.ts';
 import type { TandemEvent } from '../src/core/status.ts';
 import { isAccessCode } from './access.ts';
-import { carryOut, type Answered, type Seat } from './carry-out.ts';
+import { carryOut, type Answered, type OpenShell, type Seat } from './carry-out.ts';
 import type { Key } from './keys.ts';
 import { step, type Input } from './model.ts';
 import type { Ask } from './plans.ts';
@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly bundleRoots: readonly string[];
   /** Where the person sits, for the daemon's list of sessions. */
   readonly seat?: Seat;
+  /** Lends the terminal to a service shell; absent where it cannot be lent. */
+  readonly openShell?: OpenShell;
   /** Called after each change. */
   readonly onChange: (cause: Cause) => void;
   /** The person leaves. */
@@ -81,6 +83,16 @@ export class Session implements AsyncDisposable {
   /** A key on a terminal whose body has so many rows. */
   press(key: Key, pageRows: number): void {
     this.#take({ key, pageRows }, 'key');
+    this.#tellActivity();
+  }
+
+  /** Something was typed that is no key of the console: the person is there. */
+  typed(): void {
+    this.#take({ typed: true }, 'key');
+    this.#tellActivity();
+  }
+
+  #tellActivity(): void {
     const { person } = this.#state.facts;
     const counts = person !== null && person.via === 'console' && !person.watching;
     const nowMs = performance.now();
@@ -225,9 +237,9 @@ export class Session implements AsyncDisposable {
     if (isOutside(ask)) {
       return ask.ask === 'leave' ? this.#options.onLeave() : this.#options.onRedraw();
     }
-    const { client, bundleRoots, seat = {} } = this.#options;
+    const { client, bundleRoots, seat = {}, openShell } = this.#options;
     const { signal } = this.#login;
-    const outside = { client, bundleRoots, seat, signal };
+    const outside = { client, bundleRoots, seat, openShell, signal };
     let answer: Answer;
     try {
       if (ask.ask === 'login' || ask.ask === 'recover') await this.#leaving;

@@ -182,6 +182,14 @@ function nodeWording(plan: Exclude<Plan, { readonly do: UpdateWord | RoleWord }>
       const words = { title: `Make a recovery code for ${plan.user}`, effects };
       return { ...easy(words, `tandem user recovery ${plan.user}`), reasonNeeded: null };
     }
+    case 'shell': {
+      const effects = [
+        'A shell of the user that this console runs as; it can do what that user can.',
+        'Its begin and its end are in the audit log, what is typed is not.',
+      ];
+      const words = { title: 'Open a service shell here', effects };
+      return grave(words, 'shell', 'no command; it needs this terminal.');
+    }
     case 'unlock': {
       const effects = ['Failed logins of this user are forgotten.'];
       const words = { title: `Let ${plan.user} try to log in again`, effects };

@@ -69,6 +69,11 @@ export class Flow {
     return this.#trust !== 'mute' && this.#ahead >= HOLD_BYTES && !this.#passes;
   }
 
+  /** True while an answer of the terminal may still come. */
+  get asking(): boolean {
+    return this.#asked;
+  }
+
   /** How long the line needs for what was sent, where its speed is known. */
   get aheadMs(): number {
     return Math.max(0, this.#freeAtMs - this.#options.nowMs());

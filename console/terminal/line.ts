@@ -4,6 +4,7 @@
  * is as it was, if it still takes anything; while the line is lent, bytes pass as they are and
  * nothing of the console is sent. Imports the kinds, the keyboard, the flow and the channel.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Key } from '../keys.ts';
 import type { Channel, OpenChannel, Size } from './channel.ts';
 import { ANSWER, Flow, QUESTION } from './flow.ts';
@@ -13,6 +14,9 @@ import { sane } from './tty.ts';
 
 /** A terminal that does not say its size within this time is taken for 80x24. */
 const PROBE_MS = 300;
+/** How long a lent line waits for an answer that is on its way, and how often it looks. */
+const ANSWER_MS = 1000;
+const LOOK_MS = 10;
 const USUAL = { rows: 24, columns: 80 } as const;
 
 /** How a line is opened. */
@@ -113,9 +117,13 @@ export class TerminalLine implements AsyncDisposable {
   }
 
   /** Lends the terminal, clean; at the end of the loan it is the console's again, to be redrawn. */
-  lend(borrower: Borrower): Loan {
-    this.#send(leaving(this.#options.kind, this.size.rows));
+  async lend(borrower: Borrower): Promise<Loan> {
+    // An answer that comes later would be typed into what borrows the line.
+    const endMs = performance.now() + ANSWER_MS;
+    while (this.#flow.asking && performance.now() < endMs && !this.#gone) await sleep(LOOK_MS);
     this.#borrower = borrower;
+    this.#flow.forget();
+    this.#send(leaving(this.#options.kind, this.size.rows));
     return {
       send: (bytes, taken) => this.#channel.send(bytes, taken),
       [Symbol.dispose]: () => {

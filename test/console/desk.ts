@@ -5,6 +5,7 @@
  */
 import { spawn, type IPty } from 'node-pty';
 import { fileURLToPath } from 'node:url';
+import type { ControlOptions } from '../../src/control/server.ts';
 import { openBench, type Bench } from '../control/harness.ts';
 import { Glass } from './glass.ts';
 
@@ -22,6 +23,8 @@ export interface DeskOptions {
   /** A terminal that answers nothing. */
   readonly mute?: boolean;
   readonly args?: readonly string[];
+  /** How the daemon's server is started. */
+  readonly control?: Partial<ControlOptions>;
 }
 
 /** A technician's desk. */
@@ -70,7 +73,7 @@ export class Desk implements AsyncDisposable {
   }
 
   static async open(options: DeskOptions, prepare: (bench: Bench) => void = () => {}) {
-    const bench = await openBench();
+    const bench = await openBench(options.control);
     prepare(bench);
     return new Desk(bench, options);
   }
