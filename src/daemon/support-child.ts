@@ -63,9 +63,9 @@ async function make(request: SupportRequest): Promise<SupportReply> {
   const { out } = request;
   if (out === null) return write(request, process.stdout, null);
   const part = `${out.path}.part`;
-  await fse.ensureDir(dirname(out.path), { mode: 0o700 });
-  await fse.remove(part);
   try {
+    await fse.ensureDir(dirname(out.path), { mode: 0o700 });
+    await fse.remove(part);
     const sink = createWriteStream(part, { mode: 0o600, flags: 'wx', flush: true });
     const done = await write(request, sink, out);
     await fse.move(part, out.path);
