@@ -60,8 +60,9 @@ export async function askSecret(
   input: ReadStream,
   say: (text: string) => void,
 ): Promise<string> {
-  say(question);
+  // First no echo, then the question: who answers at once is not seen either.
   input.setRawMode(true);
+  say(question);
   try {
     return await readLine(input);
   } finally {

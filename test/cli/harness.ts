@@ -2,6 +2,7 @@
  * A command line in this process: its words, its outside, what it printed. Imports the command
  * line.
  */
+import { Readable } from 'node:stream';
 import { runCommand } from '../../src/cli/run.ts';
 import type { CliIo } from '../../src/cli/verb.ts';
 
@@ -23,6 +24,9 @@ export interface Outside {
   readonly signal?: AbortSignal;
   readonly confirm?: (question: string) => Promise<boolean>;
   readonly ask?: (question: string) => Promise<string>;
+  readonly askSecret?: (question: string) => Promise<string>;
+  /** Pieces of standard input. */
+  readonly input?: readonly string[];
   /** Where bytes go; standard output is a terminal when absent. */
   readonly outBytes?: (bytes: Uint8Array) => Promise<void>;
   /** Called with every piece of standard error. */
@@ -47,6 +51,8 @@ export async function run(words: readonly string[], outside: Outside = {}): Prom
     ...(outside.outBytes ? { outBytes: outside.outBytes } : {}),
     ...(outside.confirm ? { confirm: outside.confirm } : {}),
     ...(outside.ask ? { ask: outside.ask } : {}),
+    ...(outside.askSecret ? { askSecret: outside.askSecret } : {}),
+    input: () => Readable.from((outside.input ?? []).map((text) => Buffer.from(text))),
   };
   const exit = await runCommand(words, io);
   const text = out.join('');
