@@ -199,7 +199,11 @@ function follow(state: State, target: Target): Step {
   if ('ask' in target) return asking(state, target.ask, target.words);
   if ('open' in target) return stay({ ...state, dialog: formFor(state, target.open) });
   if ('note' in target) return stay({ ...state, dialog: { kind: 'note', ...target.note } });
-  if ('logout' in target) return asking(loggedOut(state, null), { ask: 'logout' }, null);
+  if ('logout' in target) {
+    // Whoever comes next is somebody else, mostly.
+    const nobody: State = { ...state, typed: { user: '', code: '' } };
+    return asking(loggedOut(nobody, null), { ask: 'logout' }, null);
+  }
   if ('leave' in target) return stay({ ...state, dialog: { kind: 'leave' } });
   const listed: State = { ...state, list: target.list, top: 0 };
   if (target.list === 'events') return stay(listed);
