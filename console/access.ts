@@ -78,7 +78,7 @@ export function loggedOut(state: State, why: ErrorReport | null): State {
 
 /** The daemon has refused something because of who is logged in. */
 export function accessRefused(state: State, error: ErrorReport): State {
-  if (error.code === 'access.idle') return overdue(state);
+  if (error.code === 'access.idle' && state.facts.person !== null) return locked(state);
   const { access } = state;
   if (access.at === 'out') {
     // Each question says that nobody is logged in; that is news only when it was another reason.
@@ -119,18 +119,14 @@ export function timePassed(state: State, seconds: number): State {
   return limit !== null && next.quietS >= limit ? overdue(next) : next;
 }
 
-/** True after `timePassed` when the daemon has to be told that the session is over. */
-export function endedByTime(before: State, after: State): boolean {
+/** True when somebody was logged in and is not any more: then the daemon has to be told. */
+export function hasLeft(before: State, after: State): boolean {
   return before.access.at === 'in' && after.access.at === 'out';
 }
 
 /** Too long without a key: locked while an update runs, else logged out. */
 function overdue(state: State): State {
-  const { person } = state.facts;
-  if (person !== null && runningRollout(state.facts) !== null) {
-    return locked({ ...state, facts: { ...state.facts, person: { ...person, watching: true } } });
-  }
-  return loggedOut(state, IDLE);
+  return runningRollout(state.facts) === null ? loggedOut(state, IDLE) : locked(state);
 }
 
 const IDLE: ErrorReport = {
@@ -139,15 +135,13 @@ const IDLE: ErrorReport = {
   next: 'Log in again.',
 };
 
+/** It may look on until the daemon ends the session: how the update ended is seen, too. */
 function locked(state: State): State {
-  return { ...state, dialog: null, waiting: null, flash: null };
-}
-
-/** A console that is locked logs out once the update has ended. */
-export function updateEnded(state: State): State {
-  return isWatching(state) && runningRollout(state.facts) === null && state.facts.silentMs === 0
-    ? loggedOut(state, IDLE)
-    : state;
+  const { facts } = state;
+  const { person } = facts;
+  const watching = person === null ? null : { ...person, watching: true };
+  const calm = { dialog: null, waiting: null, flash: null };
+  return { ...state, facts: { ...facts, person: watching }, ...calm };
 }
 
 /** A login was refused: the form opens again, without the password. */

@@ -9,13 +9,12 @@ import { UpdateError, type ErrorReport } from '../src/core/errors.ts';
 import type { PairStatus, TandemEvent } from '../src/core/status.ts';
 import {
   accessRefused,
-  endedByTime,
+  hasLeft,
   isWatching,
   keyCame,
   loggedOut,
   personCame,
   timePassed,
-  updateEnded,
 } from './access.ts';
 import { answered, asking, goTo, stay } from './answers.ts';
 import { loginForm, planForm, recoverForm, settingForm, textForm, typeInto } from './dialogs.ts';
@@ -45,12 +44,19 @@ export type Input =
 
 /** The state after something happened, and what is asked because of it. */
 export function step(state: State, input: Input): Step {
+  const next = react(state, input);
+  if (!hasLeft(state, next.state)) return next;
+  const left = asking(next.state, { ask: 'logout' }, null);
+  return { ...left, asks: [...next.asks, ...left.asks] };
+}
+
+function react(state: State, input: Input): Step {
   if ('key' in input) return press(keyCame(state), input.key, input.pageRows);
   if ('answer' in input) return answered(state, input.id, input.answer);
   if ('person' in input) return stay(personCame(state, input.person));
   if ('access' in input) return stay(accessRefused(state, input.access));
   if ('typed' in input) return stay(keyCame(state));
-  if ('passedS' in input) return passed(state, input.passedS);
+  if ('passedS' in input) return stay(timePassed(state, input.passedS));
   const { facts, access } = state;
   if ('error' in input) {
     return stay({ ...state, facts: heardNothing(facts, input.silentMs, input.error) });
@@ -58,12 +64,7 @@ export function step(state: State, input: Input): Step {
   // What was on its way when the person left is not for the next one.
   if (access.at === 'out') return stay(state);
   if ('events' in input) return eventsCame(state, input.events);
-  return stay(updateEnded(statusCame(state, input.status)));
-}
-
-function passed(state: State, seconds: number): Step {
-  const next = timePassed(state, seconds);
-  return endedByTime(state, next) ? asking(next, { ask: 'logout' }, null) : stay(next);
+  return stay(statusCame(state, input.status));
 }
 
 /** An archive that is ready is listed at once. */
@@ -202,7 +203,7 @@ function follow(state: State, target: Target): Step {
   if ('logout' in target) {
     // Whoever comes next is somebody else, mostly.
     const nobody: State = { ...state, typed: { user: '', code: '' } };
-    return asking(loggedOut(nobody, null), { ask: 'logout' }, null);
+    return stay(loggedOut(nobody, null));
   }
   if ('leave' in target) return stay({ ...state, dialog: { kind: 'leave' } });
   const listed: State = { ...state, list: target.list, top: 0 };

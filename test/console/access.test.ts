@@ -167,16 +167,17 @@ t.test('while an update runs it locks instead, and any key asks for the password
   t.equal(shownScreen(led.state), 'roles', 'it goes on where it was');
 });
 
-t.test('a lock that the daemon has set; the end of the update ends the session', async (t) => {
+t.test('a lock that the daemon has set lasts until the daemon ends the session', async (t) => {
   const led = loggedIn({}, WORLDS.installing).take({ person: person({ watching: true }) });
   t.equal(shownScreen(led.state), 'progress');
   led.take(daemonGone(5000));
   t.equal(shownScreen(led.state), 'progress', 'silence is no end');
   led.take({ status: WORLDS.updated });
-  t.equal(shownScreen(led.state), 'login');
+  t.match(led.text(), /DONE +Both nodes run 2\.0\.0/, 'how it ended is seen');
+  t.equal(shownScreen(led.take({ access: LOGIN_REQUIRED }).state), 'login');
   const idle = new UpdateError('access.idle', 'idle').report();
   t.equal(shownScreen(loggedIn({}, WORLDS.installing).take({ access: idle }).state), 'progress');
-  t.equal(shownScreen(loggedIn().take({ access: idle }).state), 'login');
+  t.equal(shownScreen(loggedIn().take({ access: idle }).state), 'progress');
 });
 
 t.test('a session that the daemon has ended', async (t) => {
