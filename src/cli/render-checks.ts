@@ -51,7 +51,9 @@ export function renderAudit(entries: readonly AuditEntry[], options: RenderOptio
   return entries.flatMap((entry) => {
     const why = entry.reason === null ? '' : ` (${plain(entry.reason, options)})`;
     const code = entry.code === null ? '' : ` [${entry.code}]`;
-    const head = `${stamp(entry.at)}  ${plain(entry.act, options)} by ${plain(entry.by, options)}`;
+    // On the console socket the name was proved by a login, else it is what the caller said.
+    const by = `${plain(entry.by, options)}${entry.via === 'console' ? ', logged in' : ''}`;
+    const head = `${stamp(entry.at)}  ${plain(entry.act, options)} by ${by}`;
     const end = `${entry.result}: ${plain(entry.message, options)}${code}`;
     return [...wrap(`${head}${why}`, options.columns), ...wrap(end, options.columns, '    ')];
   });

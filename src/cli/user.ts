@@ -88,7 +88,7 @@ async function recovery(
   const leftS = answer.user?.recoveryS ?? 0;
   printLines(io, [answer.code ?? '']);
   io.err(
-    `${name} sets a new password with this code on the login screen, once. It is shown only now.\n` +
+    `${name} sets a new password with it on the login screen, once. It is shown only now.\n` +
       `It is valid for ${spell(leftS)} that the daemon runs, about until ` +
       `${stamp(new Date(Date.now() + leftS * 1000).toISOString(), renderOptions(io))}.\n`,
   );

@@ -18,8 +18,8 @@ const EVERYONE_UMASK = 0o111;
 export type Who = { readonly group?: string | undefined } | 'everyone';
 
 /**
- * Lets the server listen on a unix socket that those may connect to. Throws `state.locked` when a daemon already answers there, `file.unreadable` when the path
- * cannot be used.
+ * Lets the server listen on a unix socket that those may connect to. Throws `state.locked` when a
+ * daemon already answers there, `file.unreadable` when the path cannot be used.
  */
 export async function listenOn(server: Server, path: string, who: Who): Promise<void> {
   await removeStale(path);

@@ -6,8 +6,8 @@
  * The line between the roles: a viewer looks. An operator does what the daemon judges by itself and
  * what can be taken back: update, roll back, exchange roles, promise to stand down and end that
  * promise. An administrator decides what gives something up for good on a person's word, namely
- * acknowledged writes (takeover), a copy of the data (resync, resolve) or the way back (commit), and
- * who may do what.
+ * acknowledged writes (takeover), a copy of the data (resync, resolve), the way back (commit) or a
+ * node (restart, shutdown), and who may do what.
  */
 import { atLeast, type Role, type ShellRequest, type UserWord } from './access.ts';
 import type { ActKind } from './operator.ts';

@@ -1,7 +1,7 @@
 /**
  * Who may use this node over the console socket, as the daemon and its clients speak of it: roles,
- * logins, sessions, users, and the one holder of the right to change the pair (docs/ARCHITECTURE.md,
- * "Access"). Keys are only ever added. Pure; imports only core.
+ * logins, sessions, users, and the one holder of the right to change the pair
+ * (docs/ARCHITECTURE.md, "Access"). Keys are only ever added. Pure; imports only core.
  */
 
 /** Each role may do what those before it may. */

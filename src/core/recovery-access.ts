@@ -1,7 +1,7 @@
 /**
  * What still works, what further steps there are and what it costs, for codes of access over the
- * console socket. Title and first step are in the table of codes. Part of the tables in recovery.ts.
- * Pure; imports only types of core.
+ * console socket. Title and first step are in the table of codes. Part of the tables in
+ * recovery.ts. Pure; imports only types of core.
  */
 import type { ACCESS_CODES } from './codes-access.ts';
 import type { CodeRecovery } from './recovery.ts';

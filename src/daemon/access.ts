@@ -1,6 +1,6 @@
 /**
- * The desk at the console socket: logs people in and out, and judges every request of theirs. Always
- * holds: nobody passes without a session, a session comes only from a password or a recovery code,
+ * The desk at the console socket: logs people in and out, and judges every request of theirs.
+ * Always holds: nobody passes without a session, a session comes only from a password or a recovery code,
  * and no state of any file makes a login needless; one password is hashed at a time and never on
  * the event loop; a name that nobody has costs the same time as a wrong password; every login,
  * refusal and change is in the audit log with the name of the session, and never with a password or

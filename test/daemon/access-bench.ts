@@ -1,6 +1,6 @@
 /**
- * A desk of access in a folder of its own: a clock that stands, cheap passwords, and everything that
- * it notes and tells. Imports the daemon's desk and the audit log.
+ * A desk of access in a folder of its own: a clock that stands, cheap passwords, and everything
+ * that it notes and tells. Imports the daemon's desk and the audit log.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * The desk: logins and their refusals, waits after failures over a restart, recovery codes without a
- * clock, and what stands in the audit log. May import tap, node: and the desk.
+ * The desk: logins and their refusals, waits after failures over a restart, recovery codes without
+ * a clock, and what stands in the audit log. May import tap, node: and the desk.
  */
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
