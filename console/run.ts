@@ -9,7 +9,7 @@ import type { CliIo } from '../src/cli/verb.ts';
 import type { ControlClient } from '../src/control/client.ts';
 import { isWatching } from './access.ts';
 import { MEDIA } from './bundles.ts';
-import type { OpenShell } from './carry-out.ts';
+import type { OpenShell, Seat } from './carry-out.ts';
 import { bodyRows, picture, SIZE_MIN } from './layout.ts';
 import { PLAIN_ROWS, PlainView } from './plain.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -43,6 +43,8 @@ export interface Place {
   readonly unicode: boolean;
   /** Columns of lines where there are no screens. */
   readonly columns: number;
+  /** Path of the terminal, for the list of who is logged in; null where there is none. */
+  readonly tty: string | null;
   /** Bits per second, where they are known. */
   readonly baud: number | null;
   readonly open: OpenChannel;
@@ -65,9 +67,26 @@ export async function runAt(place: Place, options: ConsoleOptions): Promise<void
 
 type Wanted = Pick<SessionOptions, 'onChange' | 'onLeave' | 'onRedraw' | 'openShell'>;
 
-function openSession({ client, readonly, bundles }: ConsoleOptions, wanted: Wanted): Session {
+function openSession(
+  { tty }: Place,
+  { client, readonly, bundles, io }: ConsoleOptions,
+  wanted: Wanted,
+): Session {
   const bundleRoots = bundles === undefined ? MEDIA : [bundles, ...MEDIA];
-  return new Session({ client, readonly, bundleRoots, ...wanted });
+  const seat = seatOf(tty, io.env['SSH_CONNECTION']);
+  return new Session({ client, readonly, bundleRoots, seat, ...wanted });
+}
+
+/** What the daemon takes as the name of a terminal or an address. */
+const PLACE = /^[!-~]{1,64}$/;
+
+/** Where the person sits, for other people: the terminal, and where an SSH client is. */
+export function seatOf(tty: string | null, ssh: string | undefined): Seat {
+  const remote = ssh?.split(' ')[0] ?? '';
+  return {
+    ...(tty !== null && PLACE.test(tty) ? { tty } : {}),
+    ...(PLACE.test(remote) ? { remote } : {}),
+  };
 }
 
 async function runPlain(place: Place, options: ConsoleOptions, words = ''): Promise<void> {
@@ -77,7 +96,7 @@ async function runPlain(place: Place, options: ConsoleOptions, words = ''): Prom
   let view: PlainView | null = null;
   using lines = place.openLines();
   if (words !== '') lines.print(words);
-  await using session = openSession(options, {
+  await using session = openSession(place, options, {
     onChange: (cause) => view?.show(session.state, cause),
     onLeave: () => over.abort(),
     onRedraw: () => view?.show(session.state, 'answer'),
@@ -90,11 +109,8 @@ async function runPlain(place: Place, options: ConsoleOptions, words = ''): Prom
 }
 
 /** Runs the screens; returns the size of a terminal that is too small for them, else null. */
-async function runScreen(
-  { baud, unicode, open, signal }: Place,
-  kind: Kind,
-  options: ConsoleOptions,
-): Promise<Size | null> {
+async function runScreen(place: Place, kind: Kind, options: ConsoleOptions): Promise<Size | null> {
+  const { baud, unicode, open, signal } = place;
   const { client, io } = options;
   const over = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => over.resolve(), { once: true });
@@ -129,7 +145,7 @@ async function runScreen(
     const shell = { gate: gateOf(client), reason, line, kind, env: io.env, signal: until };
     return runShell({ ...shell, onActivity: () => session.typed() }).finally(resize);
   };
-  await using session = openSession(options, {
+  await using session = openSession(place, options, {
     onChange: () => {
       // Whoever left a shell alone for too long finds no shell.
       if (isWatching(session.state)) endShell?.();

@@ -72,6 +72,7 @@ async function servePort(
       // A wrong guess would be unreadable, and nothing on a port tells.
       unicode: false,
       columns: COLUMNS,
+      tty: options.path,
       baud,
       open: port.open,
       openLines: () => {

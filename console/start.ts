@@ -8,7 +8,7 @@ import { renderOptions } from '../src/cli/values.ts';
 import { runAt, type ConsoleOptions, type Place } from './run.ts';
 import type { FlowControl } from './terminal/channel.ts';
 import { kindOf } from './terminal/kinds.ts';
-import { hideTyping, lineSpeed, ownTerminal } from './terminal/tty.ts';
+import { hideTyping, lineSpeed, ownTerminal, terminalPath } from './terminal/tty.ts';
 
 /** How and where a console is asked for. */
 export interface StartOptions extends ConsoleOptions {
@@ -40,6 +40,7 @@ export async function runConsole(options: StartOptions): Promise<void> {
     kind: terminal && !options.plain ? kind : null,
     unicode,
     columns,
+    tty: terminal ? terminalPath() : null,
     baud: baud ?? (terminal ? await lineSpeed() : null),
     open: ownTerminal(flow ?? null),
     openLines: () => ({

@@ -106,13 +106,8 @@ function stty(words: readonly string[]): void {
 
 /** Speed of the line in bits per second; null where standard input is no serial line. */
 export async function lineSpeed(): Promise<number | null> {
-  let device = '';
-  try {
-    device = readlinkSync('/proc/self/fd/0');
-  } catch {
-    return null;
-  }
-  if (!/^\/dev\/tty[A-Z]/.test(device)) return null;
+  const device = terminalPath();
+  if (device === null || !/^\/dev\/tty[A-Z]/.test(device)) return null;
   const said = await new Promise<string>((resolve) => {
     const child = spawn('stty', ['speed'], { stdio: ['inherit', 'pipe', 'ignore'] });
     let text = '';
@@ -129,4 +124,13 @@ export async function lineSpeed(): Promise<number | null> {
 /** Tells the system whether it shows what is typed; done when it returns, before the next key. */
 export function hideTyping(on: boolean): void {
   spawnSync('stty', [on ? '-echo' : 'echo'], { stdio: ['inherit', 'ignore', 'ignore'] });
+}
+
+/** Path of the terminal on standard input; null where the system does not say it. */
+export function terminalPath(): string | null {
+  try {
+    return readlinkSync('/proc/self/fd/0');
+  } catch {
+    return null;
+  }
 }
