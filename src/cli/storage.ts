@@ -78,7 +78,9 @@ function renderView({ nodes }: PairStatus, view: StorageView, io: CliIo): string
   return [...lines, '', ...wrap('The copies were not compared yet.', options.columns)];
 }
 
-async function resolve(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+async function resolve(_args: readonly string[], given: VerbValues, io: CliIo): Promise<number> {
+  // What is asked for here is waited for, so `--timeout` makes sense without another word.
+  const values = { wait: true, ...given };
   wantsWait(values);
   const keep = text(values, 'keep')?.toUpperCase();
   if (!isNode(keep)) {
@@ -93,7 +95,7 @@ async function resolve(_args: readonly string[], values: VerbValues, io: CliIo):
   }
   // Without a split the daemon says why there is nothing to resolve.
   const reason = reasonOf(values) ?? `confirmed on a terminal: give up ${peerOf(keep)}`;
-  return start({ kind: 'resolve', keep, reason }, { wait: true, ...values }, io);
+  return start({ kind: 'resolve', keep, reason }, values, io);
 }
 
 const WAIT_OPTION = {

@@ -50,6 +50,11 @@ function notAble(s: NodeState, peer: NodeReport): string | null {
 /** Why the operator's word that the peer is off does not count here and now (rules R3, R4, I8). */
 export function takeoverRefusal(s: NodeState): Refusal {
   const node = `node ${me(s)}`;
+  const { store } = s.world;
+  if (store.splitBrain) {
+    const message = `both copies of the storage were written alone; ${node} may lack writes`;
+    return new UpdateError('store.split_brain', message);
+  }
   if (connected(s)) {
     return new UpdateError('takeover.connected', `node ${other(s)} answers this node`);
   }
@@ -58,11 +63,6 @@ export function takeoverRefusal(s: NodeState): Refusal {
   }
   if (s.record.role.holder !== me(s) && isUndecided(s.record)) {
     return new UpdateError('takeover.trial', `${node} is about to restart for a version on trial`);
-  }
-  const { store } = s.world;
-  if (store.splitBrain) {
-    const message = `both copies of the storage were written alone; ${node} may lack writes`;
-    return new UpdateError('store.split_brain', message);
   }
   if (s.record.knownStale || store.local === 'stale') {
     const message = `the copy of the storage on ${node} lags behind that of node ${other(s)}`;
@@ -73,10 +73,13 @@ export function takeoverRefusal(s: NodeState): Refusal {
   return new UpdateError('takeover.stale', message);
 }
 
-/** True when this node needs no word: it serves, or will, without its peer. */
+/**
+ * True when this node needs no word: it serves, or will, without its peer. In a split brain it does
+ * not, and the word that would help is another one.
+ */
 export function takeoverNeedless(s: NodeState): boolean {
   const { holder, peerMayTakeOver } = s.record.role;
-  return holder === me(s) && !peerMayTakeOver;
+  return holder === me(s) && !peerMayTakeOver && !s.world.store.splitBrain;
 }
 
 /** Why this node may not promise to stay down now (rule R5); taking it back is never refused. */

@@ -136,7 +136,7 @@ t.test('a split brain: what it holds, what a choice loses, a typed word', async 
     throw new UpdateError('store.not_split', 'as if it was over');
   };
   t.match(await run(resolve, answer('give up B')), { exit: EXIT.pairNotHealthy });
-  await run([...resolve, '--yes', '--reason', 'newer orders']);
+  await run([...resolve, '--yes', '--reason', 'newer orders', '--timeout', '60']);
   const reason = 'confirmed on a terminal: give up B';
   t.strictSame(started(bench), [
     { kind: 'resolve', keep: 'A', reason },

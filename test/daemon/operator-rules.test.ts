@@ -88,6 +88,7 @@ check(
     ['a holder that lags', 'A', { peer: null, record: { knownStale: true } }, 'takeover.stale'],
     ['no storage software', 'B', { peer: null, world: { storage: null } }, 'takeover.stale'],
     ['a split brain', 'B', { peer: null, world: { store: split } }, 'store.split_brain'],
+    ['a split brain, seen by both', 'B', { world: { store: split } }, 'store.split_brain'],
   ],
   { type: 'peer-off', word: 'operator' },
   takeoverRefusal,
@@ -161,6 +162,8 @@ t.test('a needless word, and a promise that is there already', async (t) => {
   const alone = nodeState('A', { peer: null, record: { role: ALONE } });
   t.ok(takeoverNeedless(alone));
   t.notOk(takeoverNeedless(nodeState('A', { peer: null })));
+  const torn = { record: { role: ALONE }, world: { store: split, serving: null } };
+  t.notOk(takeoverNeedless(nodeState('A', torn)), 'a split brain wants another word');
   t.notOk(takeoverNeedless(nodeState('B', { peer: null, record: { role: ALONE } })));
   const down = nodeState('B', { record: { standDown: BY_OPERATOR }, rollout: ROLLOUT });
   t.equal(standDownRefusal(down, true), null, 'nothing is to be done, so nothing is refused');

@@ -52,7 +52,7 @@ export function chance(seed: number): () => number {
 }
 
 /** Id of a child of the node's daemon whose command line holds `word`; null when there is none. */
-async function childOf(bench: Bench, node: NodeId, word: string): Promise<number | null> {
+export async function childOf(bench: Bench, node: NodeId, word: string): Promise<number | null> {
   const { pid: daemon } = await bench.running.power(node);
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
