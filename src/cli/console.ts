@@ -2,13 +2,32 @@
  * The verb of the maintenance console. Always holds: the console itself is loaded only when it is
  * asked for. Imports the control client, its own folder, and the console lazily.
  */
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { EXIT } from '../core/codes.ts';
+import { SETTING_RULES, SETTINGS_FILE, type SettingKey } from '../core/settings.ts';
 import { connectConsole, LOGIN_OPTION } from './connect.ts';
 import { absolute, CLIENT_OPTIONS, flag, oneOf, text, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
 /** How a line is told to wait; the console has the same words. */
 const FLOWS = ['none', 'xonxoff', 'rtscts'] as const;
+
+/** Longest copy of the settings; it has a few numbers. */
+const SETTINGS_BYTES_MAX = 4096;
+
+/** The speed that is set on this node: the daemon keeps its settings beside its sockets. */
+async function speedBeside(socketPath: string): Promise<number | undefined> {
+  try {
+    const text = await readFile(join(dirname(socketPath), SETTINGS_FILE), 'utf8');
+    if (text.length > SETTINGS_BYTES_MAX) return undefined;
+    const { consoleSpeed } = JSON.parse(text) as Partial<Record<SettingKey, unknown>>;
+    return SETTING_RULES.consoleSpeed.read(String(consoleSpeed)) ?? undefined;
+  } catch {
+    // The daemon was not up yet, or is an older one.
+    return undefined;
+  }
+}
 
 async function open(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const { client } = await connectConsole(values, io);
@@ -24,7 +43,7 @@ async function open(_args: readonly string[], values: VerbValues, io: CliIo): Pr
     plain: flag(values, 'plain'),
     serial: serial === undefined ? undefined : absolute(serial),
     term: text(values, 'term'),
-    baud,
+    baud: baud ?? (serial === undefined ? undefined : await speedBeside(client.socketPath)),
     flow,
     bundles: folder === undefined ? undefined : absolute(folder),
   });

@@ -18,6 +18,9 @@ export interface Settings {
   readonly timeZone: 'local' | 'utc';
 }
 
+/** Name of the file in the state directory, and of its copy that everybody may read. */
+export const SETTINGS_FILE = 'settings.json';
+
 /** How a day is written. */
 export type DateOrder = 'iso' | 'day-first' | 'month-first';
 
@@ -48,8 +51,8 @@ const oneOf =
 export const SETTING_RULES: { readonly [K in SettingKey]: Rule<Settings[K]> } = {
   consoleSpeed: {
     fallback: 9600,
-    summary: 'bits per second of a console on a serial line',
-    applies: 'when the serial console opens its line anew',
+    summary: 'bits per second of a console on a serial port',
+    applies: 'when the console on that port is started anew',
     accepted: SPEEDS.join(', '),
     read: oneOf<number>(SPEEDS),
   },

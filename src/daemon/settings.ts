@@ -9,20 +9,19 @@ import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { Caller, SettingRequest } from '../control/backend.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import { DEFAULT_SETTINGS, SETTING_KEYS, SETTING_RULES, withSetting } from '../core/settings.ts';
+import { DEFAULT_SETTINGS, SETTING_KEYS, SETTING_RULES } from '../core/settings.ts';
+import { SETTINGS_FILE, withSetting } from '../core/settings.ts';
 import type { NetworkView, SettingAnswer, SettingKey } from '../core/settings.ts';
 import type { Settings, SettingsView } from '../core/settings.ts';
 import type { AuditLog } from './audit.ts';
 import { readFileLimited, writeFileAtomic } from '../drivers/fs-atomic.ts';
 
-/** Name of the file in the state directory. */
-const FILE = 'settings.json';
 const FILE_BYTES_MAX = 64 * 1024;
 /** Everybody may know how a console writes dates. */
 const FILE_MODE = 0o644;
 
 /** The part of a configuration that is shown with the settings. */
-export type SettingsConfig = Pick<Config, 'node' | 'stateDir' | 'link' | 'service'>;
+export type SettingsConfig = Pick<Config, 'node' | 'stateDir' | 'runDir' | 'link' | 'service'>;
 
 /** The settings of one node; the only one that writes its file. */
 export class SettingsFile {
@@ -45,8 +44,10 @@ export class SettingsFile {
 
   /** Reads the file; one that is missing or damaged is no error. */
   static async open(config: SettingsConfig): Promise<SettingsFile> {
-    const path = join(config.stateDir, FILE);
-    return new SettingsFile(config, path, await read(path));
+    const path = join(config.stateDir, SETTINGS_FILE);
+    const file = new SettingsFile(config, path, await read(path));
+    await file.#publish();
+    return file;
   }
 
   get settings(): Settings {
@@ -81,7 +82,18 @@ export class SettingsFile {
     this.#settings = settings;
     this.#changed = SETTING_KEYS.filter((one) => one === key || this.#changed.includes(one));
     this.#problem = null;
+    await this.#publish();
     return { changed: true };
+  }
+
+  /**
+   * What counts, in the run directory: a console reads its speed there before anybody has logged
+   * in. Without it a console takes its defaults, so a disk that is full stops nothing.
+   */
+  async #publish(): Promise<void> {
+    const path = join(this.#config.runDir, SETTINGS_FILE);
+    const text = `${JSON.stringify(this.#settings, null, 2)}\n`;
+    await writeFileAtomic(path, text, { mode: FILE_MODE }).catch(() => {});
   }
 }
 

@@ -24,6 +24,8 @@ const configOf = (socket: string): Config =>
     node: 'B',
     control: { socket, consoleSocket: `${socket}.console`, group: '' },
     stateDir: dirname(socket),
+    runDir: dirname(socket),
+    console: { serviceShell: 'off' },
     link: { listen: '', peer: '', bulk: '', serial: null, serialBaud: 9600 },
     service: { address: '' },
   }) as unknown as Config;

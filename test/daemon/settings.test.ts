@@ -15,6 +15,7 @@ const CALLER = { name: 'tech' };
 const configIn = (stateDir: string): SettingsConfig => ({
   node: 'B',
   stateDir,
+  runDir: join(stateDir, 'run'),
   link: {
     listen: '127.0.0.1:1',
     peer: '127.0.0.1:2',
@@ -38,6 +39,16 @@ t.test('without a file the defaults count, and the network is told', async (t) =
   });
   t.match(view.network, { serial: '/dev/ttyS1, 115200 bit/s', service: '127.0.0.1:4' });
   t.notOk(view.network.interfaces.some(({ addresses }) => addresses.includes('127.0.0.1/8')));
+});
+
+t.test('what counts is beside the sockets, for consoles before a login', async (t) => {
+  const dir = t.testdir({ run: {}, 'settings.json': '{"idleMin":7,"secret":1}' });
+  const file = await SettingsFile.open(configIn(dir));
+  const published = (): unknown => JSON.parse(readFileSync(join(dir, 'run/settings.json'), 'utf8'));
+  t.strictSame(published(), { ...DEFAULT_SETTINGS, idleMin: 7 });
+  await file.set('consoleSpeed', '115200');
+  t.match(published(), { consoleSpeed: 115_200 });
+  t.equal(statSync(join(dir, 'run/settings.json')).mode & 0o777, 0o644);
 });
 
 t.test('a change is kept, and fields of a newer program with it', async (t) => {
