@@ -5,6 +5,7 @@
  * that is derived in config.ts and described by `derived`. Imports the schema of one section.
  */
 import { FENCE_SCHEMA } from './config-fence.ts';
+import { POWER_SCHEMA } from './config-power.ts';
 
 /** `host:port`, an IPv6 host in brackets. */
 const ADDRESS = '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$';
@@ -316,6 +317,7 @@ export const CONFIG_SCHEMA = {
     },
     policy: POLICY,
     fence: FENCE_SCHEMA,
+    power: POWER_SCHEMA,
   },
 } as const;
 
@@ -332,7 +334,7 @@ export interface SettingSchema {
   readonly maxLength?: number;
   readonly default?: unknown;
   readonly derived?: string;
-  readonly example?: string;
+  readonly example?: string | readonly string[];
 }
 
 /** The schema of a setting by its dotted name, or undefined when there is no such setting. */

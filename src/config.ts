@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { checkConfig, throwProblems, type ConfigProblem } from './config-check.ts';
 import { checkFence, completeFence, type FenceConfig, type GivenFence } from './config-fence.ts';
+import { checkPower, completePower, type GivenPower, type PowerConfig } from './config-power.ts';
 import { UpdateError } from './core/errors.ts';
 import type { NodeId } from './core/model.ts';
 import type { Order } from './core/records.ts';
@@ -80,6 +81,7 @@ export interface Config {
     readonly holdH: number;
   };
   readonly fence: FenceConfig;
+  readonly power: PowerConfig;
 }
 
 /** Where the configuration is looked for when neither `--config` nor TANDEM_CONFIG names it. */
@@ -144,7 +146,10 @@ async function readText(file: string): Promise<string> {
 }
 
 /** The checked value: required settings and schema defaults are there, derived ones may lack. */
-type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage' | 'fence'> & {
+type Given = Omit<
+  Config,
+  'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage' | 'fence' | 'power'
+> & {
   readonly hooksDir?: string;
   readonly trustRoot?: string;
   readonly control: {
@@ -163,6 +168,7 @@ type Given = Omit<Config, 'hooksDir' | 'trustRoot' | 'control' | 'link' | 'stora
   readonly slots: { readonly driver: 'file'; readonly dir?: string };
   readonly boot: { readonly driver: 'file'; readonly dir?: string };
   readonly fence: GivenFence;
+  readonly power: GivenPower;
 };
 
 function complete(given: Given, folder: string): Config {
@@ -202,6 +208,7 @@ function complete(given: Given, folder: string): Config {
     boot: { ...given.boot, dir: at(given.boot.dir, join(stateDir, 'boot')) },
     policy: { ...given.policy },
     fence: completeFence(given.fence, folder),
+    power: completePower(given.power),
   };
 }
 
@@ -243,6 +250,7 @@ function contradictions(
     add('control.consoleSocket', path, 'another path than control.socket');
   }
   checkFence(given.fence, add);
+  checkPower(given.power, add);
   const { fencer } = config.fence;
   const sockets = {
     'control.socket': config.control.socket,

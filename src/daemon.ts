@@ -34,6 +34,7 @@ import { commandFencer } from './drivers/fence-command.ts';
 import { noFencer } from './drivers/fence-none.ts';
 import { powerFencer } from './drivers/fence-power.ts';
 import { DirectoryHooks } from './drivers/hooks-dir.ts';
+import { commandHost } from './drivers/host-command.ts';
 import { openHost } from './drivers/host-process.ts';
 import { processInstaller } from './drivers/installer-process.ts';
 import { openJournal } from './drivers/journal-file.ts';
@@ -78,7 +79,9 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   const keys = await loadKeys(keysDirOf(config.stateDir));
   await mkdir(config.runDir, { recursive: true, mode: 0o755 });
   await using _lock = await lockState(config.stateDir);
-  const host = openHost({ env: process.env, runDir: config.runDir, stateDir: config.stateDir });
+  const { runDir, stateDir } = config;
+  const own = openHost({ env: process.env, runDir, stateDir });
+  const host = commandHost(own, config.power, log);
   await using journal = await openJournal(config.stateDir);
   let content: JournalContent;
   try {

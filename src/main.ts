@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 /**
- * Entry of the one program: command line, daemon, installer process and its worker threads, and the
- * maker of support archives. Always
- * holds: only this file reads argv and sets the exit status, and it loads no more than the role
- * that was asked for. Runs from source by type stripping and from one bundled file alike. May
- * import cli/, and the two composition roots lazily.
+ * Entry of the one program: command line, daemon, installer process and its worker threads, maker
+ * of support archives. Always holds: only this file reads argv and sets the exit status, and it
+ * loads no more than the role that was asked for. Runs from source by type stripping and from one
+ * bundled file alike. May import cli/, and lazily the installer and the maker of archives.
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 

@@ -233,7 +233,7 @@ export interface Host {
   boot(): BootInfo;
   /** Ends this boot; the next one has another boot id. Does not return. */
   reboot(reason: string): Promise<never>;
-  /** Ends this boot and switches the machine off, until somebody switches it on. Does not return. */
+  /** Switches the machine off, until somebody switches it on. Does not return. */
   powerOff(reason: string): Promise<never>;
   /**
    * Cuts this node's own power, so that everything dies that it has started: the way out when a

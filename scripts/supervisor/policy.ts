@@ -128,9 +128,10 @@ export interface AfterEnd {
 }
 
 /**
- * Exit status 42 is a reboot, 43 the power off, an end by SIGUSR2 a power cycle: it waits for nothing, not for a disk
- * that hangs either. Any other end, 0 too, is a crash: the program starts again within the same
- * boot, unless this was one crash too many within the window. Times are monotonic.
+ * Exit status 42 is a reboot, 43 the power off, an end by SIGUSR2 a power cycle: it waits for
+ * nothing, not for a disk that hangs either. Any other end, 0 too, is a crash: the program starts
+ * again within the same boot, unless this was one crash too many within the window. Times are
+ * monotonic.
  */
 export function afterEnd(
   crashesMs: readonly number[],

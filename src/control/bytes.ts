@@ -8,10 +8,10 @@ import { request, type ServerResponse } from 'node:http';
 import { UpdateError } from '../core/errors.ts';
 import { refused, send, transportError } from './http.ts';
 
-/** An archive that is made meanwhile says nothing while a disk is slow; its maker has limits. */
+/** An archive that is being made says nothing while a disk is slow; its maker has limits. */
 const QUIET_MS = 120_000;
 
-/** Sends the bytes until their end, or until the reader leaves; the first ones decide the status. */
+/** Sends the bytes until their end or until the reader leaves; the first ones decide the status. */
 export async function sendBytes(
   response: ServerResponse,
   bytes: AsyncIterable<Uint8Array>,

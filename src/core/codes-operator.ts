@@ -54,7 +54,7 @@ export const OPERATOR_CODES = {
   'power.refused': {
     exit: EXIT.pairNotHealthy,
     title: 'The node is needed: nobody else would serve while it is away.',
-    next: 'See `tandem cluster status`; bring the other node back, or say `--force` and take the gap.',
+    next: 'See `tandem cluster status`; bring the other node back, or take the gap with `--force`.',
   },
   'power.failed': {
     exit: EXIT.internal,

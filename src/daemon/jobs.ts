@@ -165,7 +165,7 @@ export class Jobs {
   }
 }
 
-/** What a cancelled job leaves behind; a service that was handed over for it is not fetched back. */
+/** What a cancelled job leaves behind; a service that was handed over for it stays where it is. */
 function cancelledSentence(kind: JobKind): string {
   const leaves = kind === 'restart' || kind === 'shutdown';
   const left = leaves ? '; the node stays up' : ' before it changed anything';

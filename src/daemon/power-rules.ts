@@ -24,7 +24,7 @@ export const holds = (s: NodeState): boolean =>
 export function powerRefusal(s: NodeState, job: string | null): PowerRefusal | null {
   const { rollout } = s;
   if (running(rollout)) {
-    const message = `${rollout.id} is running (phase ${rollout.phase}); it restarts nodes by itself`;
+    const message = `${rollout.id} runs (phase ${rollout.phase}); it restarts nodes by itself`;
     return final('job.busy', message, rollout.id);
   }
   if (job !== null) return final('job.busy', `job ${job} is running on node ${me(s)}`, job);

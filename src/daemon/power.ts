@@ -163,8 +163,8 @@ export class Power {
   }
 
   /**
-   * After the boot that was asked for: ends the promise, waits until the node is admitted or serves,
-   * and says so. Throws `power.failed` when the boot is still the old one.
+   * After the boot that was asked for: ends the promise, waits until the node is admitted or
+   * serves, and says so. Throws `power.failed` when the boot is still the old one.
    */
   async comeBack(note: PowerNote, signal: AbortSignal): Promise<string> {
     await this.#takeBack(note);

@@ -25,7 +25,7 @@ export type SafeUpkeep = Pick<
 > &
   Pick<ControlBackend, 'support' | 'supportArchive' | 'supportStream' | 'deleteSupport'>;
 
-/** `error` is why the node is in safe mode; every other change is refused with it. `lines`: audit. */
+/** `error` is why the node is in safe mode, and refuses any other change; `lines` is the audit. */
 export function safeUpkeep(
   config: Config,
   host: Host,

@@ -35,7 +35,7 @@ export function readmeOf(request: SupportRequest, madeAt: string): string {
     '  tandem support --out FILE',
     '',
     'Keys, passwords, pairing codes, records of clients, and the content of slots and bundles are',
-    'not in it; texts were searched for what looks like a secret, and *** stands for what was found.',
+    'not in it; texts were searched for what looks like a secret; *** stands for what was found.',
     `The archive has ${limits.bytesMax} bytes at most, and ${limits.logBytes} of each log.`,
     ...(absent.length === 0 ? [] : ['', 'Not in it:', ...absent.map((text) => `  - ${text}`)]),
     '',

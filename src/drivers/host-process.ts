@@ -1,10 +1,10 @@
 /**
  * The machine of the embedded default: a process under a supervisor. How the boot came about stands
  * in the variable TANDEM_BOOT, as the boot loader's words stand on a kernel command line; exit
- * status 42 asks for a reboot, 43 for the power to go off, an end by SIGUSR2 for a power cycle. Always holds: what it says
- * about the boot is what it was told, never a guess, and feeding the watchdog never throws, because
- * a watchdog that is not fed does the right thing by itself. Imports core, ports, the drivers of
- * files and node.
+ * status 42 asks for a reboot, 43 for the power to go off, an end by SIGUSR2 for a power cycle.
+ * Always holds: what it says about the boot is what it was told, never a guess, and feeding the
+ * watchdog never throws, because a watchdog that is not fed does the right thing by itself. Imports
+ * core, ports, the drivers of files and node.
  */
 import { constants, openSync, writeSync, fstatSync } from 'node:fs';
 import { join } from 'node:path';

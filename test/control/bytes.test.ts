@@ -1,6 +1,6 @@
 /**
- * Archives over the control socket: every byte arrives in order and only as fast as it is taken; one
- * that breaks off is an error on both sides; what is asked for is checked before.
+ * Archives over the control socket: every byte arrives in order and only as fast as it is taken;
+ * one that breaks off is an error on both sides; what is asked for is checked before.
  */
 import { once } from 'node:events';
 import t from 'tap';

@@ -271,16 +271,22 @@ t.test('the newest five are kept; names lead nowhere else', async (t) => {
 
 t.test('no archive takes the reserve of a disk', { skip: !canMount() }, async (t) => {
   const dir = t.testdir({ disk: {} });
+  const place = join(import.meta.dirname, '../../src/daemon/support.ts');
   const script = `
-    const { Support } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/daemon/support.ts'))});
+    const { Support } = await import(${JSON.stringify(place)});
     const stateDir = process.argv[1];
     const place = { stateDir, runDir: stateDir, rootDir: stateDir, trustRoot: stateDir + '/x' };
     const config = { node: 'A', ...place, boot: { dir: stateDir }, slots: { dir: stateDir } };
-    const support = new Support({ config, program: 'x', entry: ${JSON.stringify(ENTRY)}, nowMs: Date.now });
+    const entry = ${JSON.stringify(ENTRY)};
+    const support = new Support({ config, program: 'x', entry, nowMs: Date.now });
     const { signal } = new AbortController();
-    const code = await support.make('support-A-x', [], () => {}, signal).then(() => 'made', (e) => e.code);
+    const code = await support.make('support-A-x', [], () => {}, signal).then(
+      () => 'made',
+      (error) => error.code,
+    );
     let bytes = 0;
-    for await (const chunk of await support.stream('support-A-y', [], signal)) bytes += chunk.length;
+    const stream = await support.stream('support-A-y', [], signal);
+    for await (const chunk of stream) bytes += chunk.length;
     const { archives } = await support.view();
     console.log(JSON.stringify({ code, kept: archives.length, streamed: bytes > 1000 }));
   `;

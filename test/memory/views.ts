@@ -1,0 +1,119 @@
+/**
+ * Answers of a daemon in memory: a takeover, a restart, support archives, settings, checks of a
+ * bundle and of a pair that is well. Always holds: each is whole, and a test changes what it needs.
+ * Imports core.
+ */
+import { DEFAULT_SETTINGS, type SettingsView } from '../../src/core/settings.ts';
+import type { PrecheckReport, TakeoverView } from '../../src/core/operator.ts';
+import type { PowerView, PowerViews } from '../../src/core/power.ts';
+import type { ValidateReport } from '../../src/core/status.ts';
+import type { SupportView } from '../../src/core/support.ts';
+
+/** The moment of every answer. */
+export const AT = '2026-11-21T11:35:48.000Z';
+
+/** A bundle that may be installed. */
+export function validateReport(changes: Partial<ValidateReport> = {}): ValidateReport {
+  return {
+    ok: true,
+    bundle: 'a'.repeat(64),
+    product: 'appliance',
+    version: '2.0.0',
+    lagging: ['A/system', 'B/system'],
+    checks: [{ name: 'signature', ok: true, code: null, detail: '2 of 2 keys' }],
+    code: null,
+    message: '2.0.0 updates both nodes from 1.0.0',
+    next: null,
+    ...changes,
+  };
+}
+
+/** Node A may take over from node B, which was heard 12 s ago. */
+export function takeoverView(changes: Partial<TakeoverView> = {}): TakeoverView {
+  return {
+    node: 'A',
+    peer: 'B',
+    refusal: null,
+    needless: false,
+    lastHeardAt: AT,
+    lastHeardS: 12,
+    does: 'node A serves without node B',
+    costs: [`Writes that only node B has acknowledged since ${AT} are lost.`],
+    word: 'B is off',
+    ...changes,
+  };
+}
+
+/** Node A hands its service over, then it restarts or goes off. */
+export function powerViews(changes: Partial<PowerView> = {}): PowerViews {
+  const view = {
+    node: 'A',
+    refusal: null,
+    forceable: false,
+    handsOverTo: 'B',
+    costs: ['There is no high availability until node A is back.'],
+    word: 'A',
+    ...changes,
+  } as const;
+  return {
+    restart: { does: 'node B takes the service over, node A restarts', ...view, kind: 'restart' },
+    shutdown: { does: 'node B takes the service over, node A goes off', ...view, kind: 'shutdown' },
+  };
+}
+
+/** One archive is kept. */
+export function supportView(changes: Partial<SupportView> = {}): SupportView {
+  return {
+    node: 'A',
+    dir: '/var/lib/tandem/support',
+    keptMax: 5,
+    bytesMax: 64 * 1024 * 1024,
+    archives: [{ name: 'support-A-20261121T113548Z-0a1b.tar.gz', bytes: 123_456, at: AT }],
+    ...changes,
+  };
+}
+
+/** A bundle and a pair that pass every check. */
+export function precheckReport(changes: Partial<PrecheckReport> = {}): PrecheckReport {
+  return {
+    ok: true,
+    bundle: 'a'.repeat(64),
+    version: '2.0.0',
+    checks: [
+      { name: 'idle', result: 'ok', code: null, detail: 'no update is running', fix: null },
+      { name: 'link', result: 'ok', code: null, detail: 'node B answers', fix: null },
+    ],
+    code: null,
+    message: 'every check passed; nothing was changed',
+    next: null,
+    estimate: {
+      totalS: 240,
+      phases: [
+        { phase: 'STAGE', seconds: 40 },
+        { phase: 'INSTALL1', seconds: 200 },
+      ],
+      basis: 'history',
+      text: 'the last update of this pair (newest r1)',
+    },
+    ...changes,
+  };
+}
+
+/** The settings of a node that nobody has changed. */
+export function settingsView(changes: Partial<SettingsView> = {}): SettingsView {
+  return {
+    node: 'A',
+    settings: DEFAULT_SETTINGS,
+    changed: [],
+    problem: null,
+    file: '/data/tandem/settings.json',
+    network: {
+      host: 'node-a',
+      interfaces: [{ name: 'eth0', addresses: ['192.0.2.7/24'] }],
+      link: { listen: '192.0.2.7:7070', peer: '192.0.2.8:7070', bulk: '192.0.2.7:7071' },
+      serial: '/dev/ttyS1, 115200 bit/s',
+      service: '192.0.2.9:80',
+    },
+    ...changes,
+  };
+}
