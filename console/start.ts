@@ -1,7 +1,7 @@
 /**
- * Opens a console on the terminal of this process, or serves one on a serial port. Always holds: how
- * it is shown follows from the terminal alone unless it was asked for. Imports the control client
- * and the parts of the console.
+ * Opens a console on the terminal of this process, or serves one on a serial port. Always holds:
+ * how it is shown follows from the terminal alone unless it was asked for. Imports the control
+ * client and the parts of the console.
  */
 import { isatty } from 'node:tty';
 import { renderOptions } from '../src/cli/values.ts';

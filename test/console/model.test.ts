@@ -13,7 +13,7 @@ import { SCREENS, shownScreen } from '../../console/state.ts';
 import { nodeStatus, pairStatus, precheckReport, takeoverView } from '../memory/backend.ts';
 import { daemonGone, keyOf, Led, SHEET, WORLDS, type WorldName } from './worlds.ts';
 
-/** What the daemon judges when it is asked, or what has nothing to do with the state of the pair. */
+/** What the daemon judges when it is asked, or what does not depend on the state of the pair. */
 const ANY_TIME: ReadonlySet<Action> = new Set<Action>([
   'restart',
   'shutdown',

@@ -1,6 +1,6 @@
 /**
- * The real program on a pseudo terminal before a daemon that wants a login: with screens and line by
- * line. A password is never echoed, on the screen or by the system; who sits where is told.
+ * The real program on a pseudo terminal before a daemon that wants a login: with screens and line
+ * by line. A password is never echoed, on the screen or by the system; who sits where is told.
  */
 import t from 'tap';
 import { seatOf } from '../../console/run.ts';
