@@ -238,7 +238,7 @@ export const CODES = {
   'permission.denied': {
     exit: EXIT.notPermitted,
     title: 'You may not do this.',
-    next: 'Run it as root or as a member of the group tandem.',
+    next: 'Run it as root or as a member of the group tandem; or log in: `tandem console --login`.',
   },
 } as const satisfies Record<string, CodeEntry>;
 

@@ -165,8 +165,12 @@ export const STATUS_RECOVERY: Readonly<Record<keyof typeof EXIT, Recovery>> = {
     costs: 'A node whose daemon is gone for long is taken over or switched off by its peer.',
   },
   notPermitted: {
-    means: 'The caller, or a pairing code, has not the right to do this.',
+    means: 'The caller, a login, or a pairing code has not the right to do this.',
     ...UNTOUCHED,
-    todo: ['Run it as root or as a member of the group tandem.'],
+    todo: [
+      'Read the code in the message and look it up: `tandem explain CODE`.',
+      'On the command line: run it as root or as a member of the group tandem.',
+      'Or log in on the console as a user with the role for it: `tandem console --login`.',
+    ],
   },
 };

@@ -154,8 +154,10 @@ export class AccessDesk implements Desk, AsyncDisposable {
     if (need.kind === 'change') this.#holding.check(visitor);
   }
 
-  login(request: LoginRequest): Promise<LoginAnswer> {
+  async login(request: LoginRequest): Promise<LoginAnswer> {
     const { user: name, password } = request;
+    // Who has to wait anyway takes no place in the queue, so a flood of such leaves it to others.
+    this.#checkLock((await this.#userOf(name))?.name ?? null);
     return this.#queue.run(async () => {
       const user = await this.#userOf(name);
       const key = user?.name ?? null;
@@ -173,8 +175,10 @@ export class AccessDesk implements Desk, AsyncDisposable {
     }, LOGINS_WAITING_MAX);
   }
 
-  recover(request: RecoverRequest): Promise<LoginAnswer> {
+  async recover(request: RecoverRequest): Promise<LoginAnswer> {
     const { user: name, code, password } = request;
+    const known = await this.#userOf(name);
+    this.#checkLock(known === null ? null : recoveryKey(name));
     return this.#queue.run(async () => {
       const user = await this.#userOf(name);
       // Apart from the failed logins, which somebody else may have caused.

@@ -61,6 +61,13 @@ for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
     t.strictSame(await client.bundles(never), []);
     t.match(await client.settings(never), { node: 'B', settings: { idleMin: 10 } });
     t.strictSame(await client.history(5, never), []);
+    const login = { user: 'anna', password: 'correct horse battery' };
+    const door = new ControlClient(configOf(socket).control.consoleSocket);
+    await t.rejects(door.access.login(login, never), { code: 'access.no_users' });
+    const add = { do: 'add', name: login.user, role: 'viewer', password: login.password } as const;
+    await client.access.changeUser(add, never);
+    await door.access.login(login, never);
+    t.match(await door.status(never), { state: 'SAFE_MODE', operator: null });
     stop.abort();
     await ended;
     await t.rejects(client.status(never), { code: 'daemon.unreachable' });
@@ -110,3 +117,31 @@ t.test('a signal that came before ends it at once', async (t) => {
   await serveSafeMode(configOf(join(folder, 'c.sock')), host(), cause, AbortSignal.abort());
   t.pass('and it returns');
 });
+
+for (const kind of ['restart', 'shutdown'] as const) {
+  t.test(`${kind} in safe mode: at once, noted, the journal stays as it is`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'tandem-safe-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const socket = join(folder, 'c.sock');
+    const stop = new AbortController();
+    const cause = new UpdateError('journal.corrupt', 'The journal has a damaged record');
+    const machine = host();
+    const ended = serveSafeMode(configOf(socket), machine, cause, stop.signal);
+    const client = new ControlClient(socket, { caller: 'anna' });
+    while (!existsSync(socket)) await setImmediate();
+    const { [kind]: view } = await client.power(never);
+    t.match(view, { node: 'B', refusal: null, handsOverTo: null, word: 'B' });
+    t.match(await client.support(never), { node: 'B', archives: [] });
+    t.match(await client.start({ kind, reason: 'try again' }, never), { kind });
+    while (machine.reboots.length + machine.offs.length === 0) await setImmediate();
+    const words = [`${kind} asked for by anna, in safe mode`];
+    const [boots, offs] = kind === 'restart' ? [words, []] : [[], words];
+    t.strictSame([machine.reboots, machine.offs], [boots, offs]);
+    const entry = { act: kind, by: 'anna', reason: 'try again', result: 'accepted' };
+    let entries = await client.audit(10, never);
+    while (entries.length < 2) entries = await client.audit(10, never);
+    t.match(entries.at(-1), entry);
+    stop.abort();
+    await ended;
+  });
+}

@@ -3,7 +3,9 @@
  * the storage, a stand-down and its end, a takeover after the power of the active was cut. Each act
  * is in the audit log; a client that writes all the time loses nothing that was acknowledged.
  */
+import { dirname, join } from 'node:path';
 import t from 'tap';
+import { ControlClient } from '../../src/control/client.ts';
 import { Bench, READY_MS, RELEASES } from './harness.ts';
 
 t.setTimeout(220_000);
@@ -34,6 +36,26 @@ t.test('an operator and a real pair', async (t) => {
     const { json } = await bench.cli('A', 'history', '--audit', '--json');
     const entry = { act: 'switchover', result: 'done', reason: 'fan', node: 'A' };
     t.match(json, [{ entries: [entry, entry] }]);
+  });
+
+  await t.test('who is logged in on the console socket does what the role allows', async (t) => {
+    const { controlSocket } = bench.pair.nodes.A;
+    const root = new ControlClient(controlSocket, { caller: 'root' });
+    const console = new ControlClient(join(dirname(controlSocket), 'console.sock'));
+    await t.rejects(console.status(), { code: 'access.no_users' });
+    const [user, password] = ['anna', 'correct horse battery'];
+    await root.access.changeUser({ do: 'add', name: user, role: 'operator', password });
+    t.match(await console.access.login({ user, password }), { role: 'operator', node: 'A' });
+    await t.rejects(console.start({ kind: 'commit' }), { code: 'access.role' });
+    const { to } = await console.act({ act: 'switchover', reason: 'login' });
+    t.equal(to, 'B');
+    await bench.running.waitAvailable(READY_MS, bench.signal);
+    t.match(await console.status(), { operator: { user }, nodes: { B: { serving: true } } });
+    await console.act({ act: 'switchover', reason: 'back' });
+    await bench.running.waitAvailable(READY_MS, bench.signal);
+    const noted = (await root.audit(4)).map(({ act, by, via }) => `${act} ${by} ${via}`);
+    t.strictSame(noted.slice(0, 2), ['switchover anna console', 'switchover anna console']);
+    await console.access.logout();
   });
 
   await t.test('both copies of the storage are compared while clients write', async (t) => {
