@@ -1,9 +1,10 @@
 /**
  * `npm run demo`: a pair of appliances on this machine, updated by one bundle while a client keeps
  * using it; `--fail WORD` shows each failure, `--keep` leaves the pair running, `--stop DIR` ends a
- * kept one, `--console` opens the maintenance console on it instead. Always holds: the exit status
- * is that of the update that was shown, or 1 when the run did not end as it had to; nothing is left
- * behind that was not asked for, after Ctrl-C too. Imports core and scripts/demo.
+ * kept one, `--on` switches a node of it on, `--console` opens the maintenance console on it
+ * instead. Always holds: the exit status is that of the update that was shown, or 1 when the run
+ * did not end as it had to; nothing is left behind that was not asked for, after Ctrl-C too.
+ * Imports core and scripts/demo.
  */
 import { access, rm } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
@@ -30,6 +31,7 @@ function usage(): string {
     'Usage: npm run demo -- [--fail WORD] [--keep] [--json]',
     '       npm run demo -- --console [--fail WORD]',
     '       npm run demo -- --stop DIR',
+    '       npm run demo -- --on DIR/A',
     '',
     'Updates a pair of appliances on this machine, all on loopback, while a client uses it.',
     '',
@@ -38,6 +40,7 @@ function usage(): string {
     '  --console    open the maintenance console; the bundle is there, the update is yours',
     '  --keep       leave the pair running, with the commands to talk to it',
     '  --stop DIR   end a pair that was kept, and remove its folder',
+    '  --on DIR/A   switch on a node of a kept pair that was shut down',
     '  --json       one JSON object on standard output, everything else on standard error',
     '',
   ].join('\n');
@@ -66,6 +69,19 @@ async function stopKept(path: string): Promise<number> {
   return EXIT.done;
 }
 
+/** Switches on a node of a kept pair; its folder is the one of the pair and its letter. */
+async function switchOn(path: string): Promise<number> {
+  const dir = resolve(path);
+  const node = NODES.find((one) => one === basename(dir));
+  if (node === undefined) {
+    throw new UpdateError('usage.invalid', `${dir} is not the folder of a node, DIR/A or DIR/B`);
+  }
+  const reply = await askPower(applianceAt(dir, node).powerSocket, 'on');
+  if (!reply.ok) throw new UpdateError('tool.failed', `node ${node}: ${reply.error}`);
+  console.log(`Node ${node} is on.`);
+  return EXIT.done;
+}
+
 async function answers(socket: string): Promise<boolean> {
   return askPower(socket, 'status', 1000).then(
     () => true,
@@ -81,6 +97,7 @@ function tellKept(dir: string, voice: Voice): void {
   voice.line(`  ${process.execPath} ${program} status`);
   voice.line(`  ${process.execPath} ${program} history`);
   voice.line(`  tail -f ${join(dir, 'A/console.log')} ${join(dir, 'B/boot.log')}`);
+  voice.line(`Switch on a node that was shut down: npm run demo -- --on ${join(dir, 'A')}`);
   voice.line(`End it: npm run demo -- --stop ${dir}`);
 }
 
@@ -116,6 +133,7 @@ async function main(): Promise<number> {
       json: { type: 'boolean', default: false },
       console: { type: 'boolean', default: false },
       stop: { type: 'string' },
+      on: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -124,6 +142,7 @@ async function main(): Promise<number> {
     return EXIT.done;
   }
   if (values.stop !== undefined) return stopKept(values.stop);
+  if (values.on !== undefined) return switchOn(values.on);
   const scenario = scenarioOf(values.fail);
   if (scenario === undefined) {
     const words = SCENARIOS.map((row) => row.name).filter((name) => name !== 'none');

@@ -108,9 +108,15 @@ export class Support {
     const path = join(this.#dir, `${id}${SUPPORT_ENDING}`);
     const request = { ...(await this.#request(id, live)), out: { path, freeBytes: RESERVE_BYTES } };
     const { entry } = this.#parts;
-    const done = await makeArchive(request, { entry, signal, onProgress });
-    await this.#trim();
-    return done;
+    try {
+      const done = await makeArchive(request, { entry, signal, onProgress });
+      await this.#trim();
+      return done;
+    } catch (error) {
+      // A process that was ended leaves its half of a file; a dead disk keeps it.
+      await inTime(() => rm(`${path}.part`, { force: true })).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Makes an archive of which this node keeps nothing. */

@@ -244,7 +244,9 @@ t.test('cancelled, or without a program: nothing is left', async (t) => {
       code: 'support.failed',
     },
   );
-  t.strictSame((await support.view()).archives, []);
+  const { archives, dir } = await support.view();
+  t.strictSame(archives, []);
+  t.strictSame(await readdir(dir), [], 'no half of a file either');
 });
 
 t.test('the newest five are kept; names lead nowhere else', async (t) => {
