@@ -75,7 +75,8 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
     costs: 'Some seconds without service, or without high availability, each time.',
     steps: [
       'Wait: after 6 s it is ended and started again, with pauses of up to a minute if it repeats.',
-      'If it repeats on the node that serves, let the other one serve: `tandem switchover`.',
+      'If it repeats on the node that serves, let the other one serve: `tandem switchover`; with ' +
+        'policy `fence` the node cuts its own power for that.',
       'Check the disk of this node, and its kernel log.',
     ],
     alarm: true,

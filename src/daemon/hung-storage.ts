@@ -1,11 +1,12 @@
 /**
- * What a node does when its storage software gives no sign of life: it says so to people, and when
- * not even SIGKILL ends the software, a node that holds the role cuts its own power, so that its
- * peer may take over. Ending the software and starting it again is the driver's and the machine's
+ * What a node does when its storage software gives no sign of life: it says so to people, and where
+ * starting it again does not help, a node that holds the role cuts its own power, so that its peer
+ * takes over: when not even SIGKILL ends the software, and when it hangs again while the peer would
+ * take over by itself. Ending the software and starting it again is the driver's and the machine's
  * part: its end is an event like any other. Imports core, ports, drivers' types and the updater.
  */
 import type { Reason } from '../core/records.ts';
-import { me } from '../core/state.ts';
+import { me, type NodeState } from '../core/state.ts';
 import type { Hang } from '../drivers/storage-process.ts';
 import type { Host } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
@@ -32,11 +33,17 @@ function onHang(hang: Hang, { runner, host, events, log }: HungStorageParts): vo
   log(msg);
   events.emit({ job: null, phase: null, state: 'storage', msg, code: well ? null : 'store.hung' });
   void runner.dispatch({ type: 'trouble', effect: 'storage', reason });
-  const { role } = runner.state.record;
-  // A standby costs no service; its peer goes on without its copy.
-  if (hang.state === 'stuck' && role.holder === me(runner.state)) {
-    host.hardReset('the storage software hangs and cannot be ended');
-  }
+  const why = resetFor(hang, runner.state);
+  if (why !== null) host.hardReset(why);
+}
+
+/** A standby that hangs costs no service: its peer goes on without its copy. */
+function resetFor({ state, count }: Hang, s: NodeState): string | null {
+  const { record, world } = s;
+  if (record.role.holder !== me(s)) return null;
+  if (state === 'stuck') return 'the storage software hangs and cannot be ended';
+  const able = record.role.peerMayTakeOver && world.peerTakeover === 'fence';
+  return state === 'ending' && count > 1 && able ? 'the storage software hangs again' : null;
 }
 
 function wordsOf({ state, quietMs }: Hang): string {

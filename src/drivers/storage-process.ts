@@ -51,6 +51,8 @@ const CALM_MS = 600_000;
 export interface Hang {
   readonly state: 'quiet' | 'ending' | 'stuck' | 'well';
   readonly quietMs: number;
+  /** How often in a row it was ended for it, this time included. */
+  readonly count: number;
 }
 
 /** What the storage software of this node is told, and how a slot becomes a directory. */
@@ -223,8 +225,8 @@ class ChildStorage implements StorageProcess {
     const onBeat = (quietBeats: number): void => {
       const quietMs = quietBeats * BEAT_MS;
       if (ending) return;
-      if (quietBeats === 0 && this.#hangTold) this.#tellHang({ state: 'well', quietMs });
-      if (quietBeats === QUIET_BEATS) this.#tellHang({ state: 'quiet', quietMs });
+      if (quietBeats === 0 && this.#hangTold) this.#tellHang('well', quietMs);
+      if (quietBeats === QUIET_BEATS) this.#tellHang('quiet', quietMs);
       if (quietBeats < HUNG_BEATS) return;
       ending = true;
       void this.#endHung(slot, child, quietMs);
@@ -243,14 +245,15 @@ class ChildStorage implements StorageProcess {
     const calm = last !== null && performance.now() - last.startedMs > CALM_MS;
     const count = last === null || calm ? 1 : last.count + 1;
     this.#hangs = { slot, count, startedMs: performance.now() };
-    const stuck = setTimeout(() => this.#tellHang({ state: 'stuck', quietMs }), STUCK_MS);
-    this.#tellHang({ state: 'ending', quietMs });
+    const stuck = setTimeout(() => this.#tellHang('stuck', quietMs), STUCK_MS);
+    this.#tellHang('ending', quietMs);
     await child.stop(0);
     clearTimeout(stuck);
   }
 
-  #tellHang(hang: Hang): void {
-    this.#hangTold = hang.state !== 'well';
+  #tellHang(state: Hang['state'], quietMs: number): void {
+    this.#hangTold = state !== 'well';
+    const hang = { state, quietMs, count: this.#hangs?.count ?? 0 };
     for (const listener of this.#hangListeners) listener(hang);
   }
 

@@ -6,16 +6,21 @@
 import t from 'tap';
 import { watchHungStorage } from '../../src/daemon/hung-storage.ts';
 import type { Hang } from '../../src/drivers/storage-process.ts';
+import type { NodeState } from '../../src/core/state.ts';
 import { nodeState } from '../core/states.ts';
 
 /** A node whose storage software hangs in these steps; what came of it, in order. */
 function hang(node: 'A' | 'B', ...states: readonly Hang['state'][]): readonly string[] {
+  return hangs(nodeState(node), 1, states);
+}
+
+function hangs(state: NodeState, count: number, states: readonly Hang['state'][]) {
   const told: string[] = [];
   let tell: ((hang: Hang) => void) | null = null;
   watchHungStorage({
     storage: { onHang: (listener) => void (tell = listener) },
     runner: {
-      state: nodeState(node),
+      state,
       dispatch: (event) => {
         const reason = event.type === 'trouble' ? (event.reason?.code ?? 'none') : '?';
         told.push(`${event.type} ${reason}`);
@@ -36,9 +41,9 @@ function hang(node: 'A' | 'B', ...states: readonly Hang['state'][]): readonly st
     },
     log: () => undefined,
   });
-  for (const state of states) {
+  for (const step of states) {
     try {
-      tell!({ state, quietMs: 6000 });
+      tell!({ state: step, quietMs: 6000, count });
     } catch {
       return told;
     }
@@ -61,4 +66,21 @@ t.test('only the holder cuts its power, and only when nothing ends the software'
   const cut = 'reset: the storage software hangs and cannot be ended';
   t.equal(hang('A', 'quiet', 'ending', 'stuck').at(-1), cut);
   t.equal(hang('B', 'quiet', 'ending', 'stuck').at(-1), 'trouble store.hung');
+});
+
+const last = (state: NodeState, count: number): string | undefined =>
+  hangs(state, count, ['quiet', 'ending']).at(-1);
+
+t.test('one that hangs again lets the peer take over, where it would by itself', async (t) => {
+  const fence = { world: { peerTakeover: 'fence' } } as const;
+  const alone = { epoch: 1, holder: 'A', peerMayTakeOver: false } as const;
+  const again = 'reset: the storage software hangs again';
+  t.equal(last(nodeState('A', fence), 2), again);
+  const others = [
+    last(nodeState('A', fence), 1),
+    last(nodeState('A'), 2),
+    last(nodeState('A', { ...fence, record: { role: alone } }), 2),
+    last(nodeState('B', fence), 2),
+  ];
+  t.same(others, Array(4).fill('trouble store.hung'));
 });
