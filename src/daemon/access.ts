@@ -1,8 +1,8 @@
 /**
  * The desk at the console socket: logs people in and out, and judges every request of theirs.
- * Always holds: nobody passes without a session, a session comes only from a password or a recovery code,
- * and no state of any file makes a login needless; one password is hashed at a time and never on
- * the event loop; a name that nobody has costs the same time as a wrong password; every login,
+ * Always holds: nobody passes without a session, a session comes only from a password or a recovery
+ * code, and no state of any file makes a login needless; one password is hashed at a time and never
+ * on the event loop; a name that nobody has costs the same time as a wrong password; every login,
  * refusal and change is in the audit log with the name of the session, and never with a password or
  * with what was typed as the name of nobody. Imports core, control and the room of access.
  */
