@@ -83,8 +83,8 @@ export async function waitReady(
 
 /**
  * Looks until `until` is true, or throws; without a viewer only that the daemon is silent or away
- * is said, on standard error. `waits` says what has not come yet when the wait ends first. Throws as
- * `watchStatus` does.
+ * is said, on standard error. `waits` says what has not come yet when the wait ends first. Throws
+ * as `watchStatus` does.
  */
 export async function waitUntil(
   client: Pick<ControlClient, 'status'>,

@@ -87,7 +87,7 @@ export const STORE_RECOVERY: Readonly<Record<Extract<Code, `store.${string}`>, C
     steps: [
       'Check the disk of this node.',
       'While the other node serves, this copy is made good by itself.',
-      'If this node was the active: switch it off, `tandem takeover` on the other one, switch it on.',
+      'If this node was the active: switch it off, `tandem takeover` on the other, switch it on.',
       'If it says so still: stop its daemon, rename its directory `storage.dataDir`, start it.',
       READY,
     ],

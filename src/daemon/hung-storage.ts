@@ -52,7 +52,7 @@ function wordsOf({ state, quietMs }: Hang): string {
     case 'quiet':
       return `the storage software has given no sign of life for ${seconds}`;
     case 'ending':
-      return `the storage software gave no sign of life for ${seconds}: it is ended, then started`;
+      return `the storage software gave no sign of life for ${seconds}: it is ended and restarted`;
     case 'stuck':
       return 'the storage software hangs in the system and cannot be ended: look at the disk';
     case 'well':

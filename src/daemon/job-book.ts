@@ -156,7 +156,7 @@ function fitting(jobs: readonly JobStatus[]): readonly JobStatus[] {
   return end < 0 ? jobs : jobs.slice(0, end);
 }
 
-/** What the file holds, as far as it is understood; jobs of a newer program's kinds are left out. */
+/** What the file holds, as far as it is understood; kinds of a newer program are left out. */
 function jobsOf(value: unknown): readonly JobStatus[] {
   const { v, jobs } = (value ?? {}) as { v?: unknown; jobs?: unknown };
   if (v !== 1 || !Array.isArray(jobs)) return [];

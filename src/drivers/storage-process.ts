@@ -3,7 +3,7 @@
  * says how a slot becomes a directory (`unpack`); this driver runs `/opt/storage/storage.mjs` of
  * it and reads its release from `/etc/tandem-release` of the same directory. Always holds: at most
  * one such process; the release told is that of the content that runs; an end that was not asked
- * for is told once; one that gives no sign of life is ended, and told as ended only when it is gone.
+ * for is told once; one that gives no sign of life is ended, and told as ended only when gone.
  * Imports core, ports, json-lines, pulse and managed-child.
  */
 import { open } from 'node:fs/promises';

@@ -51,11 +51,13 @@ function hangs(state: NodeState, count: number, states: readonly Hang['state'][]
   return told;
 }
 
+const HUNG = 'event store.hung: the storage software';
+
 t.test('an end is said, and taken back', async (t) => {
   t.same(hang('A', 'quiet', 'ending', 'well'), [
-    'event store.hung: the storage software has given no sign of life for 6 s',
+    `${HUNG} has given no sign of life for 6 s`,
     'trouble store.hung',
-    'event store.hung: the storage software gave no sign of life for 6 s: it is ended, then started',
+    `${HUNG} gave no sign of life for 6 s: it is ended and restarted`,
     'trouble store.hung',
     'event none: the storage software gives signs of life again',
     'trouble none',
