@@ -8,7 +8,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ControlClient } from '../control/client.ts';
-import { flag, socketPaths } from './values.ts';
+import { flag, socketPaths, text } from './values.ts';
 import type { CliIo, VerbOption, VerbValues } from './verb.ts';
 
 /** The option of the verb that opens a console. */
@@ -27,7 +27,8 @@ export interface ConsoleConnection {
 
 /**
  * The client of a console. It has to log in with `--login`, as a login shell (`argv0` then begins
- * with a hyphen, login(1)), and where this user may not use the control socket.
+ * with a hyphen, login(1)), with `--serial`, since whoever sits at that port is not the user that
+ * this process runs as, and where this user may not use the control socket.
  */
 export async function connectConsole(
   values: VerbValues,
@@ -35,7 +36,8 @@ export async function connectConsole(
   argv0: string = process.argv0,
 ): Promise<ConsoleConnection> {
   const { control, console } = await socketPaths(values, io);
-  const login = flag(values, 'login') || argv0.startsWith('-') || !(await mayUse(control));
+  const asked = flag(values, 'login') || text(values, 'serial') !== undefined;
+  const login = asked || argv0.startsWith('-') || !(await mayUse(control));
   const caller = io.env['USER'];
   return { client: new ControlClient(login ? console : control, { caller }), login };
 }

@@ -146,6 +146,7 @@ t.test('a console takes the socket that its user may use', async (t) => {
   t.equal(await to({}), 'control');
   t.equal(await to({ login: true }), 'login');
   t.equal(await to({}, '-tandem'), 'login', 'a login shell');
+  t.equal(await to({ serial: '/dev/ttyS0' }), 'login', 'anybody may sit at that port');
   t.equal(await to({ socket: join(node.bench.folder, 'not-yet.sock') }), 'control');
   t.equal(await to({ socket: '/proc/1/not/there.sock' }), 'login', 'who could not make it');
   if (process.getuid?.() !== 0) {
