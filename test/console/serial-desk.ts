@@ -61,7 +61,14 @@ export class SerialDesk implements AsyncDisposable {
     const words = ['console', '--socket', bench.socketPath, '--serial', this.path, ...args];
     this.#program = spawn(process.execPath, [MAIN, ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'], LANG: 'C.UTF-8', TZ: 'UTC', USER: 'tech' },
+      env: {
+        PATH: process.env['PATH'],
+        LANG: 'C.UTF-8',
+        TZ: 'UTC',
+        USER: 'tech',
+        // At a serial port the console socket is taken; this daemon in memory knows no logins.
+        TANDEM_CONSOLE_SOCKET: bench.socketPath,
+      },
     });
     this.#program.stderr!.on('data', (chunk: Buffer) => {
       this.log += chunk.toString();
