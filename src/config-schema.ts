@@ -189,7 +189,7 @@ export const CONFIG_SCHEMA = {
           enum: ['off', 'on'],
           default: 'off',
           description:
-            'An administrator may open a shell from a console, as the user that the console runs as.',
+            'An administrator may open a shell from a console, as the user that it runs as.',
         },
       },
     },

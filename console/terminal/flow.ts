@@ -1,10 +1,10 @@
 /**
  * When the next frame may be sent, so that a slow or stalled line never has much more than a frame
- * ahead of it, whatever lies between: a port, a modem, an SSH connection, buffers of the system. Two
- * means: the speed of the line where it is known, and a question to the terminal after some bytes,
- * whose answer says that everything before it was shown. Always holds: a terminal that answers
- * nothing is found out and is not asked again; a lost answer holds a screen for two seconds; no
- * question is sent while nothing else is. Pure but for the clock it is given; imports nothing.
+ * ahead of it, whatever lies between: a port, a modem, SSH, buffers of the system. Two means: the
+ * speed of the line where it is known, and a question to the terminal after some bytes, whose
+ * answer says that everything before it was shown. Always holds: a terminal that answers nothing is
+ * found out and is not asked again; a lost answer holds a screen for two seconds; no question is
+ * sent while nothing else is. Pure but for the clock it is given; imports nothing.
  */
 import type { SetAlarm } from './keyboard.ts';
 
@@ -79,7 +79,7 @@ export class Flow {
     return Math.max(0, this.#freeAtMs - this.#options.nowMs());
   }
 
-  /** These bytes are sent now; returns them with the question behind them when it is time for it. */
+  /** These bytes are sent now; returns them with the question behind them when it is due. */
   send(text: string): string {
     const bytes = Buffer.byteLength(text);
     this.#passes = false;

@@ -1,9 +1,10 @@
 /**
  * A serial port as a stream of bytes, opened by its path: 8 data bits, no parity, one stop bit,
- * flow control only where it is asked for, locked against other programs that lock. Always holds: the native part of the
- * package is loaded only when a port is opened, so a node without a serial line never needs it;
- * the ports of the machine are never searched, which would need udev; a port is closed without
- * waiting for bytes that the other end does not take. Imports core and, lazily, serialport.
+ * flow control only where it is asked for, locked against other programs that lock. Always holds:
+ * the native part of the package is loaded only when a port is opened, so a node without a serial
+ * line never needs it; the ports of the machine are never searched, which would need udev; a port
+ * is closed without waiting for bytes that the other end does not take. Imports core and, lazily,
+ * serialport.
  */
 import type { Duplex } from 'node:stream';
 import { UpdateError } from '../core/errors.ts';

@@ -4,6 +4,15 @@
  */
 import xterm from '@xterm/headless';
 
+/** One cell; the colour is one of the eight, or null where it is the terminal's own. */
+export interface GlassCell {
+  readonly char: string;
+  readonly bold: boolean;
+  readonly underline: boolean;
+  readonly inverse: boolean;
+  readonly colour: number | null;
+}
+
 export class Glass {
   readonly #terminal: InstanceType<typeof xterm.Terminal>;
   readonly #rows: number;
@@ -54,6 +63,22 @@ export class Glass {
       }
       return (text + closing(open)).trimEnd();
     });
+  }
+
+  /** Each cell with what is not plain about it. */
+  cells(): readonly (readonly GlassCell[])[] {
+    return Array.from({ length: this.#rows }, (_, y) =>
+      Array.from({ length: this.#terminal.cols }, (__, x) => {
+        const cell = this.#line(y)?.getCell(x);
+        return {
+          char: cell?.getChars() || ' ',
+          bold: (cell?.isBold() ?? 0) !== 0,
+          underline: (cell?.isUnderline() ?? 0) !== 0,
+          inverse: (cell?.isInverse() ?? 0) !== 0,
+          colour: cell?.isFgPalette() === true ? cell.getFgColor() : null,
+        };
+      }),
+    );
   }
 
   /** Where the cursor is, from 0. */

@@ -80,7 +80,8 @@ t.test('the login program', async (t) => {
   for (const args of [[], ['-c', self]]) {
     const { code, text } = await onTerminal(self, args);
     t.equal(code, 0, text);
-    t.match(text, /with --max-semi-space-size=1 \/opt\/tandem\/tandem.mjs console, arenas 1/);
+    t.match(text, /with --max-semi-space-size=1 --optimize-for-size \/opt\/tandem\//);
+    t.match(text, /tandem\.mjs console, arenas 1/);
     t.match(text, /own terminal/);
     if (process.getuid?.() === 0) t.match(text, /started as nobody/, 'never as root');
   }
