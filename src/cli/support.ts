@@ -51,7 +51,9 @@ async function make(_args: readonly string[], values: VerbValues, io: CliIo): Pr
       return EXIT.done;
     }
     const follow = flag(values, 'follow') || (io.errIsTerminal && !flag(values, 'json'));
-    return await waitForJob(client, job, { ...values, wait: true, follow }, io);
+    const exit = await waitForJob(client, job, { ...values, wait: true, follow }, io);
+    if (exit === EXIT.done) hint(io);
+    return exit;
   } catch (error) {
     const lost = asUpdateError(error);
     if (lost.code !== 'daemon.unreachable') throw error;
@@ -200,8 +202,14 @@ function tell(
     printJson(io, made);
     return;
   }
+  hint(io);
   const lacks = (made.missing ?? []).map((one) => `Not in it: ${one}`);
   printLines(io, [`${made.path} has ${bytes(made.bytes)}.`, ...lacks]);
+}
+
+/** An archive knows the other node by what was heard of it alone. */
+function hint(io: CliIo): void {
+  if (io.errIsTerminal) io.err('The other node tells more of itself: make an archive there too.\n');
 }
 
 async function list(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {

@@ -103,5 +103,6 @@ t.test('restart and shutdown of the node that serves', async (t) => {
   const client = await bench.checkClient();
   t.same([client.lost, client.misreads], [[], 0], 'no acknowledged write is lost');
   t.ok(client.writes > 0);
+  t.comment(`longest gap of the client: ${client.longestGapMs.toFixed(0)} ms`);
   await bench.close();
 });
