@@ -90,12 +90,13 @@ function taken(
 /** It has happened, whether the person still waits or not. */
 function changed(
   calm: State,
-  { message, job }: Extract<Answer, { readonly kind: 'changed' }>,
+  { message, job, home }: Extract<Answer, { readonly kind: 'changed' }>,
   awaited: boolean,
 ): State {
   const flash = { text: message, style: 'strong' } as const;
   const begun: State = { ...calm, screens: ['overview'], job };
-  const next = awaited && job !== null ? goTo(begun, 'progress') : calm;
+  const seen = job === null ? begun : goTo(begun, 'progress');
+  const next = awaited && (job !== null || home === true) ? seen : calm;
   return { ...next, flash };
 }
 

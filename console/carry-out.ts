@@ -149,7 +149,7 @@ async function change(
     case 'shutdown': {
       const force = plan.force ? { force: true } : {};
       const { id, message } = await job({ kind: plan.do, ...force, ...why });
-      return changed(`${id}: ${message}`);
+      return { kind: 'changed', message: `${id}: ${message}`, job: null, home: true };
     }
     case 'support': {
       const { id } = await job({ kind: 'support', ...why });

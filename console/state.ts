@@ -157,7 +157,13 @@ export interface State {
 /** What the world answers to an ask. */
 export type Answer =
   | { readonly kind: 'refused'; readonly error: ErrorReport }
-  | { readonly kind: 'changed'; readonly message: string; readonly job: string | null }
+  | {
+      readonly kind: 'changed';
+      readonly message: string;
+      readonly job: string | null;
+      /** What comes of it is seen on the overview. */
+      readonly home?: true;
+    }
   | {
       readonly kind: 'checks';
       readonly source: BundleSource;

@@ -19,12 +19,10 @@ const NAMES: Readonly<Record<PowerKind, string>> = {
 };
 
 function viewLines(view: PowerView, options: RenderOptions): readonly Line[] {
-  const { does, costs, handsOverTo, refusal } = view;
+  const { does, costs, refusal } = view;
   const tell = (text: string): readonly Line[] =>
     plainLines(wrap(plain(text, options), options.columns, '  '));
   const lines: Line[] = [lineOf(span(NAMES[view.kind], 'strong')), ...tell(does)];
-  if (handsOverTo !== null)
-    lines.push(...tell(`Node ${handsOverTo} takes the service over first.`));
   for (const cost of costs) lines.push(...tell(cost));
   if (refusal !== null) {
     const text = plain(`Refused: ${refusal.message}`, options);

@@ -25,6 +25,9 @@ function lostLines({ facts }: State, options: RenderOptions): readonly Line[] {
   ];
 }
 
+/** Sessions live in the daemon's memory only. */
+const ENDED = 'The session has ended, as it does when the daemon restarts. Log in again.';
+
 function loginBody(state: State, options: RenderOptions): Body {
   const { access } = state;
   const lines: Line[] = [
@@ -33,7 +36,9 @@ function loginBody(state: State, options: RenderOptions): Body {
   ];
   if (access.at === 'out' && access.why !== null) {
     const { code, message, next } = access.why;
-    lines.push([], ...plainLines(wrap(plain(message, options), options.columns)));
+    const ended = code === 'access.login_required';
+    const text = ended ? ENDED : plain(message, options);
+    lines.push([], ...plainLines(wrap(text, options.columns)));
     if (code !== 'access.idle' && code !== 'access.login_required') {
       lines.push(...plainLines(wrapCommands(plain(next, options), options.columns)));
     }

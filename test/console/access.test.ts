@@ -183,7 +183,7 @@ t.test('a lock that the daemon has set lasts until the daemon ends the session',
 t.test('a session that the daemon has ended', async (t) => {
   const led = loggedIn().press('m').take({ access: LOGIN_REQUIRED });
   t.equal(shownScreen(led.state), 'login');
-  t.match(led.text(), 'nobody is logged in');
+  t.match(led.text(), 'The session has ended, as it does when the daemon restarts');
   const refused = loggedIn().press('l', 'a');
   refused.take({ id: lastId(refused), answer: { kind: 'refused', error: LOGIN_REQUIRED } });
   t.equal(shownScreen(refused.state), 'login', 'an ask that is refused for it, too');

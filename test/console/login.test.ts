@@ -239,7 +239,7 @@ t.test('power, support bundles and settings are the requests of the command line
   const word = console.state.power!.restart.word;
   console.press('x').fill(word, 'new memory');
   await console.until(({ flash }) => flash !== null);
-  console.press('escape', 'e');
+  console.press('m', 'e');
   await console.until(({ settings, chosen }) => settings !== null && chosen === 0);
   console.press('2', 'enter', 'clear').fill('15', 'long watch');
   await console.until(({ settings }) => settings?.settings.idleMin === 15);

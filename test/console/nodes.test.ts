@@ -21,8 +21,8 @@ t.test('a restart: what happens stands before, the node is typed, a reason is gi
   led.press('x');
   t.match(led.text(), 'Same as: tandem restart --reason TEXT');
   led.press('enter');
-  t.match(led.text(), 'Nothing is done before "node A" stands here');
-  led.press('node a', 'enter', 'enter');
+  t.match(led.text(), 'Nothing is done before "A" stands here');
+  led.press('a', 'enter', 'enter');
   t.match(led.text(), 'Something has to stand here');
   t.equal(led.asks.length, 1);
   led.press('new memory', 'enter');
@@ -31,6 +31,15 @@ t.test('a restart: what happens stands before, the node is typed, a reason is gi
     plan: { do: 'restart', view: POWER.restart, force: false },
     reason: 'new memory',
   });
+  const answer = {
+    kind: 'changed',
+    message: 'restart-1: accepted',
+    job: null,
+    home: true,
+  } as const;
+  led.take({ id: lastId(led), answer });
+  t.equal(shownScreen(led.state), 'overview', 'what comes of it is seen there');
+  t.match(led.text(), 'restart-1: accepted');
 });
 
 t.test(

@@ -59,7 +59,7 @@ const restart: PowerView = {
   handsOverTo: 'B',
   does: 'node A hands the service to node B, then restarts',
   costs: ['There is no high availability until node A is back and in sync.'],
-  word: 'node A',
+  word: 'A',
 };
 
 /** Node A may restart, and may go off only by force. */
@@ -180,6 +180,7 @@ export const PEOPLE_SIGHTS: Readonly<Record<string, () => Led>> = {
   'login, no user yet': () => new Led(null).take({ access: NO_USERS }),
   'login, daemon gone': () => atLogin().press('escape').take(daemonGone(5000)),
   'login, logged out by time': () => loggedIn().take({ passedS: 600 }),
+  'login, session ended': () => loggedIn().take({ access: LOGIN_REQUIRED }),
   'recovery code is typed': () => atLogin().press('escape', 'f', 'anna', 'enter', 'k7qx-9mwd'),
   'overview, logged in': () => loggedIn({ operator: true }),
   'overview, about to log out': () => loggedIn({}, HELD).take({ passedS: 545 }),
@@ -193,7 +194,7 @@ export const PEOPLE_SIGHTS: Readonly<Record<string, () => Led>> = {
   users: atUsers,
   'users, recovery code': withCode,
   power: atPower,
-  'confirm a restart': () => atPower().press('x', 'node a', 'enter', 'new memory'),
+  'confirm a restart': () => atPower().press('x', 'a', 'enter', 'new memory'),
   'confirm a shutdown by force': () => atPower().press('d'),
   'support bundles': () => atSupport().press('down'),
   'how to get a support bundle': () => atSupport().press('g'),
