@@ -4,7 +4,7 @@
  * nobody confirmed, and Escape leads home from everywhere.
  */
 import t from 'tap';
-import { ACTIONS, type Action } from '../../console/actions.ts';
+import { ACTIONS, refusalOf, type Action } from '../../console/actions.ts';
 import type { Form } from '../../console/dialogs.ts';
 import { KEY_NAMES, type Key } from '../../console/keys.ts';
 import { listing, picture } from '../../console/layout.ts';
@@ -235,6 +235,8 @@ t.test('random keys, answers and news', async (t) => {
       if (led.state.access.at === 'out') throw new Error('asked by nobody');
       if (facts.person?.watching === true) throw new Error('asked at a console that is locked');
       if (facts.person?.role === 'viewer') throw new Error('asked by a viewer');
+      const refusal = refusalOf(ask.plan.do, facts);
+      if (refusal !== null) throw new Error(`${ask.plan.do} was asked although ${refusal}`);
     }
     seen.add(shownScreen(led.state));
     if (count % 10 === 0 && picture(led.state, SHEET).lines.length !== 24) throw new Error('lines');
