@@ -109,6 +109,8 @@ export async function bundleEntry(entry: string, outFile: string): Promise<void>
     // The package wants to know where it lies before it asks for its native part.
     define: { __dirname: '"/"' },
     plugins: [NATIVE, LEAN],
+    // Its native part cannot be in a bundle; a program that has it beside itself opens shells.
+    external: ['node-pty'],
     logLevel: 'silent',
   });
   await replaceIfOther(outFile, made.outputFiles[0]!.contents);

@@ -43,6 +43,27 @@ await t.test('a terminal that answers nothing has 80x24', { skip }, async (t) =>
   t.equal(desk.glass.lines()[0]!.length, 78);
 });
 
+await t.test('a terminal that is too small, and one that is exchanged', { skip }, async () => {
+  await using desk = await SerialDesk.open({ rows: 40, columns: 120 });
+  await desk.untilSaid('Press Enter.');
+  desk.glass.resize(20, 70);
+  desk.send('\r');
+  await desk.untilSaid('This terminal has 70x20, 80x24 is needed');
+  await desk.untilSaid('HEALTHY');
+  desk.send('quit\r');
+  await desk.untilSaid('Leave the console?');
+  desk.send('y\r');
+  await desk.until(() => count(desk.text, 'Press Enter.') === 2);
+  desk.glass.resize(30, 100);
+  desk.send('\r');
+  await desk.until(() => desk.glass.lines()[29]!.startsWith('V View'));
+  desk.glass.resize(36, 110);
+  desk.send('\x0c');
+  // Ctrl-L asks again how large it is.
+  await desk.until(() => desk.glass.lines()[0]!.length === 108);
+  await desk.until(() => desk.glass.lines()[35]!.startsWith('V View'));
+});
+
 await t.test('a break ends the console that is open', { skip }, async (t) => {
   await using desk = await SerialDesk.open();
   await desk.untilSaid('Press Enter.');

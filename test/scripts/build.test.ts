@@ -4,7 +4,8 @@
  * when a verb needs them.
  */
 import { execFile } from 'node:child_process';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
@@ -50,6 +51,24 @@ t.test('the serial port needs its native part, and only when it is opened', asyn
   t.match(await open(), "Cannot find module './serialport.node'");
   await copyFile(serialPortFile(), join(dir, SERIALPORT_FILE));
   t.match(await open(), '/dev/null: Error: Inappropriate ioctl');
+});
+
+t.test('a service shell needs node-pty beside the program', async (t) => {
+  // Outside of this project, whose packages would be found.
+  const dir = await mkdtemp(join(tmpdir(), 'tandem-build-'));
+  t.teardown(() => rm(dir, { recursive: true, force: true }));
+  await bundleEntry(join(PROJECT_DIR, 'console/shell.ts'), join(dir, 'shell.mjs'));
+  const text =
+    "const { runShell } = await import(new URL('shell.mjs', import.meta.url));\n" +
+    "const gate = { begin: () => Promise.reject(new Error('it was asked for')) };\n" +
+    'await runShell({ gate }).catch(({ message }) => console.log(message));\n';
+  await writeFile(join(dir, 'open.mjs'), text);
+  const open = async () => (await run(process.execPath, [join(dir, 'open.mjs')])).stdout;
+  t.match(await open(), 'node-pty, which is not installed here');
+  await mkdir(join(dir, 'node_modules'));
+  const here = join(PROJECT_DIR, 'node_modules/node-pty');
+  await symlink(here, join(dir, 'node_modules/node-pty'));
+  t.match(await open(), 'it was asked for');
 });
 
 t.test('a program that says no version is refused', async (t) => {
