@@ -183,6 +183,9 @@ const NEWS: readonly Input[] = [
   { events: [EVENT] },
 ];
 
+/** Pairs in which much is possible. */
+const CALM = [WORLDS.updated, WORLDS.well, WORLDS.installing, HELD] as const;
+
 const keyInput = (key: Key): Input => ({ key, pageRows: 19 });
 
 /** One random thing that happens. */
@@ -196,6 +199,7 @@ function happening(roll: (below: number) => number, led: Led): Input {
     const id = led.asks.at(-1)!.id - roll(3);
     return roll(20) === 0 ? { id, answer: refused } : (answerTo(led) ?? { passedS: 1 });
   }
+  if (kind < 39) return { status: CALM[roll(CALM.length)]! };
   return NEWS[roll(NEWS.length)]!;
 }
 
@@ -213,18 +217,22 @@ t.test('random keys, answers and news', async (t) => {
   const roll = dice(20_261_122);
   const changes = new Set<string>();
   const seen = new Set<ScreenName>();
+  let asked = 0;
   let led = new Led(WORLDS.updated);
   const start = { person: admin } as const;
-  for (let count = 0; count < 30_000; count += 1) {
+  for (let count = 0; count < 120_000; count += 1) {
     if (count % 200 === 0)
       led = new Led(WORLDS.updated).take(start).press(...BEGINS[roll(BEGINS.length)]!);
-    const { dialog, facts } = led.state;
+    const { dialog, facts, access } = led.state;
     const before = led.asks.length;
-    if (dialog?.kind === 'form' && roll(4) > 0) fillOn(led, dialog);
+    const lost = access.at === 'out' || facts.person?.watching === true;
+    if (lost && roll(10) === 0) led.take(start);
+    else if (dialog?.kind === 'form' && roll(8) > 0) fillOn(led, dialog);
     else led.take(happening(roll, led));
     for (const { ask } of led.asks.slice(before)) {
       if (ask.ask !== 'change') continue;
       changes.add(ask.plan.do);
+      asked += 1;
       if (dialog?.kind !== 'form') throw new Error(`${ask.plan.do} was asked by no form`);
       const good = dialog.fields.every(({ wanted: word, value, needed }) => {
         const text = value.trim().toLowerCase();
@@ -249,5 +257,6 @@ t.test('random keys, answers and news', async (t) => {
     if (led.state.waiting !== null || led.state.dialog !== null) throw new Error('stuck');
   }
   t.strictSame([...seen].toSorted(), [...SCREENS].toSorted(), 'every screen was met');
-  t.ok(changes.size > 8, [...changes].join(' '));
+  t.ok(changes.size > 12, [...changes].join(' '));
+  t.ok(asked > 150, `${asked} changes were asked for`);
 });
