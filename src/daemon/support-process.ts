@@ -11,7 +11,7 @@ import { UpdateError } from '../core/errors.ts';
 import { SUPPORT_ROLE, type SupportDone, type SupportProgress } from './support-request.ts';
 import type { SupportReply, SupportRequest } from './support-request.ts';
 
-/** What the process may take beyond its own limit before it is ended. */
+/** What the process may take beyond its own limit, without a word, before it is ended. */
 const GRACE_MS = 20_000;
 /** Longest line of the process. */
 const LINE_CHARS_MAX = 256 * 1024;
@@ -37,7 +37,10 @@ export async function* streamArchive(
   run: SupportRun,
 ): AsyncGenerator<Uint8Array, void, void> {
   await using maker = new MakerProcess({ ...request, out: null }, run);
-  for await (const chunk of maker.child.stdout as AsyncIterable<Buffer>) yield chunk;
+  for await (const chunk of maker.child.stdout as AsyncIterable<Buffer>) {
+    maker.goesOn();
+    yield chunk;
+  }
   await maker.done;
 }
 
@@ -76,6 +79,11 @@ class MakerProcess implements AsyncDisposable {
     });
     this.done = this.#outcome();
     this.done.catch(() => undefined);
+  }
+
+  /** Its reader took something, so it may go on: how long that takes is the reader's business. */
+  goesOn(): void {
+    this.#timer.refresh();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -26,7 +26,7 @@ export interface SupportPlaces {
 export interface SupportLimits {
   /** Of the whole archive, compressed. */
   readonly bytesMax: number;
-  /** After this time nothing more is read; what was read is whole. */
+  /** After this time of reading nothing more is read; what was read is whole. */
   readonly timeMs: number;
   /** Of each log that is taken, from its end. */
   readonly logBytes: number;

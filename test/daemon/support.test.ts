@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { parseConfig, type Config } from '../../src/config.ts';
@@ -304,4 +305,25 @@ t.test('the file is not replaced by a half one', async (t) => {
     out: { path, freeBytes: 0 },
   };
   await t.rejects(makeArchive(request, { entry: ENTRY, signal }), { code: 'state.io' });
+});
+
+t.test('a reader that is slower than the time for an archive gets all of it', async (t) => {
+  const config = await node(t);
+  const request: SupportRequest = {
+    ...supportRequest('support-A-x', config, '0.1.0', [], []),
+    limits: { bytesMax: 1 << 24, timeMs: 6000, logBytes: 1 << 20 },
+  };
+  const zero = Buffer.alloc(16);
+  const noise = createCipheriv('aes-128-ctr', zero, zero).update(Buffer.alloc(1 << 20));
+  await writeFile(join(config.stateDir, 'logs', 'a'), noise.toString('base64'));
+  const slow = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    let waitedMs = 0;
+    for await (const chunk of streamArchive(request, { entry: ENTRY, signal })) {
+      if (waitedMs < 7000) await sleep(1000);
+      waitedMs += 1000;
+      yield chunk;
+    }
+  };
+  const { missing } = manifestOf(await unpack(t, slow()));
+  t.notMatch(missing.join('\n'), /time for this archive/);
 });
