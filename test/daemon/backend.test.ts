@@ -166,6 +166,9 @@ t.test('stage: the bundle is on both nodes, and an update can name it', async (t
   await pair.until(() => pair.b.backend.job(job.id).state !== 'running');
   t.match(pair.b.backend.job(job.id), { state: 'done', exit: 0, message: /staged on both nodes/ });
   t.ok(pair.a.runner.state.world.depot.includes(BUNDLE));
+  const { product, version } = manifestOf();
+  const own = { bundle: BUNDLE, product, version, bytes: BUNDLE_BYTES };
+  t.strictSame(await pair.a.backend.bundles(), [{ ...own, nodes: ['A', 'B'] }]);
   const none = { kind: 'update', source: { bundle: 'f'.repeat(64) } } as const;
   t.equal(await refused(pair, pair.a.backend.start(none, CALLER)), 'file.not_found');
   pair.a.hold('write system');
@@ -181,6 +184,16 @@ t.test('stage without a peer: here it is, there it is not', async (t) => {
   await pair.until(() => pair.a.backend.job(job.id).state !== 'running');
   t.match(pair.a.backend.job(job.id), { state: 'failed', code: 'pair.not_replicated' });
   t.ok(pair.a.runner.state.world.depot.includes(BUNDLE));
+  t.match(await pair.a.backend.bundles(), [{ bundle: BUNDLE, nodes: ['A'] }]);
+});
+
+t.test('settings are set by whoever asks, and stand in the audit log', async (t) => {
+  const pair = await makePair(t);
+  const { backend } = pair.a;
+  const asked = { key: 'idleMin', value: '20', reason: 'long watch' } as const;
+  t.match(await backend.set(asked, CALLER), { changed: true, message: 'idleMin is 20 now' });
+  t.equal((await backend.settings()).settings.idleMin, 20);
+  t.match(await backend.audit(1), [{ act: 'settings set idleMin', reason: 'long watch' }]);
 });
 
 t.test('a check hook may refuse, or ask for later', async (t) => {
