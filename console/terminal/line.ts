@@ -14,8 +14,8 @@ import { sane } from './tty.ts';
 
 /** A terminal that does not say its size within this time is taken for 80x24. */
 const PROBE_MS = 300;
-/** How long a lent line waits for an answer that is on its way, and how often it looks. */
-const ANSWER_MS = 1000;
+/** How long answers that are on their way are waited for, and how often that is looked at. */
+const QUIET_MS = 1000;
 const LOOK_MS = 10;
 const USUAL = { rows: 24, columns: 80 } as const;
 
@@ -53,6 +53,7 @@ export class TerminalLine implements AsyncDisposable {
   readonly #flow: Flow;
   #borrower: Borrower | null = null;
   #probed: Size | null = null;
+  #renewing: Promise<void> | null = null;
   #onPosition: (size: Size) => void = () => {};
   #gone = false;
 
@@ -101,13 +102,27 @@ export class TerminalLine implements AsyncDisposable {
   }
 
   /**
-   * It may be another terminal now: it is prepared again and asked for its size. Not on a line that
-   * is held, where the person only wants to see something.
+   * It may be another terminal now: once what was sent has left, it is prepared again and asked for
+   * its size. Not on a line that stalls, where the person only wants to see something.
    */
   async renew(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  async #renew(): Promise<void> {
+    await this.#quiet(() => this.busy);
     if (this.busy) return;
     this.#flow.forget();
     await this.enter();
+  }
+
+  /** Waits for the end of something, but not for long. */
+  async #quiet(going: () => boolean): Promise<void> {
+    const endMs = performance.now() + QUIET_MS;
+    while (going() && performance.now() < endMs && !this.#gone) await sleep(LOOK_MS);
   }
 
   /** Sends bytes; the caller asks `busy` first and sends a frame at a time. */
@@ -119,8 +134,7 @@ export class TerminalLine implements AsyncDisposable {
   /** Lends the terminal, clean; at the end of the loan it is the console's again, to be redrawn. */
   async lend(borrower: Borrower): Promise<Loan> {
     // An answer that comes later would be typed into what borrows the line.
-    const endMs = performance.now() + ANSWER_MS;
-    while (this.#flow.asking && performance.now() < endMs && !this.#gone) await sleep(LOOK_MS);
+    await this.#quiet(() => this.#flow.asking);
     this.#borrower = borrower;
     this.#flow.forget();
     this.#send(leaving(this.#options.kind, this.size.rows));
