@@ -12,7 +12,7 @@ import { idleWarning, isWatching } from './access.ts';
 import { drawDialog } from './dialogs.ts';
 import { freshStatus, runningRollout } from './facts.ts';
 import type { Key } from './keys.ts';
-import { listing } from './layout.ts';
+import { listing, withDates } from './layout.ts';
 import { textOf } from './picture.ts';
 import { SCREEN } from './screens.ts';
 import type { Cause } from './session.ts';
@@ -163,7 +163,7 @@ export class PlainView {
     const { events } = state.facts;
     const watches = shownScreen(state) === 'progress' && runningRollout(state.facts) !== null;
     const fresh = events.filter(({ seq, pct }) => seq > this.#seq && pct === null);
-    const { options } = this.#outside;
+    const options = withDates(state, this.#outside.options);
     if (watches) this.#print(fresh.map((event) => renderEvent(event, 'update', options)));
     const word = freshStatus(state.facts)?.state ?? 'UNKNOWN';
     const warned = idleWarning(state);
