@@ -9,6 +9,7 @@ import { mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ControlOptions } from '../../src/control/server.ts';
 import { openBench, type Bench } from '../control/harness.ts';
 import { hangUp, openPty, type Pty } from '../drivers/pty-cable.ts';
 import { Glass } from './glass.ts';
@@ -33,6 +34,8 @@ export interface SerialDeskOptions {
   readonly columns?: number;
   /** A terminal that answers nothing. */
   readonly mute?: boolean;
+  /** How the daemon's server is started. */
+  readonly control?: Partial<ControlOptions>;
   /** There is no port yet. */
   readonly unplugged?: boolean;
 }
@@ -76,7 +79,7 @@ export class SerialDesk implements AsyncDisposable {
   }
 
   static async open(options: SerialDeskOptions = {}): Promise<SerialDesk> {
-    const bench = await openBench();
+    const bench = await openBench(options.control);
     const folder = await mkdtemp(join(tmpdir(), 'tandem-serial-'));
     const desk = new SerialDesk(bench, folder, options);
     if (options.unplugged !== true) await desk.plug();
