@@ -6,7 +6,7 @@
  * promotes itself. Pure; imports only core.
  */
 import type { NodeId } from './model.ts';
-import { storageInPlace } from './node.ts';
+import { isUndecided, storageInPlace } from './node.ts';
 import type { Generation, NodeRecord, RoleRecord } from './records.ts';
 import { downWanted, holderWanted } from './phases.ts';
 import type { NodeReport } from './report.ts';
@@ -71,10 +71,14 @@ export function peerCurrent(s: NodeState): boolean {
   return peer !== null && store.connected && store.peer === 'current' && !peer.record.knownStale;
 }
 
-/** Is the peer in a trial that is not committed? Such a node is never admitted (I8). */
+/**
+ * Is the peer in a trial that is not committed, or is one being armed there that may take it down
+ * yet? Such a node is never admitted (I8).
+ */
 function peerOnTrial(s: NodeState): boolean {
   const peer = peerReport(s);
-  return peer !== null && peer.boot.slot !== peer.record.slots.default;
+  if (peer === null) return false;
+  return peer.boot.slot !== peer.record.slots.default || isUndecided(peer.record);
 }
 
 const withRole = (record: NodeRecord, role: Partial<RoleRecord>): NodeRecord => ({
@@ -176,6 +180,7 @@ function standDown(s: NodeState): NodeRecord | undefined {
   if (record.standDown?.rollout === OPERATOR) return undefined;
   const counted = peer.record.role.peerMayTakeOver && peer.record.role.holder === other(s);
   if (record.standDown === null || !counted || !peer.serving || onTrial(s)) return undefined;
+  if (isUndecided(record)) return undefined;
   return acknowledged(s) ? { ...record, standDown: null } : undefined;
 }
 

@@ -16,14 +16,14 @@ export function isolatedHolder(s: NodeState): boolean {
 }
 
 /**
- * R3: a standby that was admitted in this boot, holds every acknowledged write and never promised
- * to stay down may take over once its peer is provably off.
+ * R3: a standby that was admitted in this boot, holds every acknowledged write, never promised to
+ * stay down and goes into no trial may take over once its peer is provably off.
  */
 export function mayTakeOver(s: NodeState): boolean {
   const { record, world } = s;
   const able = record.role.holder === other(s) && !world.linkUp && world.admitted;
-  const sound = record.standDown === null && !record.knownStale && !onTrial(s);
-  return able && sound && storageInPlace(s) && world.store.local === 'current';
+  const sound = record.standDown === null && !record.knownStale && !isUndecided(record);
+  return able && sound && !onTrial(s) && storageInPlace(s) && world.store.local === 'current';
 }
 
 /**
