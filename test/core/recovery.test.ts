@@ -16,7 +16,7 @@ const codes = Object.keys(CODES) as Code[];
 
 /** Sources of the program without the tables themselves. */
 function sources(): string {
-  const rooms = ['src', 'images', 'scripts'];
+  const rooms = ['src', 'console', 'images', 'scripts'];
   const files = rooms.flatMap((room) =>
     readdirSync(new URL(room, ROOT), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !/core\/(codes|recovery)/.test(name))

@@ -107,6 +107,18 @@ t.test('who got the service while it was to restart hands it back first (R5)', a
   t.equal(settle(cancelled)?.rollout?.phase, 'BACK2', 'a cancel goes on from there');
 });
 
+/** After these events, and a long loss of the link: does the standby fence? */
+function fencesAfter(...events: readonly Event[]): boolean {
+  let s = nodeState('B');
+  for (const event of [...events, { type: 'link', up: false } as const]) {
+    s = step(s, event, NOW) ?? s;
+  }
+  return effectsOf({
+    ...s,
+    world: { ...s.world, clock: { ...NOW, ms: NOW.ms + 60_000 } },
+  }).some((effect) => effect.do === 'fence');
+}
+
 const policy = (takeover: 'manual' | 'fence'): Event => ({ type: 'takeover-policy', takeover });
 
 t.test(
@@ -119,23 +131,32 @@ t.test(
       const plain = { ...old, takeover: 'fence', knowsTakeover: 'fence', ...more } as const;
       return { type: 'report', report: { ...plain, seq } };
     };
-    const said = (...events: readonly Event[]): boolean => {
-      let s = nodeState('B');
-      for (const event of [...events, { type: 'link', up: false } as const]) {
-        s = step(s, event, NOW) ?? s;
-      }
-      return effectsOf({
-        ...s,
-        world: { ...s.world, clock: { ...NOW, ms: NOW.ms + 60_000 } },
-      }).some((effect) => effect.do === 'fence');
-    };
     const knows = (turn: number, run = 'run-B') => report(10 + turn, { knows: { run, turn } });
-    t.ok(said(policy('fence'), knows(1)));
-    t.notOk(said(policy('fence'), knows(0)), 'it heard the word before');
-    t.notOk(said(policy('fence'), knows(1, 'run-C')), 'it heard the word of an earlier run');
-    t.notOk(said(policy('fence'), knows(1), policy('manual'), policy('fence')), 'it was left');
-    t.ok(said(policy('fence'), knows(1), policy('manual'), policy('fence'), knows(3)));
-    t.notOk(said(policy('fence'), report(20, { knows: null })));
-    t.ok(said(policy('fence'), report(20, {})), '0.1.0 does not say which word');
+    t.ok(fencesAfter(policy('fence'), knows(1)));
+    t.notOk(fencesAfter(policy('fence'), knows(0)), 'it heard the word before');
+    t.notOk(fencesAfter(policy('fence'), knows(1, 'run-C')), 'it heard the word of an earlier run');
+    t.notOk(
+      fencesAfter(policy('fence'), knows(1), policy('manual'), policy('fence')),
+      'it was left',
+    );
+    t.ok(fencesAfter(policy('fence'), knows(1), policy('manual'), policy('fence'), knows(3)));
+    t.notOk(fencesAfter(policy('fence'), report(20, { knows: null })));
+    t.ok(fencesAfter(policy('fence'), report(20, {})), '0.1.0 does not say which word');
   },
 );
+
+t.test('a node is not counted on while a trial is armed or being armed on it', async (t) => {
+  const role = { epoch: 1, holder: 'A', peerMayTakeOver: false } as const;
+  const standDown = { rollout: 'update-1', epoch: 1 };
+  for (const state of ['arming', 'rebooting', 'reverting', 'installed', 'reverted'] as const) {
+    const resting = state === 'installed' || state === 'reverted';
+    const update = updateOf(state);
+    const holder = nodeState('A', { record: { role }, peerRecord: { role, update } });
+    t.equal(settle(holder)?.record.role.peerMayTakeOver ?? false, resting, `holder: ${state}`);
+    const standby = nodeState('B', { record: { standDown, update }, peer: { serving: true } });
+    t.equal(settle(standby)?.record.standDown === null, resting, `standby: ${state}`);
+    const lost = nodeState('B', { peer: null, record: { update }, world: { ...LOST, clock: NOW } });
+    const fences = effectsOf(lost).some((effect) => effect.do === 'fence');
+    t.equal(fences, resting, `takeover: ${state}`);
+  }
+});

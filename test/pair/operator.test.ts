@@ -4,8 +4,10 @@
  * is in the audit log; a client that writes all the time loses nothing that was acknowledged.
  */
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import t from 'tap';
 import { ControlClient } from '../../src/control/client.ts';
+import type { NodeId } from '../../src/core/model.ts';
 import { Bench, READY_MS, RELEASES } from './harness.ts';
 
 t.setTimeout(220_000);
@@ -49,9 +51,16 @@ t.test('an operator and a real pair', async (t) => {
     await t.rejects(console.start({ kind: 'commit' }), { code: 'access.role' });
     const { to } = await console.act({ act: 'switchover', reason: 'login' });
     t.equal(to, 'B');
+    // The act is accepted at once; the pair stays available until it hands over.
+    const served = async (node: NodeId): Promise<void> => {
+      const { signal } = bench;
+      while (!(await console.status()).nodes[node].serving) await pause(100, undefined, { signal });
+    };
+    await served('B');
     await bench.running.waitAvailable(READY_MS, bench.signal);
     t.match(await console.status(), { operator: { user }, nodes: { B: { serving: true } } });
     await console.act({ act: 'switchover', reason: 'back' });
+    await served('A');
     await bench.running.waitAvailable(READY_MS, bench.signal);
     const noted = (await root.audit(4)).map(({ act, by, via }) => `${act} ${by} ${via}`);
     t.strictSame(noted.slice(0, 2), ['switchover anna console', 'switchover anna console']);

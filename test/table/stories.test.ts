@@ -4,6 +4,7 @@
  */
 import t from 'tap';
 import { peerOf } from '../../src/core/model.ts';
+import { PHASES } from '../../src/core/records.ts';
 import { tableAfter, type Row, type Word } from './cells.ts';
 import { ALL, checkCell, strikes, type Story } from './check.ts';
 import { FAULTS, type Variant } from './faults.ts';
@@ -41,10 +42,7 @@ const plain = (name: string): readonly Variant[] => (FAULTS[name] ?? []).slice(0
 const back = tableAfter('### Failure table of the ways back');
 t.strictSame(
   back.flatMap((row) => row.phases),
-  [
-    ...['BACK1', 'BACK2', 'RB_HAND', 'RB_DOWN', 'RB_ACT'],
-    ...['RB_TRIAL', 'RB_SYNC', 'RB_COMMIT', 'RB_ADMIT'],
-  ],
+  PHASES.filter((phase) => /^(BACK|RB_)/.test(phase)),
 );
 
 for (const takeover of ['fence', 'manual'] as const) {
