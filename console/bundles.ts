@@ -4,7 +4,7 @@
  * nothing; it looks at a bounded number of folders and files. Imports core and Node.
  */
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { bytes } from '../src/cli/render.ts';
 import type { StagedBundle } from '../src/control/backend.ts';
 import type { RolloutRecord } from '../src/core/records.ts';
@@ -17,6 +17,8 @@ const DEPTH_MAX = 3;
 /** Folders in all, and bundles in all. */
 const FOLDERS_MAX = 200;
 const FOUND_MAX = 50;
+/** A file in a depot: its own SHA-256. */
+const DEPOT_NAME = /^[0-9a-f]{64}\.bin$/;
 
 /** Bundle files below these folders, by path; a folder that cannot be read has none. */
 export async function bundleFiles(roots: readonly string[]): Promise<readonly BundleChoice[]> {
@@ -33,6 +35,8 @@ export async function bundleFiles(roots: readonly string[]): Promise<readonly Bu
       const path = join(folder, entry.name);
       if (entry.isDirectory() && depth < DEPTH_MAX) queue.push({ folder: path, depth: depth + 1 });
       if (!entry.isFile() || !entry.name.endsWith('.bin')) continue;
+      // What is staged is named by version in a list of its own.
+      if (basename(folder) === 'depot' && DEPOT_NAME.test(entry.name)) continue;
       const size = await stat(path).then(
         (one) => bytes(one.size),
         () => null,

@@ -112,9 +112,11 @@ function press(state: State, key: Key, pageRows: number): Step {
     const target = SCREEN[shownScreen(state)].enter?.(state) ?? null;
     return target === null ? stay(state) : follow(state, target);
   }
-  const picked = pick(state, key);
+  // What was said of the key before is said no more; a failure stays in sight.
+  const calm = state.flash?.style === 'bad' ? state : { ...state, flash: null };
+  const picked = pick(calm, key);
   if (picked !== null) return stay(picked);
-  const moved = move(state, key, pageRows);
+  const moved = move(calm, key, pageRows);
   return moved === null ? pressLetter(state, key) : stay(moved);
 }
 

@@ -25,7 +25,7 @@ function auditText(entry: AuditEntry, options: RenderOptions): string {
 }
 
 function updateText(record: RolloutRecord, options: RenderOptions): string {
-  const end = phaseWords(record.phase, record.first);
+  const end = phaseWords(record.phase, record);
   const why = record.result === null ? '' : `: ${record.result.message} (${record.result.code})`;
   const text = `${record.kind} to ${record.to.version}, ${end}${why}`;
   return `${stamp(record.startedAt, options)} ${plain(text, options)}`;

@@ -90,6 +90,12 @@ function estimateLines(estimate: Estimate | null, options: RenderOptions): reado
   return plainLines(wrap(plain(text, options), options.columns));
 }
 
+function refusedLines(message: string, { columns }: RenderOptions): readonly Line[] {
+  const word = 'The update is refused';
+  const [first = '', ...more] = wrap(`${word}: ${message}`, columns);
+  return [lineOf(span(word, 'bad'), first.slice(word.length)), ...plainLines(more)];
+}
+
 function checksBody(state: State, options: RenderOptions): Body {
   const { checks, source } = state;
   if (checks === null || source === null) return { lines: [plainLine('Nothing was checked yet.')] };
@@ -98,9 +104,16 @@ function checksBody(state: State, options: RenderOptions): Body {
   const verdict = checks.ok
     ? [lineOf(span('The update may begin.', 'good'), ' Service goes on; nodes restart one by one.')]
     : [
-        lineOf(span('The update is refused', 'bad'), `: ${plain(checks.message, options)}`),
-        ...(checks.next === null ? [] : [plainLine(`Next: ${plain(checks.next, options)}`)]),
+        ...refusedLines(plain(checks.message, options), options),
+        ...(checks.next === null
+          ? []
+          : plainLines(wrap(`Next: ${plain(checks.next, options)}`, options.columns))),
       ];
+  // What stands in the way is read first.
+  const rows = [
+    ...checks.checks.filter(({ result }) => result === 'failed'),
+    ...checks.checks.filter(({ result }) => result !== 'failed'),
+  ];
   return {
     lines: [
       lineOf(span(head, 'strong')),
@@ -109,7 +122,7 @@ function checksBody(state: State, options: RenderOptions): Body {
       ...estimateLines(checks.estimate, options),
       ...actionLines(checksKeys(state), options),
       [],
-      ...checks.checks.flatMap((row) => checkLines(row, width, options)),
+      ...rows.flatMap((row) => checkLines(row, width, options)),
     ],
   };
 }
@@ -122,20 +135,20 @@ function checksKeys({ facts, checks, source }: State): readonly HotKey[] {
     target: { ask: { ask: 'check', source }, words: 'Checking again; Esc leaves it' },
     refusal: null,
   };
-  if (checks?.version == null) return [again];
+  if (checks === null) return [again];
   const refusal = checks.ok ? refusalOf('update', facts) : 'a check has failed';
-  const plan = { do: 'update', source, version: checks.version } as const;
+  const plan = { do: 'update', source, version: checks.version ?? UNKNOWN } as const;
   return [{ letter: 'S', label: 'Start the update', target: { plan }, refusal }, again];
 }
 
 /** What the person may count on at this moment, in one line. */
-function serviceLine(status: PairStatus): Line {
+function serviceLine(status: PairStatus, { kind }: RolloutStatus): Line {
   const serves = NODES.some((id) => status.nodes[id].serving);
   const known = serves || NODES.every((id) => status.nodes[id].known);
   const service = status.ha.ok
     ? span('Service goes on.', 'good')
     : span(known ? 'NO high availability now.' : 'Who serves is not known now.', 'warn');
-  return lineOf(service, ' This console may be unplugged; the update goes on.');
+  return lineOf(service, ` This console may be unplugged; the ${kind} goes on.`);
 }
 
 /** The view of the command line, without what this screen says elsewhere, or would cut. */
@@ -148,7 +161,7 @@ function rolloutLines(
   const [, ...rest] = renderRollout(quiet, options);
   const kind = rollout.kind === 'update' ? 'Update' : 'Rollback';
   const what = `${kind} to ${plain(rollout.version, options)}`;
-  const head = `${what}: ${phaseWords(rollout.phase, rollout.first)}`;
+  const head = `${what}: ${phaseWords(rollout.phase, rollout)}`;
   return [head, ...rest.filter((text) => !/^(High availability: *)?$/.test(text))];
 }
 
@@ -179,7 +192,10 @@ function outcomeLines(rollout: RolloutStatus, options: RenderOptions): readonly 
       plainLine(`  event ${result.code} of ${rollout.id}`),
     );
   } else if (phase === 'DONE' && !rollout.finalized) {
-    const text = 'The version of before is kept: [S] Slots returns to it, or gives it up.';
+    const text =
+      rollout.kind === 'update'
+        ? 'The version of before is kept: [S] Slots returns to it, or gives it up.'
+        : 'The other version starts no more: [U] Update installs one.';
     lines.push(...plainLines(wrap(text, options.columns, '  ')));
   }
   return lines;
@@ -214,7 +230,7 @@ function progressBody(state: State, options: RenderOptions): Body {
   return {
     lines: [
       ...plainLines(rolloutLines(status, rollout, options)),
-      serviceLine(status),
+      serviceLine(status, rollout),
       ...pause,
       ...latestLines(state.facts, options),
       ...alarmLines(status, options),

@@ -100,7 +100,7 @@ export function phaseTimes(rollout: RolloutRecord): PhaseTime[] {
   return steps.map(({ phase, atMs }, index) => {
     const next = steps[index + 1];
     const tookS = next === undefined ? null : (next.atMs - atMs) / 1000;
-    const words = phaseWords(phase, rollout.first);
+    const words = phaseWords(phase, rollout);
     return { phase, words, atS: Math.max(0, (atMs - startMs) / 1000), tookS };
   });
 }

@@ -95,9 +95,18 @@ function turnOf(phase: Phase, first: NodeId): NodeId {
   return isSecond(phase) ? peerOf(first) : first;
 }
 
-/** What happens in a phase, as a sentence without a full stop. */
-export function phaseWords(phase: Phase, first: NodeId): string {
-  return PHASE_WORDS[phase].replace('%', turnOf(phase, first));
+/** Phases that do something else on the way back: nothing is written, the old images are there. */
+const ROLLBACK_WORDS: Partial<Readonly<Record<Phase, string>>> = {
+  INSTALL1: 'old images of node % are checked',
+  ACT1: 'node % restarts into the old version',
+  INSTALL2: 'old images of node % are checked',
+  ACT2: 'node % restarts into the old version',
+};
+
+/** What happens in a phase of such a rollout, as a sentence without a full stop. */
+export function phaseWords(phase: Phase, rollout: Pick<RolloutStatus, 'kind' | 'first'>): string {
+  const own = rollout.kind === 'rollback' ? ROLLBACK_WORDS[phase] : undefined;
+  return (own ?? PHASE_WORDS[phase]).replace('%', turnOf(phase, rollout.first));
 }
 
 const KIND_WORDS = { update: 'Update to', rollback: 'Rollback to' } as const;
@@ -108,7 +117,7 @@ export function rolloutHeadline(rollout: RolloutStatus, options: RenderOptions):
   const what = `${KIND_WORDS[kind]} ${plain(rollout.version, options)}`;
   const state = !ended ? 'in progress' : phase === 'DONE' ? 'done' : 'ended';
   const since = stamp(rollout.phaseAt, options);
-  return `${what} ${state} (${phaseWords(phase, rollout.first)} - ${since})`;
+  return `${what} ${state} (${phaseWords(phase, rollout)} - ${since})`;
 }
 
 /** The last forward phase that was entered: where a rollout that turned back got to. */
@@ -221,9 +230,22 @@ export function renderRollout(status: PairStatus, options: RenderOptions): strin
       nodeBlock(status.nodes[second], rollout, options, width),
       options,
     ),
+    ...againLines(rollout, options),
     ...wrap(`High availability: ${plain(status.ha.text, options)}`, columns),
     ...wrap(nextWords(rollout, options), columns),
   ];
+}
+
+/** That the second node tries again, and after what; no lines before its first failure. */
+function againLines(rollout: RolloutStatus, options: RenderOptions): string[] {
+  if (rollout.ended || !isForward(rollout.phase)) return [];
+  const second = peerOf(rollout.first);
+  const failed = rollout.logs[second].filter(({ phase }) => phase === 'BACK2');
+  const last = failed.at(-1);
+  if (last === undefined) return [];
+  const attempt = `Attempt ${failed.length + 1} on node ${second}`;
+  const text = `${attempt}, after: ${plain(last.text, options)}`;
+  return wrap(text, options.columns).slice(0, 2);
 }
 
 /** What comes next, and whether a cancel is possible now. */
@@ -234,7 +256,7 @@ function nextWords(rollout: RolloutStatus, options: RenderOptions): string {
   }
   const rows = isForward(rollout.phase) ? [...FIRST_ROWS, ...SECOND_ROWS.slice(1)] : RETURN_ROWS;
   const next = rows.find(([phase]) => rank(phase) > rank(rollout.phase))?.[0];
-  const what = next === undefined ? 'the end' : phaseWords(next, rollout.first);
+  const what = next === undefined ? 'the end' : phaseWords(next, rollout);
   const cancel = rollout.canCancel ? 'can be cancelled now' : 'cannot be cancelled now';
   return `Next: ${what}. The job ${cancel}.`;
 }

@@ -21,15 +21,18 @@ import { asUpdateError } from '../core/errors.ts';
 /** A password is hashed slowly on purpose, and one at a time. */
 const LOGIN_MS = 60_000;
 
+/** What a request carries and when it is given up; without a time the client's own limit holds. */
+export interface CallOptions {
+  readonly body?: object;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
 /** How a client makes one request. */
 export type AccessCall = <T>(
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
-  options: {
-    readonly body?: object;
-    readonly signal?: AbortSignal | undefined;
-    readonly timeoutMs?: number;
-  },
+  options: CallOptions,
 ) => Promise<T>;
 
 /** The part of `ControlClient` that is about access; read it there as `client.access`. */

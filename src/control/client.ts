@@ -20,7 +20,7 @@ import type {
 } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
-import { AccessCalls } from './access-client.ts';
+import { AccessCalls, type CallOptions } from './access-client.ts';
 import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
 import type { SettingRequest, StagedBundle } from './backend.ts';
 import { receiveBytes } from './bytes.ts';
@@ -250,11 +250,7 @@ export class ControlClient {
   async #call<T>(
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
-    options: {
-      readonly body?: object;
-      readonly signal?: AbortSignal | undefined;
-      readonly timeoutMs?: number;
-    },
+    options: CallOptions,
   ): Promise<T> {
     return (await requestJson(this.socketPath, {
       method,

@@ -108,18 +108,14 @@ export class Backend implements ControlBackend {
 
   status(): PairStatus {
     const { host, lastHeard, linkTroubles } = this.#parts;
-    const status = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
+    return pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
       channels: this.#channels(),
       reformingSinceMs: this.#parts.reformingSinceMs?.() ?? null,
       syncMovedMs: this.#parts.syncMovedMs?.() ?? null,
       address: this.#parts.address ?? null,
       holdH: this.#parts.holdH ?? 0,
+      troubles: linkTroubles(),
     });
-    // The reason that the link knows says more than that the peer does not answer.
-    const troubles = linkTroubles().map((one) => ({ ...one, node: me(this.#state) }));
-    const codes = new Set(troubles.map((one) => one.code));
-    const others = status.alarms.filter((one) => !codes.has(one.code));
-    return { ...status, alarms: [...others, ...troubles] };
   }
 
   #channels(): readonly ChannelStatus[] {

@@ -4,9 +4,10 @@
  * only core.
  */
 import { NODES, type NodeId } from '../core/model.ts';
+import type { Reason } from '../core/records.ts';
 import { OPERATOR } from '../core/role.ts';
 import { downWanted } from '../core/phases.ts';
-import { other, peerReport, running, type NodeState } from '../core/state.ts';
+import { me, other, peerReport, running, type NodeState } from '../core/state.ts';
 import type { Alarm, NodeStatus } from '../core/status.ts';
 import { silence, splitBrain } from './reform.ts';
 import { frozenNode, remedyOf } from './remedy.ts';
@@ -28,11 +29,13 @@ export interface AlarmExtras {
   readonly at: string;
   /** Until when a pair that is held in two versions wants a decision; null = without a deadline. */
   readonly holdUntil: string | null;
+  /** What the links and the fencer of this node say is wrong with them. */
+  readonly troubles: readonly Reason[];
 }
 
 /** Every alarm of the pair, as node `s` sees it now. */
 export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
-  const { nodes, ageMs, quietMs } = extras;
+  const { nodes, ageMs, quietMs, troubles } = extras;
   const found: Alarm[] = [];
   const frozen = frozenNode(s);
   if (frozen !== null) {
@@ -54,7 +57,13 @@ export function alarms(s: NodeState, extras: AlarmExtras): readonly Alarm[] {
     const message = `the sync of the storage has made no progress for ${quietS} s`;
     found.push({ code: 'sync.stalled', node: null, message });
   }
-  return [...found, ...reported(s), ...held(s, extras)];
+  // The reason that a link knows says more than that the peer does not answer.
+  const codes = new Set(troubles.map(({ code }) => code));
+  const others = [...found, ...reported(s), ...held(s, extras)].filter(({ code }) => {
+    return !codes.has(code);
+  });
+  const told = troubles.filter(({ code }) => !(restarts && code === 'pair.peer_unreachable'));
+  return [...others, ...told.map((one) => ({ ...one, node: me(s) }))];
 }
 
 /** It is that node's turn to restart, while this one serves: without service it is missed. */

@@ -5,7 +5,7 @@
  */
 import { NODES, SLOT_CLASSES, type NodeId, type SlotClass } from '../core/model.ts';
 import { canCancel, endedAt } from '../core/phases.ts';
-import { END_PHASES, type RolloutRecord } from '../core/records.ts';
+import { END_PHASES, type Reason, type RolloutRecord } from '../core/records.ts';
 import type { NodeReport } from '../core/report.ts';
 import { restPoint } from '../core/pause.ts';
 import { FROZEN, OPERATOR } from '../core/role.ts';
@@ -38,6 +38,8 @@ export interface StatusExtras {
   readonly syncMovedMs?: number | null;
   /** Hours for which a pair may be held in two versions; 0 = without a deadline. */
   readonly holdH?: number;
+  /** What the links and the fencer of this node say is wrong with them. */
+  readonly troubles?: readonly Reason[];
 }
 
 /** Everything a client wants to know of both nodes, as node `s` knows it at this moment. */
@@ -55,6 +57,7 @@ export function pairStatus(
   const seen: NodeState = fresh ? s : { ...s, world: { ...s.world, peer: null } };
   const nodes = bothNodes(seen, fresh ? last : null, ageMs, at);
   const { channels, address, reformingSinceMs = null, syncMovedMs = null, holdH = 0 } = extras;
+  const { troubles = [] } = extras;
   const reform = reformItems(seen, { channels, ageMs, address });
   const ok = isFormed(reform) && fresh && frozenNode(seen) === null;
   const since = reformingSinceMs ?? (fresh ? null : (last?.atMs ?? null));
@@ -71,7 +74,14 @@ export function pairStatus(
     rollout,
     reform,
     reforming: ok ? null : reforming(seen, since, nowMs, at),
-    alarms: alarms(seen, { nodes, ageMs, quietMs, at, holdUntil: rollout?.holdUntil ?? null }),
+    alarms: alarms(seen, {
+      nodes,
+      ageMs,
+      quietMs,
+      at,
+      holdUntil: rollout?.holdUntil ?? null,
+      troubles,
+    }),
   };
 }
 

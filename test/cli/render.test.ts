@@ -161,6 +161,8 @@ t.test('the ways back show where it failed and what runs', async (t) => {
   });
   t.notMatch(again, '[!]');
   t.match(again, /\[>\] images installed/);
+  t.match(again, 'Attempt 2 on node B, after: ');
+  t.notMatch(picture({ phase: 'INSTALL2' }), 'Attempt');
   const returning = picture({ phase: 'RB_ACT', logs: { A: log('HAND1'), B: log('TRIAL2') } });
   t.match(returning, /\[>\] restarted into the old version/);
   t.match(returning, '[x] stood down');
@@ -177,16 +179,17 @@ t.test('every phase has words, and an end never shows a step in work', async (t)
   for (const phase of PHASES) {
     const height = picture({ phase }).split('\n').length;
     t.ok(height <= 22, `${phase} fits a terminal of 24 lines with the hint: ${height}`);
-    t.notMatch(phaseWords(phase, 'A'), '%', phase);
+    t.notMatch(phaseWords(phase, { kind: 'update', first: 'A' }), '%', phase);
     const ended = END_PHASES.has(phase);
     const text = picture({ phase, ended, logs: { A: log('INSTALL1'), B: [] } });
     if (ended) t.notMatch(text, '[>]', phase);
     const end = phase === 'DONE' || phase === 'FINALIZE';
     if (end) t.notMatch(text, /\[[ !]\]/, phase);
   }
-  t.match(phaseWords('INSTALL2', 'A'), 'node B');
-  t.match(phaseWords('TRIAL1', 'B'), 'node B');
-  t.match(phaseWords('RB_ACT', 'A'), 'node A');
+  t.match(phaseWords('INSTALL2', { kind: 'update', first: 'A' }), 'node B is installed');
+  t.match(phaseWords('INSTALL2', { kind: 'rollback', first: 'A' }), 'images of node B are checked');
+  t.match(phaseWords('TRIAL1', { kind: 'update', first: 'B' }), 'node B');
+  t.match(phaseWords('RB_ACT', { kind: 'update', first: 'A' }), 'node A');
   const skipped = picture({ phase: 'INSTALL2', skipped: ['A'] });
   t.match(skipped, '[x] up to date before, left alone');
   t.match(picture({ phase: 'INSTALL1', kind: 'rollback' }), '[>] old images checked');

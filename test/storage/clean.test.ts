@@ -3,13 +3,12 @@
  * not visible yet, a damaged record in the middle of a segment, damage that is to be got rid of.
  * Imports tap and the storage.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { Change, Placed } from '../../images/storage/entry.ts';
 import { Objects } from '../../images/storage/objects.ts';
 import { hashOf } from '../../images/storage/record.ts';
+import { rot } from './rot.ts';
 
 const SEGMENT_BYTES = 4096;
 let version = 0;
@@ -35,17 +34,6 @@ async function churn(objects: Objects, through: number): Promise<void> {
   for (let n = 0; (objects.log.first ?? 0) <= through && n < 500; n += 1) {
     await put(objects, 'churn', `${n} `.repeat(200));
     for (let turns = 0; turns < 5; turns += 1) await turn();
-  }
-}
-
-/** Flips a bit of a text that is in the log. */
-function rot(dir: string, text: string): void {
-  for (const name of readdirSync(dir)) {
-    const bytes = readFileSync(join(dir, name));
-    const at = bytes.indexOf(text);
-    if (at < 0) continue;
-    bytes[at] = bytes[at]! ^ 1;
-    writeFileSync(join(dir, name), bytes);
   }
 }
 

@@ -5,13 +5,14 @@
  * storage.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { VerifyReport } from '../../src/core/store.ts';
 import { codeOf } from '../contracts/store.ts';
 import { makeImageDir, makeStoragePair, startLevel, type StorageNode } from './pair.ts';
+import { rot } from './rot.ts';
 
 t.setTimeout(120_000);
 const root = t.testdir();
@@ -23,20 +24,6 @@ function logOf(node: StorageNode): Record<string, string> {
   const names = readdirSync(dir).toSorted();
   const digest = (name: string) => createHash('sha256').update(readFileSync(join(dir, name)));
   return Object.fromEntries(names.map((name) => [name, digest(name).digest('hex')]));
-}
-
-/** Flips a bit of a text in the log of a copy. */
-function rot(node: StorageNode, text: string): void {
-  const dir = join(node.dataDir, 'log');
-  for (const name of readdirSync(dir)) {
-    const bytes = readFileSync(join(dir, name));
-    const at = bytes.indexOf(text);
-    if (at < 0) continue;
-    bytes[at] = bytes[at]! ^ 1;
-    writeFileSync(join(dir, name), bytes);
-    return;
-  }
-  throw new Error(`${text} is not in the log`);
 }
 
 /** Compares both copies from the disk; the state of the report. */
@@ -54,7 +41,7 @@ t.test('a copy that rots while it is off starts, and is made good by itself', as
   await startLevel(pair);
   for (let n = 0; n < 20; n += 1) await a.put(`key-${n}`, valueOf(n));
   await b.kill();
-  rot(b, valueOf(11));
+  rot(join(b.dataDir, 'log'), valueOf(11));
   pair.wire.cut();
   await b.start();
   t.match(b.store.status(), { role: 'secondary', local: 'unknown' }, 'it proves nothing');
@@ -76,7 +63,7 @@ t.test('the copy of an active that rots is left as it is until another one leads
   await startLevel(pair);
   for (let n = 0; n < 20; n += 1) await a.put(`key-${n}`, valueOf(n));
   await a.kill();
-  rot(a, valueOf(4));
+  rot(join(a.dataDir, 'log'), valueOf(4));
   const before = logOf(a);
   await a.start();
   t.equal(await codeOf(a.store.promote(1)), 'store.corrupt');
@@ -100,7 +87,7 @@ t.test('a copy that was written alone is never overwritten for its damage', asyn
   await a.store.goAlone(1);
   await a.put('key-1', valueOf(1));
   await a.kill();
-  rot(a, valueOf(0));
+  rot(join(a.dataDir, 'log'), valueOf(0));
   const before = logOf(a);
   await Promise.all([a.start(), b.start()]);
   await b.until((s) => s.local === 'stale');
@@ -118,7 +105,7 @@ t.test('a resync is done when the damage is gone from the disk, and not before',
   for (let n = 0; n < 20; n += 1) await a.put(`key-${n}`, `${valueOf(n)} ${filler.slice(100)}`);
   const last = 'the last record of all';
   await a.put('last', last);
-  for (const text of [valueOf(2), valueOf(17), last]) rot(b, text);
+  for (const text of [valueOf(2), valueOf(17), last]) rot(join(b.dataDir, 'log'), text);
   const damaged = Object.keys(logOf(b));
   t.equal(await compared(a), 'differs');
   // Writes go on while segments are written anew.
@@ -142,7 +129,7 @@ t.test('a power cut at any moment of a resync leaves a copy that starts', async 
   await startLevel(pair);
   const filler = 'y'.repeat(1024 * 1024 - 200);
   for (let n = 0; n < 20; n += 1) await a.put(`key-${n}`, `${valueOf(n)} ${filler}`);
-  for (const text of [valueOf(1), valueOf(17)]) rot(b, text);
+  for (const text of [valueOf(1), valueOf(17)]) rot(join(b.dataDir, 'log'), text);
   t.equal(await compared(a), 'differs');
   await a.call({ op: 'resync' });
   const states: string[] = [];

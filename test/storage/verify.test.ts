@@ -3,7 +3,6 @@
  * kind of difference, records that rot on the disk, and that a verify writes nothing. Imports tap,
  * the harness and the storage.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { VerifyReport } from '../../src/core/store.ts';
@@ -11,6 +10,7 @@ import { Objects } from '../../images/storage/objects.ts';
 import { hashOf } from '../../images/storage/record.ts';
 import { codeOf } from '../contracts/store.ts';
 import { makeImageDir, makeStoragePair, startLevel, type StorageNode } from './pair.ts';
+import { rot } from './rot.ts';
 
 // The machine may be busy with other work.
 t.setTimeout(120_000);
@@ -38,20 +38,6 @@ async function tamper(node: StorageNode, changes: Record<string, string | null>)
     }
   }
   await node.start();
-}
-
-/** Flips a bit of a text in the log of a running copy. */
-function rot(node: StorageNode, text: string): void {
-  const dir = join(node.dataDir, 'log');
-  for (const name of readdirSync(dir)) {
-    const bytes = readFileSync(join(dir, name));
-    const at = bytes.indexOf(text);
-    if (at < 0) continue;
-    bytes[at] = bytes[at]! ^ 1;
-    writeFileSync(join(dir, name), bytes);
-    return;
-  }
-  throw new Error(`${text} is not in the log`);
 }
 
 const logBytes = async (node: StorageNode): Promise<number> => (await node.info()).logBytes;
@@ -165,7 +151,7 @@ t.test('a record that rots on the standby is found and written anew', async (t) 
   const { a, b } = pair;
   await startLevel(pair);
   for (let n = 0; n < 20; n += 1) await a.put(`key-${n}`, `the value of number ${n} here`);
-  rot(b, 'the value of number 11 here');
+  rot(join(b.dataDir, 'log'), 'the value of number 11 here');
   const report = await verify(a);
   t.same(report.keys, [{ key: 'key-11', A: 'present', B: 'damaged' }]);
   t.match(report, { state: 'differs', differences: 1, damaged: { A: 0, B: 1 } });
@@ -184,7 +170,7 @@ t.test('a record that rots on the active: no resync from it', async (t) => {
   const { a, b } = pair;
   await startLevel(pair);
   for (let n = 0; n < 5; n += 1) await a.put(`key-${n}`, `the value of number ${n} here`);
-  rot(a, 'the value of number 2 here');
+  rot(join(a.dataDir, 'log'), 'the value of number 2 here');
   t.match(await verify(a), { state: 'differs', differences: 1, damaged: { A: 1, B: 0 } });
   t.equal(await codeOf(a.call({ op: 'resync' })), 'store.corrupt');
   t.equal(b.store.status().local, 'current', 'nothing was marked');

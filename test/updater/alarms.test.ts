@@ -61,6 +61,25 @@ t.test('a node that restarts for its update is missed only after five minutes', 
   t.match(statusOf(other, 4000).alarms, [{ code: 'pair.peer_unreachable' }], 'it should be there');
 });
 
+t.test('what a link says of the peer stands in place of what is known without it', async (t) => {
+  const refused = { code: 'pair.peer_unreachable' as const, message: 'connect ECONNREFUSED' };
+  const other = { code: 'fence.failed' as const, message: 'no answer' };
+  const troubles = [refused, other];
+  const seen = (s: NodeState, ageMs: number): string[] => {
+    const last = { report: s.world.peer!, atMs: NOW_MS - ageMs };
+    const { alarms: found } = pairStatus(s, last, NOW_MS, AT, { troubles });
+    return found.map(({ code, node, message }) => `${code} ${node} ${message}`);
+  };
+  const [link, fencer] = [
+    'pair.peer_unreachable A connect ECONNREFUSED',
+    'fence.failed A no answer',
+  ];
+  t.strictSame(seen(nodeState('A', {}), 14_000), [link, fencer]);
+  const restarts = nodeState('A', { rollout: rolloutRecord({ phase: 'ACT1', first: 'B' }) });
+  t.strictSame(seen(restarts, 14_000), [fencer], 'its turn to restart: nobody has to come');
+  t.strictSame(seen(restarts, 300_000), [link, fencer], 'it should be back');
+});
+
 t.test('a sync that brings nothing for a minute, and a split brain', async (t) => {
   const s = nodeState('A', { world: { store: behind } });
   const last = { report: s.world.peer!, atMs: NOW_MS };
