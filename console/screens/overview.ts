@@ -18,7 +18,14 @@ import {
   slotWords,
   storeWords,
 } from './words.ts';
-import { roleChangeLines, roleWords, takeOverWords, UNKNOWN, versionWords } from './words.ts';
+import {
+  pauseLines,
+  roleChangeLines,
+  roleWords,
+  takeOverWords,
+  UNKNOWN,
+  versionWords,
+} from './words.ts';
 
 const LABEL = 15;
 
@@ -96,6 +103,7 @@ function body(state: State, options: RenderOptions): Body {
     const style: Style = status.rollout.ended ? 'plain' : 'strong';
     const text = rolloutHeadline(status.rollout, options);
     lines.push(lineOf(span(clip(text, options.columns), style)));
+    lines.push(...pauseLines(status.rollout, '[U] Update, [G]', options));
     const { result } = status.rollout;
     if (result !== null) {
       const why = `${plain(result.message, options)} (${result.code})`;

@@ -16,7 +16,7 @@ import { freshStatus, runningRollout } from '../facts.ts';
 import { lineOf, plainLine, plainLines, span, type Line, type Style } from '../picture.ts';
 import { sourceWord } from '../plans.ts';
 import type { Body, HotKey, Screen, State, Target } from '../state.ts';
-import { actionLines, alarmLines, latestLines, UNKNOWN } from './words.ts';
+import { actionLines, alarmLines, latestLines, pauseLines, UNKNOWN } from './words.ts';
 
 function chooseBody(state: State, options: RenderOptions): Body {
   const { bundles } = state;
@@ -215,23 +215,11 @@ function progressBody(state: State, options: RenderOptions): Body {
     const lines = [...outcomeLines(rollout, options), [], ...plainLines(view)];
     return { lines: [...lines, ...alarmLines(status, options)] };
   }
-  const paused = rollout.paused ?? null;
-  const rest = paused?.restsAfter ?? null;
-  const pause =
-    paused === null
-      ? []
-      : [
-          lineOf(
-            span('PAUSED', 'warn'),
-            ` by ${plain(paused.by, options)}, ${stamp(paused.at, options)}; `,
-            rest === null ? 'goes on to its end' : `rests at the end of ${rest}`,
-          ),
-        ];
   return {
     lines: [
       ...plainLines(rolloutLines(status, rollout, options)),
       serviceLine(status, rollout),
-      ...pause,
+      ...pauseLines(rollout, '[G]', options),
       ...latestLines(state.facts, options),
       ...alarmLines(status, options),
     ],

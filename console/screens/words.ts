@@ -4,10 +4,12 @@
  */
 import { clip, duration, percent, plain, stamp, wrap } from '../../src/cli/render.ts';
 import type { RenderOptions } from '../../src/cli/render.ts';
+import { phaseWords } from '../../src/cli/render-rollout.ts';
 import type { Release } from '../../src/core/model.ts';
-import type { NodeStatus, PairStatus, SlotStatus } from '../../src/core/status.ts';
+import type { NodeStatus, PairStatus, RolloutStatus } from '../../src/core/status.ts';
+import type { SlotStatus } from '../../src/core/status.ts';
 import type { Facts } from '../facts.ts';
-import { lineOf, plainLine, span, type Line } from '../picture.ts';
+import { lineOf, plainLine, plainLines, span, type Line } from '../picture.ts';
 import type { HotKey } from '../state.ts';
 
 /** The word for what is not known. */
@@ -90,6 +92,25 @@ export function alarmLines(status: PairStatus, options: RenderOptions): readonly
       ...more.map((rest) => plainLine(`      ${rest}`)),
     ];
   });
+}
+
+/** Who paused the update, where it rests, and the keys that let it go on; no lines when nobody. */
+export function pauseLines(
+  rollout: RolloutStatus,
+  keys: string,
+  options: RenderOptions,
+): readonly Line[] {
+  if (rollout.paused == null) return [];
+  const { by, at, restsAfter } = rollout.paused;
+  const where =
+    restsAfter === null ? 'goes on to its end' : `rests after: ${phaseWords(restsAfter, rollout)}`;
+  const text = `by ${plain(by, options)}, ${stamp(at, options)}; ${where}. ${keys} lets it go on.`;
+  const [first = '', ...more] = wrap(`PAUSED ${text}`, options.columns, '  ');
+  const word = 'PAUSED';
+  return [
+    lineOf(span(word, 'warn'), first.slice(first.indexOf(word) + word.length)),
+    ...plainLines(more),
+  ];
 }
 
 /** The actions of a screen in its body, each with its letter; one that is refused says why. */

@@ -63,7 +63,8 @@ export class AccessCalls {
   }
 
   async #begin(path: string, body: object, signal?: AbortSignal): Promise<SessionView> {
-    this.#carry(null);
+    // The session of before is carried until this one is there: who mistypes at a console that is
+    // locked goes on looking, and what is asked meanwhile is answered.
     const { token, ...view } = await this.#call<LoginAnswer>('POST', path, {
       body,
       signal,

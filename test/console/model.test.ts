@@ -170,6 +170,18 @@ t.test('after a rollback nothing is promised that Slots refuses', async (t) => {
   t.notMatch(led.text(), 'returns to it');
 });
 
+t.test('a pause is on the first screen too, with the keys that end it', async (t) => {
+  const paused = { by: 'anna', at: WORLDS.well.at, restsAfter: 'HAND1' } as const;
+  const rollout = { ...WORLDS.installing.rollout!, paused };
+  const led = new Led({ ...WORLDS.installing, rollout });
+  const text = led.text().replaceAll(/\s+/g, ' ');
+  t.match(text, /PAUSED by anna, .*; rests after: node A takes the service back and is watched\./);
+  t.match(text, '[U] Update, [G] lets it go on');
+  t.match(led.press('u').text(), '[G] lets it go on');
+  t.match(led.text(), /^G Go on/m);
+  t.notMatch(new Led(WORLDS.installing).text(), 'PAUSED');
+});
+
 t.test('a pair that changed while a form was filled refuses it', async (t) => {
   const led = new Led(WORLDS.updated).press('s', 'b', '1.0.0', 'enter', 'because');
   led.take({ status: WORLDS.silent }).press('enter');

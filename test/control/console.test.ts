@@ -165,6 +165,15 @@ t.test('a login that fails is never good, and a logout ends it', async (t) => {
   await t.rejects(client.status(), { code: 'access.login_required' });
 });
 
+t.test('a mistyped password at a console costs no session', async (t) => {
+  await using all = await openConsoles();
+  const client = await all.as('viewer');
+  const again = client.access.login({ user: 'view', password: 'x' });
+  t.match(await client.access.session(), { user: 'view' }, 'asked while the login is judged');
+  await t.rejects(again, { code: 'access.denied' });
+  t.match(await client.access.session(), { user: 'view' });
+});
+
 t.test('an event stream is no activity, and ends with its session', async (t) => {
   await using all = await openConsoles({ heartbeatMs: 5 });
   const client = await all.as('viewer');
