@@ -31,6 +31,9 @@ interface Result extends Omit<GapCase, 'run'> {
 /** Digits that mean something in a row of this unit. */
 const shown = (value: number, unit: GapCase['unit']): string => value.toFixed(unit === '%' ? 2 : 0);
 
+const wordsOf = (more: Readonly<Record<string, number>>): readonly string[] =>
+  Object.entries(more).map(([key, value]) => `${String(value)} ${key}`);
+
 function resultOf({ name, unit, target }: GapCase, found: readonly GapFound[]): Result {
   const all = found.map((one) => one.value);
   const spread = spreadOf(all);
@@ -47,9 +50,7 @@ function table(results: readonly Result[]): string {
     `${shown(spread.median, unit)} ${unit}`,
     `${shown(spread.max, unit)} ${unit}`,
     target === null ? '-' : `${String(target)} ${unit}`,
-    [ok ? '' : 'MISSED', ...Object.entries(more).map(([key, value]) => `${String(value)} ${key}`)]
-      .filter((word) => word !== '')
-      .join(', '),
+    [ok ? '' : 'MISSED', ...wordsOf(more)].filter((word) => word !== '').join(', '),
   ]);
   const all = [head, ...lines];
   const widths = head.map((_, column) => Math.max(...all.map((line) => line[column]!.length)));
@@ -72,7 +73,9 @@ async function main(): Promise<number> {
       const found: GapFound[] = [];
       for (let run = 1; run <= runs; run += 1) {
         found.push(await one.run(pair));
-        tell(`${one.name} ${String(run)}/${String(runs)}: ${shown(found.at(-1)!.value, one.unit)}`);
+        const { value, more = {} } = found.at(-1)!;
+        const figures = [shown(value, one.unit), ...wordsOf(more)].join(', ');
+        tell(`${one.name} ${String(run)}/${String(runs)}: ${figures}`);
       }
       results.push(resultOf(one, found));
     }

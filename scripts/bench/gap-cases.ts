@@ -26,6 +26,8 @@ export interface GapCase {
   readonly run: (pair: GapPair) => Promise<GapFound>;
 }
 
+/** What no gap can be shorter than, while the disk does nothing for so long. */
+const DISK = 'ms the longest flush of the disk';
 /** How long nothing is done, to see what a gap is without a cause. */
 const QUIET_MS = 4000;
 /** Records of the resync, and their size: as a pair that holds files would have them. */
@@ -38,9 +40,11 @@ const STORE_RECORDS = 512;
 async function gapOf(pair: GapPair, act: (serving: NodeId) => Promise<void>): Promise<GapFound> {
   const serving = await pair.ready();
   pair.writer.takeGap();
+  pair.disk.takeLongest();
   await act(serving);
   await pair.ready();
-  return { value: pair.writer.takeGap() };
+  const value = pair.writer.takeGap();
+  return { value, more: { [DISK]: Math.round(pair.disk.takeLongest()) } };
 }
 
 /** Ids of everything that runs on a node, the daemon first. */
@@ -125,8 +129,12 @@ async function standbyReboot(pair: GapPair, promised: boolean): Promise<GapFound
 /** A reboot that costs nothing: what its longest gap has beyond that of a quiet time. */
 async function plannedReboot(pair: GapPair): Promise<GapFound> {
   const before = await quiet(pair);
-  const { value } = await standbyReboot(pair, true);
-  const more = { 'ms in all': Math.round(value), 'ms when quiet': Math.round(before.value) };
+  const { value, more: found } = await standbyReboot(pair, true);
+  const more = {
+    ...found,
+    'ms in all': Math.round(value),
+    'ms when quiet': Math.round(before.value),
+  };
   return { value: Math.max(0, value - before.value), more };
 }
 
@@ -213,7 +221,10 @@ async function update(pair: GapPair): Promise<GapFound> {
   const back = await gapOf(pair, async (serving) => {
     await pair.tandem(serving, 'rollback', '--wait', '--yes', '--json');
   });
-  return { value: there.value, more: { 'ms in the rollback': Math.round(back.value) } };
+  return {
+    value: there.value,
+    more: { ...there.more, 'ms in the rollback': Math.round(back.value) },
+  };
 }
 
 async function quiet(pair: GapPair): Promise<GapFound> {

@@ -18,6 +18,7 @@ import { RunningPair } from '../demo/pair.ts';
 import { FIRST, scenarioOf } from '../demo/scenarios.ts';
 import { HARDWARE, openWorkshop, PRODUCT } from '../demo/workshop.ts';
 import { askPower, type PowerVerb } from '../supervisor/power-client.ts';
+import { DiskProbe } from './disk-probe.ts';
 import { GapWriter } from './gap-writer.ts';
 import { layWires, type PairWires } from './wire.ts';
 
@@ -48,11 +49,17 @@ export class GapPair {
   readonly running: RunningPair;
   readonly wires: PairWires;
   readonly writer: GapWriter;
+  /** What the disk alone does to a write, on the disk of the pair. */
+  readonly disk: DiskProbe;
   /** The signed bundle of release 2.0.0. */
   readonly bundle: string;
   readonly #dir: string;
 
-  private constructor(parts: Pick<GapPair, 'pair' | 'running' | 'wires' | 'bundle'>, dir: string) {
+  private constructor(
+    parts: Pick<GapPair, 'pair' | 'running' | 'wires' | 'bundle' | 'disk'>,
+    dir: string,
+  ) {
+    this.disk = parts.disk;
     this.pair = parts.pair;
     this.running = parts.running;
     this.wires = parts.wires;
@@ -83,7 +90,8 @@ export class GapPair {
       const pair = await createPair(spec, AbortSignal.timeout(READY_MS));
       const wires = await layWires(pair);
       const running = new RunningPair(pair, workshop.programs.tandem);
-      const opened = new GapPair({ pair, running, wires, bundle }, dir);
+      const disk = await DiskProbe.open(join(dir, 'probe'));
+      const opened = new GapPair({ pair, running, wires, bundle, disk }, dir);
       await running.start();
       await running.waitAvailable(READY_MS, AbortSignal.timeout(READY_MS));
       opened.writer.start();
@@ -97,6 +105,7 @@ export class GapPair {
 
   async close(): Promise<void> {
     await this.writer.stop();
+    await this.disk.close();
     await this.running.stop();
     await this.wires[Symbol.asyncDispose]();
     await rm(this.#dir, { recursive: true, force: true });
