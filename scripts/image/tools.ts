@@ -8,12 +8,25 @@ import { delimiter, join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 
 /** Debian package of each tool that the scripts use. */
-const PACKAGE_OF = {
+export const PACKAGE_OF = {
   mke2fs: 'e2fsprogs',
   debugfs: 'e2fsprogs',
   e2fsck: 'e2fsprogs',
   ldd: 'libc-bin',
   strip: 'binutils',
+  'apt-get': 'apt',
+  'apt-cache': 'apt',
+  'dpkg-deb': 'dpkg',
+  mksquashfs: 'squashfs-tools',
+  unsquashfs: 'squashfs-tools',
+  sfdisk: 'fdisk',
+  mformat: 'mtools',
+  mcopy: 'mtools',
+  'grub-mkimage': 'grub-common',
+  'grub-script-check': 'grub-common',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  'qemu-img': 'qemu-utils',
+  setpriv: 'util-linux',
 } as const;
 /** A tool of the machine that images are made with. */
 export type Tool = keyof typeof PACKAGE_OF;
@@ -60,11 +73,17 @@ export interface ToolOutput {
 export async function runTool(
   tool: Tool,
   args: readonly string[],
-  options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly input?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Folder that the tool works in; default: that of this process. */
+    readonly cwd?: string;
+  } = {},
 ): Promise<ToolOutput> {
   const path = await needTool(tool);
   const env = { ...process.env, LC_ALL: 'C', ...options.env };
-  const child = spawn(path, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const stdio: ['pipe', 'pipe', 'pipe'] = ['pipe', 'pipe', 'pipe'];
+  const child = spawn(path, args, { env, stdio, ...(options.cwd ? { cwd: options.cwd } : {}) });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8');
