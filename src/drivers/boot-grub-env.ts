@@ -7,11 +7,16 @@
  * sector of a block is ever looked at. Imports core.
  */
 import type { BootCounter, BootState } from '../core/boot.ts';
+import type { BootFields } from '../core/boot-change.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { Slot } from '../core/model.ts';
 
 /** Size of a block in the state partition: what GRUB's tools make and expect. */
 export const GRUB_BLOCK_BYTES = 1024;
+/** Where each of the two copies begins: blocks of their own, for disks that rewrite whole blocks. */
+export const GRUB_COPY_OFFSETS = [0, 4096] as const;
+/** Bytes of the state partition that are used. */
+export const GRUB_STATE_BYTES = GRUB_COPY_OFFSETS[1] + GRUB_BLOCK_BYTES;
 /** Everything that counts is in a block's first sector, which disks write whole. */
 export const GRUB_SECTOR_BYTES = 512;
 /** Highest number of a write or a trial: GRUB compares numbers as signed integers of 32 bits. */
@@ -33,6 +38,15 @@ export function encodeGrubState(state: BootState): Uint8Array {
   checkNumber(id);
   const fields = { seq, act, trial: trial ?? 'none', id, max, other_ok: otherOk ? 1 : 0 };
   return encodeBlock({ ...fields, end: Object.values(fields).join('.') }, GRUB_BLOCK_BYTES);
+}
+
+/** Content of the state partition with this state in both copies; the second one counts. */
+export function newGrubStates(fields: BootFields): Uint8Array {
+  const bytes = Buffer.alloc(GRUB_STATE_BYTES);
+  for (const [index, offset] of GRUB_COPY_OFFSETS.entries()) {
+    bytes.set(encodeGrubState({ ...fields, seq: index + 1 }), offset);
+  }
+  return bytes;
 }
 
 /** The state in a block, or null when it does not count; never throws, whatever the bytes are. */
