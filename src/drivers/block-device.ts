@@ -3,13 +3,13 @@
  * is, whose label it carries. It is read from sysfs, so it needs neither udev nor native code.
  * Always holds: a label that two disks carry is refused and not guessed; a regular file at the path
  * of a device is refused, since something has written to a path that was to be a disk. Imports
- * core, fs-atomic and node.
+ * core, node and the files of the kernel.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { open, readdir, readlink } from 'node:fs/promises';
+import { readdir, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UpdateError } from '../core/errors.ts';
-import { isErrno } from './fs-atomic.ts';
+import { readKernelFile } from './kernel-file.ts';
 
 /** Where the kernel shows its devices. */
 export interface DeviceRoots {
@@ -24,8 +24,6 @@ export interface DeviceRoots {
 /** The machine's own. */
 export const DEVICE_ROOTS: DeviceRoots = { dev: '/dev', sys: '/sys', files: false };
 
-/** What stands in sysfs is a line or a few of them. */
-const SYSFS_BYTES_MAX = 8192;
 /** Unit of `size` in sysfs, whatever the sectors of the disk are. Source: kernel, sysfs-block. */
 const SYSFS_SECTOR_BYTES = 512;
 
@@ -110,7 +108,7 @@ export async function checkDevice(
     const message = `${path} has ${found}, expected the partition ${label}`;
     throw new UpdateError('slot.io', message, { detail: { path, label } });
   }
-  return Number(await readSmall(join(dir, 'size'))) * SYSFS_SECTOR_BYTES;
+  return Number(await readKernelFile(join(dir, 'size'))) * SYSFS_SECTOR_BYTES;
 }
 
 /** The two halves of a device number as Linux packs them. Source: glibc, sys/sysmacros.h. */
@@ -130,22 +128,9 @@ interface Uevent {
 /** NAME=value lines; those of a device that just went away are none. */
 async function readUevent(path: string): Promise<Uevent> {
   const values: Record<string, string> = {};
-  for (const line of (await readSmall(path)).split('\n')) {
+  for (const line of ((await readKernelFile(path)) ?? '').split('\n')) {
     const equals = line.indexOf('=');
     if (equals > 0) values[line.slice(0, equals)] = line.slice(equals + 1);
   }
   return values;
-}
-
-/** A file of sysfs, which does not tell its length before. */
-async function readSmall(path: string): Promise<string> {
-  try {
-    await using handle = await open(path, 'r');
-    const buffer = Buffer.alloc(SYSFS_BYTES_MAX);
-    const { bytesRead } = await handle.read(buffer, 0, SYSFS_BYTES_MAX, 0);
-    return buffer.toString('utf8', 0, bytesRead).trim();
-  } catch (error) {
-    if (isErrno(error) && (error.code === 'ENOENT' || error.code === 'ENODEV')) return '';
-    throw error;
-  }
 }
