@@ -15,8 +15,8 @@ import type { Slot } from '../core/model.ts';
 export const GRUB_BLOCK_BYTES = 1024;
 /** Where each of the two copies begins: blocks of their own, for disks that rewrite whole blocks. */
 export const GRUB_COPY_OFFSETS = [0, 4096] as const;
-/** Bytes of the state partition that are used. */
-export const GRUB_STATE_BYTES = GRUB_COPY_OFFSETS[1] + GRUB_BLOCK_BYTES;
+/** Bytes of the state partition that are used: two blocks of the largest size that disks have. */
+export const GRUB_STATE_BYTES = 2 * GRUB_COPY_OFFSETS[1];
 /** Everything that counts is in a block's first sector, which disks write whole. */
 export const GRUB_SECTOR_BYTES = 512;
 /** Highest number of a write or a trial: GRUB compares numbers as signed integers of 32 bits. */
