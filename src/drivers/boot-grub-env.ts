@@ -42,7 +42,7 @@ export function encodeGrubState(state: BootState): Uint8Array {
 
 /** Content of the state partition with this state in both copies; the second one counts. */
 export function newGrubStates(fields: BootFields): Uint8Array {
-  const bytes = Buffer.alloc(GRUB_STATE_BYTES);
+  const bytes = new Uint8Array(GRUB_STATE_BYTES);
   for (const [index, offset] of GRUB_COPY_OFFSETS.entries()) {
     bytes.set(encodeGrubState({ ...fields, seq: index + 1 }), offset);
   }
@@ -108,7 +108,7 @@ function encodeBlock(fields: Readonly<Record<string, string | number>>, size: nu
   if (text.length > GRUB_SECTOR_BYTES) {
     throw new UpdateError('internal.bug', `A boot loader's block of ${text.length} bytes`);
   }
-  return Buffer.from(text.padEnd(size, '#'), 'latin1');
+  return new TextEncoder().encode(text.padEnd(size, '#'));
 }
 
 /**
