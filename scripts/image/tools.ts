@@ -26,6 +26,7 @@ export const PACKAGE_OF = {
   'grub-script-check': 'grub-common',
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-img': 'qemu-utils',
+  cp: 'coreutils',
   setpriv: 'util-linux',
 } as const;
 /** A tool of the machine that images are made with. */
@@ -75,7 +76,8 @@ export async function runTool(
   args: readonly string[],
   options: {
     readonly input?: string;
-    readonly env?: Readonly<Record<string, string>>;
+    /** Beside the variables of this process; undefined takes one away. */
+    readonly env?: Readonly<Record<string, string | undefined>>;
     /** Folder that the tool works in; default: that of this process. */
     readonly cwd?: string;
   } = {},

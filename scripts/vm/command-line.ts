@@ -11,6 +11,8 @@ import { UpdateError } from '../../src/core/errors.ts';
 export interface DiskSpec {
   readonly path: string;
   readonly format: 'raw' | 'qcow2';
+  /** How the guest sees it; default `virtio`. `ide` is for guests without a driver. */
+  readonly bus?: 'virtio' | 'ide';
   /**
    * Keep a log of every write and flush beside the disk, which must be raw: one file per boot in
    * the machine's folder (`Machine.writeLogs`).
@@ -88,6 +90,8 @@ export interface BootSpec {
   /** Empty file that takes the log of the disk's writes; null = no log is kept. */
   readonly writeLog: string | null;
   readonly loadSnapshot: string | null;
+  /** Host ports that were chosen at an earlier boot, by guest port. */
+  readonly forwards: ReadonlyMap<number, number>;
 }
 
 /** Arguments of QEMU for one boot. Throws `usage.invalid` for a specification that cannot work. */
@@ -108,7 +112,7 @@ export function commandLine(spec: MachineSpec, boot: BootSpec): string[] {
     disk === null ? [] : diskArguments(disk, boot.writeLog),
     spec.watchdog === false ? [] : ['-device', 'i6300esb,addr=05', '-action', 'watchdog=reset'],
     portArguments(spec.ports ?? []),
-    ...(spec.nics ?? []).map((nic, i) => nicArguments(nic, 8 + i)),
+    ...(spec.nics ?? []).map((nic, i) => nicArguments(nic, 8 + i, boot.forwards)),
     boot.loadSnapshot === null ? [] : ['-loadvm', boot.loadSnapshot],
     spec.extra ?? [],
   ];
@@ -120,12 +124,13 @@ function escaped(path: string): string {
   return path.replaceAll(',', ',,');
 }
 
-function diskArguments({ path, format }: DiskSpec, writeLog: string | null): string[] {
+function diskArguments({ path, format, bus }: DiskSpec, writeLog: string | null): string[] {
   // The host's own flush is left out: what SIGKILL leaves behind is in the host's page cache, flushed
   // or not. What the guest flushes still leaves QEMU's memory first, and reaches the log.
   const file = `file.driver=file,file.filename=${escaped(path)},file.cache.no-flush=on`;
   const plain = `driver=${format},node-name=${DISK_NODE},discard=unmap,${file}`;
-  const device = 'virtio-blk-pci,addr=04,bootindex=0,write-cache=on';
+  const model = bus === 'ide' ? 'ide-hd,bus=ide.0' : 'virtio-blk-pci,addr=04';
+  const device = `${model},bootindex=0,write-cache=on`;
   if (writeLog === null) {
     return ['-blockdev', plain, '-device', `${device},drive=${DISK_NODE}`];
   }
@@ -145,14 +150,14 @@ function portArguments(ports: readonly PortSpec[]): string[] {
   return ['-device', 'virtio-serial-pci,id=ports,addr=06', ...options.flat()];
 }
 
-function nicArguments(nic: NicSpec, slot: number): string[] {
+function nicArguments(nic: NicSpec, slot: number, forwards: ReadonlyMap<number, number>): string[] {
   const addr = slot.toString(16).padStart(2, '0');
   // No boot ROM: nobody boots from the network, and QEMU would need its file.
   const device = `virtio-net-pci,netdev=${nic.name},mac=${nic.mac},addr=${addr},romfile=`;
-  return ['-netdev', netdev(nic), '-device', device];
+  return ['-netdev', netdev(nic, forwards), '-device', device];
 }
 
-function netdev(nic: NicSpec): string {
+function netdev(nic: NicSpec, chosen: ReadonlyMap<number, number>): string {
   if (nic.kind === 'link') {
     const ends = [
       `local.type=unix,local.path=${escaped(nic.local)}`,
@@ -161,7 +166,8 @@ function netdev(nic: NicSpec): string {
     return `dgram,id=${nic.name},${ends.join(',')}`;
   }
   const forwards = nic.forwards.map(
-    ({ hostPort, guestPort }) => `,hostfwd=tcp:127.0.0.1:${hostPort}-:${guestPort}`,
+    ({ hostPort, guestPort }) =>
+      `,hostfwd=tcp:127.0.0.1:${chosen.get(guestPort) ?? hostPort}-:${guestPort}`,
   );
   return `user,id=${nic.name},restrict=on,ipv6=off${forwards.join('')}`;
 }

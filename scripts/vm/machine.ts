@@ -42,6 +42,8 @@ export class Machine implements AsyncDisposable {
   readonly #logs: string[] = [];
   /** Names of cables that are cut; a cut lasts over boots. */
   readonly #cut = new Set<string>();
+  /** Ports that the kernel chose, by guest port; they stay over boots. */
+  #forwards: ReadonlyMap<number, number> = new Map();
   #boots = 0;
   #boot: Boot | null = null;
   /** Whether the machine shall run: a respawn is given up once this is false. */
@@ -74,7 +76,7 @@ export class Machine implements AsyncDisposable {
 
   /** As `start`, but the machine stays off. */
   static async prepare(spec: MachineSpec): Promise<Machine> {
-    commandLine(spec, { serialFile: '', writeLog: null, loadSnapshot: null });
+    commandLine(spec, { serialFile: '', writeLog: null, loadSnapshot: null, forwards: new Map() });
     await mkdir(spec.dir, { recursive: true });
     const machine = new Machine(spec, await lockState(spec.dir));
     await writeFile(machine.serialFile, '');
@@ -84,6 +86,22 @@ export class Machine implements AsyncDisposable {
   /** `off` also while nothing runs between a reset and the process after it. */
   get power(): 'on' | 'off' {
     return this.#boot?.emulator == null ? 'off' : 'on';
+  }
+
+  /**
+   * Whether the machine has power: true also between a reset and the process after it, when `power`
+   * is `off` but the machine comes back by itself.
+   */
+  get isSwitchedOn(): boolean {
+    return this.#shallRun;
+  }
+
+  /** Port on this computer's loopback interface that leads to a port of the guest. */
+  forwardedPort(guestPort: number): number {
+    const port = this.#forwards.get(guestPort);
+    if (port !== undefined) return port;
+    const message = `Machine ${this.spec.name} forwards nothing to port ${guestPort}, or never ran`;
+    throw new UpdateError('usage.invalid', message);
   }
 
   /** Process id of the QEMU that runs; null when the machine is off. */
@@ -169,6 +187,11 @@ export class Machine implements AsyncDisposable {
     await this.#setLink(nic, true);
   }
 
+  /** Puts cables as they shall be after a snapshot has brought those of its own time. */
+  async reconnect(): Promise<void> {
+    await this.#connectNics(this.#running());
+  }
+
   /** Switches the machine off as a power cut does, and frees its folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cutPower();
@@ -191,7 +214,6 @@ export class Machine implements AsyncDisposable {
     }
     if (up) this.#cut.delete(nic);
     else this.#cut.add(nic);
-    // A boot that is under way reads the set; its order after this command does not matter.
     await this.#boot?.emulator?.qmp.execute('set_link', { name: nic, up });
   }
 
@@ -230,7 +252,9 @@ export class Machine implements AsyncDisposable {
     }
     // A snapshot has the disk of its moment too: loaded again it would undo what was written since.
     const loadSnapshot = number === 1 ? (this.spec.loadSnapshot ?? null) : null;
-    const args = commandLine(this.spec, { serialFile: this.serialFile, writeLog, loadSnapshot });
+    const { serialFile } = this;
+    const forwards = this.#forwards;
+    const args = commandLine(this.spec, { serialFile, writeLog, loadSnapshot, forwards });
     const emulator = await Emulator.start(args, ports.length, (name, data) =>
       this.#onEvent(boot, name, data),
     );
@@ -239,8 +263,18 @@ export class Machine implements AsyncDisposable {
     this.events.add({ boot: number, name: 'BOOT', data: { pid: emulator.pid } });
     void emulator.ended.then((end) => this.#onEnd(boot, end));
     for (const [i, port] of emulator.ports.entries()) ports[i]?.serve(port);
-    for (const name of this.#cut) await emulator.qmp.execute('set_link', { name, up: false });
+    await this.#connectNics(emulator);
     await emulator.qmp.execute('cont');
+  }
+
+  /** Cables as they shall be (a snapshot brings those of its own time), and the forwarded ports. */
+  async #connectNics({ qmp }: Emulator): Promise<void> {
+    for (const { name } of this.spec.nics ?? []) {
+      await qmp.execute('set_link', { name, up: !this.#cut.has(name) });
+    }
+    if (this.spec.nics?.some(({ kind }) => kind === 'user') !== true) return;
+    const command = { 'command-line': 'info usernet' };
+    this.#forwards = forwardsOf(String(await qmp.execute('human-monitor-command', command)));
   }
 
   #onEvent(boot: Boot, name: string, data: JsonObject): void {
@@ -284,6 +318,12 @@ export class Machine implements AsyncDisposable {
     }
     return cause;
   }
+}
+
+/** Guest port and host port of each line of QEMU's `info usernet` about a forwarded port. */
+function forwardsOf(text: string): ReadonlyMap<number, number> {
+  const lines = text.matchAll(/HOST_FORWARD\]\s+\d+\s+[\d.]+\s+(\d+)\s+[\d.]+\s+(\d+)/g);
+  return new Map([...lines].map(([, host, guest]) => [Number(guest), Number(host)]));
 }
 
 /** Why a process ended that the harness did not end. */
