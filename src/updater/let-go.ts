@@ -28,8 +28,12 @@ export async function release(
 ): Promise<void> {
   const { host, service, store } = ports;
   const letGo = async (): Promise<'done'> => {
-    await service.release();
-    await store.demote();
+    try {
+      await service.release();
+    } finally {
+      // An address that does not go is no reason to go on acknowledging writes.
+      await store.demote();
+    }
     return 'done';
   };
   const limit = Promise.withResolvers<'late'>();
@@ -66,7 +70,8 @@ export async function leave(
 ): Promise<never> {
   const { host, service, storage } = ports;
   const end = async (): Promise<never> => {
-    await service.release();
+    // What cannot be let go here goes with the boot; a node must not be kept in it by that.
+    await service.release().catch(() => undefined);
     await storage.stop();
     return how === 'reboot' ? host.reboot(reason) : host.powerOff(reason);
   };

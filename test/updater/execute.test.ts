@@ -332,6 +332,17 @@ t.test('reboot: service and storage end before the node does', async (t) => {
   t.strictSame(h.ports.host.reboots, ['trial 1']);
 });
 
+t.test('an address that does not go keeps neither the store nor the boot', async (t) => {
+  const h = harness();
+  await h.run({ do: 'serve', epoch: 3 });
+  h.ports.service.release = () => Promise.reject(new UpdateError('service.failed', 'stuck'));
+  await t.rejects(h.run({ do: 'release' }), { code: 'service.failed', message: 'stuck' });
+  t.match(h.ports.store.status(), { role: 'secondary' });
+  t.notOk(h.events.some((event) => event.type === 'serving' && event.epoch === null));
+  await t.rejects(h.run({ do: 'reboot', reason: 'trial 1' }), Rebooted);
+  t.same([h.ports.host.reboots, h.ports.host.resets], [['trial 1'], []]);
+});
+
 const dead = (): Promise<never> => new Promise(() => undefined);
 
 t.test('a restart that hangs ends with the power of the node', async (t) => {
