@@ -5,25 +5,16 @@
  * same bytes. The variants are images that fail on purpose, for demonstrations and tests. Also a
  * command line: `node scripts/make-image.ts --help`. Imports core and scripts/image.
  */
-import { mkdir, readdir } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { asUpdateError, UpdateError } from '../src/core/errors.ts';
-import { RELEASE_FILE, type Release } from '../src/core/model.ts';
-import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from './build.ts';
-import { SERIALPORT_FILE, serialPortFile } from './build.ts';
+import type { Release } from '../src/core/model.ts';
+import { BUILD_DIR, buildProgram, type Programs } from './build.ts';
+import { releaseFile, SYSTEM_VARIANTS, systemFiles, type SystemVariant } from './image/content.ts';
 import { makeExt4, type ImageFile } from './image/ext4.ts';
 import { librariesOf, runtimeBinary } from './image/runtime.ts';
 
-/** Which system image is made; every word but `good` fails on purpose. */
-export type SystemVariant = 'good' | 'crash' | 'unhealthy' | 'unhealthy-on-B';
-/** System images that can be asked for, the good one first. */
-export const SYSTEM_VARIANTS: readonly SystemVariant[] = [
-  'good',
-  'crash',
-  'unhealthy',
-  'unhealthy-on-B',
-];
 /** Which storage image is made; `unhealthy` fails its health check on purpose. */
 export type StorageVariant = 'good' | 'unhealthy';
 /** Storage images that can be asked for, the good one first. */
@@ -42,39 +33,6 @@ export interface ImageSpec {
   readonly sizeBytes?: number;
 }
 
-const HOOKS_DIR = '/etc/tandem/hooks.d/health.d';
-const SYSTEM_DIR = join(PROJECT_DIR, 'images/system');
-const CONSOLE_DIR = join(PROJECT_DIR, 'images/console');
-
-function releaseFile(release: Release): ImageFile {
-  return { path: RELEASE_FILE, mode: 0o644, text: `${JSON.stringify(release)}\n` };
-}
-
-async function healthHooks(variant: SystemVariant): Promise<ImageFile[]> {
-  const from = join(SYSTEM_DIR, 'health.d');
-  const names = (await readdir(from)).toSorted();
-  const hooks: ImageFile[] = names.map((name) => {
-    return { path: `${HOOKS_DIR}/${name}`, mode: 0o755, from: join(from, name) };
-  });
-  if (variant === 'unhealthy' || variant === 'unhealthy-on-B') {
-    const bad = join(SYSTEM_DIR, 'variants', variant.toLowerCase());
-    hooks.push({ path: `${HOOKS_DIR}/50-self-test`, mode: 0o755, from: bad });
-  }
-  return hooks;
-}
-
-/** The way to the console, laid out as on an appliance; programs are executable. */
-async function consoleFiles(): Promise<ImageFile[]> {
-  const found = await readdir(CONSOLE_DIR, { recursive: true, withFileTypes: true });
-  const paths = found
-    .filter((one) => one.isFile() && one.parentPath !== CONSOLE_DIR)
-    .map((one) => relative(CONSOLE_DIR, join(one.parentPath, one.name)));
-  return paths.toSorted().map((path) => {
-    const mode = path.startsWith('usr/bin/') ? 0o755 : 0o644;
-    return { path: `/${path}`, mode, from: join(CONSOLE_DIR, path) };
-  });
-}
-
 /** Makes a system image; returns its size in bytes. Throws `tool.missing`, `tool.failed`. */
 export async function makeSystemImage(
   spec: ImageSpec & { readonly variant?: SystemVariant; readonly cacheDir?: string },
@@ -83,16 +41,9 @@ export async function makeSystemImage(
   const cacheDir = spec.cacheDir ?? BUILD_DIR;
   await mkdir(cacheDir, { recursive: true });
   const node = await runtimeBinary(cacheDir);
-  const crash = join(SYSTEM_DIR, 'variants/crash.mjs');
-  const program = variant === 'crash' ? crash : programs.tandem;
+  const release: Release = { product, class: 'system', version, counter };
   const files: ImageFile[] = [
-    releaseFile({ product, class: 'system', version, counter }),
-    { path: '/usr/bin/node', mode: 0o755, from: node },
-    { path: '/opt/tandem/tandem.mjs', mode: 0o755, from: program },
-    { path: `/opt/tandem/${SERIALPORT_FILE}`, mode: 0o644, from: serialPortFile() },
-    { path: '/opt/workload/records.mjs', mode: 0o644, from: programs.workload },
-    ...(await healthHooks(variant)),
-    ...(await consoleFiles()),
+    ...(await systemFiles({ release, programs, node, variant })),
     ...(await librariesOf(node)),
   ];
   return makeExt4({ ...sized(spec), label: `system ${version}`.slice(0, 16), files });

@@ -25,12 +25,8 @@ import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { Release } from '../../src/core/model.ts';
 import type { FactoryImage } from '../appliance.ts';
 import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from '../build.ts';
-import {
-  makeStorageImage,
-  makeSystemImage,
-  type StorageVariant,
-  type SystemVariant,
-} from '../make-image.ts';
+import type { SystemVariant } from '../image/content.ts';
+import { makeStorageImage, makeSystemImage, type StorageVariant } from '../make-image.ts';
 
 /** What the bundles of the demo are made for. */
 export const PRODUCT = 'tandem-demo';

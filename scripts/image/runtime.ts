@@ -22,7 +22,7 @@ async function versionOf(node: string): Promise<string> {
 }
 
 /** Version of the pinned runtime as its package says, with the leading `v`. */
-async function pinnedVersion(): Promise<string> {
+export async function pinnedVersion(): Promise<string> {
   try {
     const text = await readFile(join(PINNED_DIR, 'package.json'), 'utf8');
     return `v${(JSON.parse(text) as { version: string }).version}`;
