@@ -1,8 +1,8 @@
 /**
  * A guest of one sector for the tests of the harness: the BIOS boots it, it greets on COM1 and then
- * obeys letters there. `wNx` fills sector N (a digit from 1) with the byte x, `gN` prints the first
- * byte of sector N, `f` flushes the cache of an IDE disk, `r` resets, `d` arms the watchdog, `p`
- * powers off; any other byte is echoed. Machine code, 16-bit real mode, loaded at 7C00h. Imports
+ * obeys letters there. `wNx` fills sector N (a digit from 1, echoed) with the byte x, `gN` prints the
+ * first byte of sector N behind N, `f` flushes the cache of an IDE disk, `r` resets, `d` arms the
+ * watchdog, `p` powers off; any other byte is echoed. Machine code, 16-bit real mode, loaded at 7C00h. Imports
  * node.
  */
 import { writeFile } from 'node:fs/promises';
@@ -20,11 +20,11 @@ const CODE = [
   '8ed0', // 7c06 mov ss,ax
   'bc007c', // 7c08 mov sp,0x7c00
   'fc', // 7c0b cld
-  '8816f77c', // 7c0c mov [0x7cf7],dl
-  'be087d', // 7c10 mov si,0x7d08
-  'e8c700', // 7c13 call 7cdd
+  '8816fa7c', // 7c0c mov [0x7cfa],dl
+  'be0b7d', // 7c10 mov si,0x7d0b
+  'e8ca00', // 7c13 call 7ce0
   // next: obeys one command.
-  'e8b300', // 7c16 call 7ccc
+  'e8b600', // 7c16 call 7ccf
   '3c77', // 7c19 cmp al,0x77
   '7419', // 7c1b je 7c36
   '3c67', // 7c1d cmp al,0x67
@@ -37,25 +37,25 @@ const CODE = [
   '744e', // 7c2b je 7c7b
   '3c70', // 7c2d cmp al,0x70
   '7472', // 7c2f je 7ca3
-  'e8b400', // 7c31 call 7ce8
+  'e8b700', // 7c31 call 7ceb
   'ebe0', // 7c34 jmp 7c16
   // write: a digit and a filling; int 13h, AH=43h.
   'e87900', // 7c36 call 7cb2
-  'e89000', // 7c39 call 7ccc
+  'e89300', // 7c39 call 7ccf
   'bf0080', // 7c3c mov di,0x8000
   'b90002', // 7c3f mov cx,0x200
   'f3aa', // 7c42 rep stos es:[di],al
   'b80043', // 7c44 mov ax,0x4300
-  'e87100', // 7c47 call 7cbb
-  'be157d', // 7c4a mov si,0x7d15
+  'e87400', // 7c47 call 7cbe
+  'be187d', // 7c4a mov si,0x7d18
   'eb5d', // 7c4d jmp 7cac
   // read: a digit; int 13h, AH=42h; prints the first byte.
   'e86000', // 7c4f call 7cb2
   'b442', // 7c52 mov ah,0x42
-  'e86400', // 7c54 call 7cbb
+  'e86700', // 7c54 call 7cbe
   'a00080', // 7c57 mov al,[0x8000]
-  'e88b00', // 7c5a call 7ce8
-  'be2c7d', // 7c5d mov si,0x7d2c
+  'e88e00', // 7c5a call 7ceb
+  'be2f7d', // 7c5d mov si,0x7d2f
   'eb4a', // 7c60 jmp 7cac
   // flush: ATA command E7h, then waits while the disk is busy.
   'baf701', // 7c62 mov dx,0x1f7
@@ -64,7 +64,7 @@ const CODE = [
   'ec', // 7c68 in al,dx
   'a880', // 7c69 test al,0x80
   '75fb', // 7c6b jne 7c68
-  'be1c7d', // 7c6d mov si,0x7d1c
+  'be1f7d', // 7c6d mov si,0x7d1f
   'eb3a', // 7c70 jmp 7cac
   // reset: the reset control register of the chipset.
   'baf90c', // 7c72 mov dx,0xcf9
@@ -87,7 +87,7 @@ const CODE = [
   'bafc0c', // 7c98 mov dx,0xcfc
   'b002', // 7c9b mov al,0x2
   'ee', // 7c9d out dx,al
-  'be257d', // 7c9e mov si,0x7d25
+  'be287d', // 7c9e mov si,0x7d28
   'eb09', // 7ca1 jmp 7cac
   // off: power management, sleep state 5.
   'ba0406', // 7ca3 mov dx,0x604
@@ -95,55 +95,56 @@ const CODE = [
   'ef', // 7ca9 out dx,ax
   'ebcc', // 7caa jmp 7c78
   // say: prints what SI points at, then the next command.
-  'e82e00', // 7cac call 7cdd
+  'e83100', // 7cac call 7ce0
   'e964ff', // 7caf jmp 7c16
-  // sector: a digit becomes the number of the sector.
-  'e81700', // 7cb2 call 7ccc
-  '2c30', // 7cb5 sub al,0x30
-  'a2007d', // 7cb7 mov [0x7d00],al
-  'c3', // 7cba ret
+  // sector: a digit, echoed, becomes the number of the sector.
+  'e81a00', // 7cb2 call 7ccf
+  'e83300', // 7cb5 call 7ceb
+  '2c30', // 7cb8 sub al,0x30
+  'a2037d', // 7cba mov [0x7d03],al
+  'c3', // 7cbd ret
   // disk: int 13h with the packet; `!` says that it was refused.
-  'bef87c', // 7cbb mov si,0x7cf8
-  '8a16f77c', // 7cbe mov dl,[0x7cf7]
-  'cd13', // 7cc2 int 0x13
-  '7305', // 7cc4 jae 7ccb
-  'b021', // 7cc6 mov al,0x21
-  'e81d00', // 7cc8 call 7ce8
-  'c3', // 7ccb ret
+  'befb7c', // 7cbe mov si,0x7cfb
+  '8a16fa7c', // 7cc1 mov dl,[0x7cfa]
+  'cd13', // 7cc5 int 0x13
+  '7305', // 7cc7 jae 7cce
+  'b021', // 7cc9 mov al,0x21
+  'e81d00', // 7ccb call 7ceb
+  'c3', // 7cce ret
   // getc: waits, halted between ticks of the clock, for a byte from COM1.
-  'bafd03', // 7ccc mov dx,0x3fd
-  'ec', // 7ccf in al,dx
-  'a801', // 7cd0 test al,0x1
-  '7504', // 7cd2 jne 7cd8
-  'fb', // 7cd4 sti
-  'f4', // 7cd5 hlt
-  'ebf4', // 7cd6 jmp 7ccc
-  'baf803', // 7cd8 mov dx,0x3f8
-  'ec', // 7cdb in al,dx
-  'c3', // 7cdc ret
+  'bafd03', // 7ccf mov dx,0x3fd
+  'ec', // 7cd2 in al,dx
+  'a801', // 7cd3 test al,0x1
+  '7504', // 7cd5 jne 7cdb
+  'fb', // 7cd7 sti
+  'f4', // 7cd8 hlt
+  'ebf4', // 7cd9 jmp 7ccf
+  'baf803', // 7cdb mov dx,0x3f8
+  'ec', // 7cde in al,dx
+  'c3', // 7cdf ret
   // print: the text at SI up to its zero.
-  'ac', // 7cdd lods al,ds:[si]
-  '84c0', // 7cde test al,al
-  '7405', // 7ce0 je 7ce7
-  'e80300', // 7ce2 call 7ce8
-  'ebf6', // 7ce5 jmp 7cdd
-  'c3', // 7ce7 ret
+  'ac', // 7ce0 lods al,ds:[si]
+  '84c0', // 7ce1 test al,al
+  '7405', // 7ce3 je 7cea
+  'e80300', // 7ce5 call 7ceb
+  'ebf6', // 7ce8 jmp 7ce0
+  'c3', // 7cea ret
   // putc: a byte to COM1.
-  '50', // 7ce8 push ax
-  'bafd03', // 7ce9 mov dx,0x3fd
-  'ec', // 7cec in al,dx
-  'a820', // 7ced test al,0x20
-  '74fb', // 7cef je 7cec
-  '58', // 7cf1 pop ax
-  'baf803', // 7cf2 mov dx,0x3f8
-  'ee', // 7cf5 out dx,al
-  'c3', // 7cf6 ret
+  '50', // 7ceb push ax
+  'bafd03', // 7cec mov dx,0x3fd
+  'ec', // 7cef in al,dx
+  'a820', // 7cf0 test al,0x20
+  '74fb', // 7cf2 je 7cef
+  '58', // 7cf4 pop ax
+  'baf803', // 7cf5 mov dx,0x3f8
+  'ee', // 7cf8 out dx,al
+  'c3', // 7cf9 ret
   // Data: drive; packet of int 13h: its size, one sector, buffer 0000:8000, number of the sector.
-  '00', // 7cf7
-  '1000010000800000', // 7cf8
-  '0000000000000000', // 7d00
+  '00', // 7cfa
+  '1000010000800000', // 7cfb
+  '0000000000000000', // 7d03
 ];
-/** What the guest prints, in the order of their addresses from 7d08 on. */
+/** What the guest prints, in the order of their addresses from 7d0b on. */
 const TEXTS = ['guest ready\n', 'wrote\n', 'flushed\n', 'armed\n', '\n'];
 
 /** The boot sector. */

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { Machine, type MachineSpec } from '../../scripts/vm/machine.ts';
+import { carrier } from './carrier.ts';
 import { makeGuestDisk } from './guest.ts';
 
 /** Software emulation on a busy computer; the guest answers in a quarter of a second otherwise. */
@@ -37,7 +38,7 @@ t.test('a boot is seen from its first byte, and the guest hears what is typed', 
     'a wait goes on after the last match',
   );
   await machine.serial.write('w3Ag3');
-  await machine.serial.waitFor(/wrote\nA\n/, WAIT);
+  await machine.serial.waitFor(/wrote\n3A\n/, WAIT);
   await machine.quit();
   t.equal(machine.power, 'off');
   t.equal(await readFile(machine.serialFile, 'utf8'), machine.serial.text);
@@ -56,7 +57,7 @@ t.test('a reset goes on in a fresh process, with the disk of that moment', async
   t.not(machine.pid, pid);
   t.strictSame(machine.events.ends, ['guest-reset']);
   await machine.serial.write('g5');
-  await machine.serial.waitFor(/Z\n/, WAIT);
+  await machine.serial.waitFor(/5Z\n/, WAIT);
   await machine.serial.write('p');
   const { data } = await machine.events.waitFor('END', { ...WAIT, fits: (e) => e.boot === 2 });
   t.equal(data['cause'], 'guest-shutdown');
@@ -173,19 +174,6 @@ t.test('a harness that is killed takes its machine along, and its folder is free
   await using machine = await Machine.start(spec);
   await machine.serial.waitFor(READY, WAIT);
 });
-
-/**
- * The carrier of the first network card as the guest would read it: bit 0 of the status in the
- * device's configuration (Virtio 1.1, 5.1.4), behind 20 bytes of the legacy header and 6 of the MAC.
- */
-async function carrier(machine: Machine): Promise<number> {
-  const ask = (line: string): Promise<unknown> =>
-    machine.qmp('human-monitor-command', { 'command-line': line });
-  const devices = String(await ask('info pci'));
-  const base = /Ethernet controller.*?BAR0: I\/O at (0x[0-9a-f]+)/s.exec(devices)?.[1];
-  const found = String(await ask(`i /b ${Number(base) + 26}`));
-  return Number(/= (0x[0-9a-f]+)/.exec(found)?.[1]) & 1;
-}
 
 function isAlive(pid: number | null): boolean {
   try {
