@@ -2,9 +2,10 @@
  * The settings of a node as a JSON Schema: kind, limits, default and one sentence for each. The
  * loader checks with it, the commented example is printed from it, so the two cannot differ. Always
  * holds: every setting has a description, and one that is not required has a default here or one
- * that is derived in config.ts and described by `derived`. Imports the schema of one section.
+ * that is derived in config.ts and described by `derived`. Imports the schemas of some sections.
  */
 import { FENCE_SCHEMA } from './config-fence.ts';
+import { INTERFACE_PATTERN, MACHINE_SCHEMAS, SERVICE_SCHEMAS } from './config-machine.ts';
 import { POWER_SCHEMA } from './config-power.ts';
 
 /** `host:port`, an IPv6 host in brackets. */
@@ -15,6 +16,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   [ADDRESS]: 'host:port with a port up to 65535, e.g. 127.0.0.1:7701 or [::1]:7701',
   '^[^\\u0000]+$': 'a path',
   '^[a-z0-9][a-z0-9._-]*$': 'lower-case letters, digits, dot, dash and underscore',
+  [INTERFACE_PATTERN]: 'the name of a network interface',
 };
 
 const address = { type: 'string', maxLength: 263, pattern: ADDRESS } as const;
@@ -275,46 +277,10 @@ export const CONFIG_SCHEMA = {
           description:
             "Program of the workload, relative to rootDir; it is run with the node's own Node.",
         },
+        ...SERVICE_SCHEMAS,
       },
     },
-    slots: {
-      type: 'object',
-      description: 'The two places per class (system, storage) that hold an image.',
-      additionalProperties: false,
-      default: {},
-      properties: {
-        driver: {
-          type: 'string',
-          enum: ['file'],
-          default: 'file',
-          description: 'file = one preallocated file per slot.',
-        },
-        dir: {
-          ...path,
-          derived: '<stateDir>/slots',
-          description: 'Where the slots lie.',
-        },
-      },
-    },
-    boot: {
-      type: 'object',
-      description: 'The boot chooser: which system slot boots.',
-      additionalProperties: false,
-      default: {},
-      properties: {
-        driver: {
-          type: 'string',
-          enum: ['file'],
-          default: 'file',
-          description: 'file = state and try counter in files that the boot loader reads.',
-        },
-        dir: {
-          ...path,
-          derived: '<stateDir>/boot',
-          description: 'Where the state of the boot chooser lies.',
-        },
-      },
-    },
+    ...MACHINE_SCHEMAS,
     policy: POLICY,
     fence: FENCE_SCHEMA,
     power: POWER_SCHEMA,
@@ -334,7 +300,7 @@ export interface SettingSchema {
   readonly maxLength?: number;
   readonly default?: unknown;
   readonly derived?: string;
-  readonly example?: string | readonly string[];
+  readonly example?: string | number | readonly string[];
 }
 
 /** The schema of a setting by its dotted name, or undefined when there is no such setting. */

@@ -7,6 +7,14 @@ import { open } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { checkConfig, throwProblems, type ConfigProblem } from './config-check.ts';
 import { checkFence, completeFence, type FenceConfig, type GivenFence } from './config-fence.ts';
+import {
+  checkMachine,
+  completeMachine,
+  type GivenMachine,
+  type GivenService,
+  type MachineConfig,
+  type ServiceInterface,
+} from './config-machine.ts';
 import { checkPower, completePower, type GivenPower, type PowerConfig } from './config-power.ts';
 import { UpdateError } from './core/errors.ts';
 import type { NodeId } from './core/model.ts';
@@ -16,7 +24,7 @@ import type { Order } from './core/records.ts';
 export type Address = string;
 
 /** Everything that a node is told from outside. */
-export interface Config {
+export interface Config extends MachineConfig {
   readonly node: NodeId;
   readonly product: string;
   readonly hardware: string;
@@ -56,13 +64,11 @@ export interface Config {
     readonly socket: string;
     readonly dataDir: string;
   };
-  readonly service: {
+  readonly service: ServiceInterface & {
     readonly address: Address;
     /** Program of the workload, relative to rootDir; it is run with the node's own Node. */
     readonly program: string;
   };
-  readonly slots: { readonly driver: 'file'; readonly dir: string };
-  readonly boot: { readonly driver: 'file'; readonly dir: string };
   readonly policy: {
     readonly order: Order;
     readonly onSecondFailure: 'hold' | 'rollback';
@@ -148,28 +154,36 @@ async function readText(file: string): Promise<string> {
 /** The checked value: required settings and schema defaults are there, derived ones may lack. */
 type Given = Omit<
   Config,
-  'hooksDir' | 'trustRoot' | 'control' | 'link' | 'storage' | 'fence' | 'power'
-> & {
-  readonly hooksDir?: string;
-  readonly trustRoot?: string;
-  readonly control: {
-    readonly socket?: string;
-    readonly consoleSocket?: string;
-    readonly group: string;
+  | 'hooksDir'
+  | 'trustRoot'
+  | 'control'
+  | 'link'
+  | 'storage'
+  | 'service'
+  | 'fence'
+  | 'power'
+  | keyof MachineConfig
+> &
+  GivenMachine & {
+    readonly hooksDir?: string;
+    readonly trustRoot?: string;
+    readonly control: {
+      readonly socket?: string;
+      readonly consoleSocket?: string;
+      readonly group: string;
+    };
+    readonly link: Omit<Config['link'], 'bulk' | 'serial'> & {
+      readonly bulk?: Address;
+      readonly serial?: string;
+    };
+    readonly storage: Omit<Config['storage'], 'socket' | 'dataDir'> & {
+      readonly socket?: string;
+      readonly dataDir?: string;
+    };
+    readonly service: GivenService & { readonly program: string };
+    readonly fence: GivenFence;
+    readonly power: GivenPower;
   };
-  readonly link: Omit<Config['link'], 'bulk' | 'serial'> & {
-    readonly bulk?: Address;
-    readonly serial?: string;
-  };
-  readonly storage: Omit<Config['storage'], 'socket' | 'dataDir'> & {
-    readonly socket?: string;
-    readonly dataDir?: string;
-  };
-  readonly slots: { readonly driver: 'file'; readonly dir?: string };
-  readonly boot: { readonly driver: 'file'; readonly dir?: string };
-  readonly fence: GivenFence;
-  readonly power: GivenPower;
-};
 
 function complete(given: Given, folder: string): Config {
   const stateDir = resolve(folder, given.stateDir);
@@ -203,9 +217,13 @@ function complete(given: Given, folder: string): Config {
       socket: at(given.storage.socket, join(runDir, 'storage.sock')),
       dataDir: at(given.storage.dataDir, join(stateDir, 'store')),
     },
-    service: { ...given.service },
-    slots: { ...given.slots, dir: at(given.slots.dir, join(stateDir, 'slots')) },
-    boot: { ...given.boot, dir: at(given.boot.dir, join(stateDir, 'boot')) },
+    service: {
+      address: given.service.address,
+      program: given.service.program,
+      interface: given.service.interface ?? null,
+      prefix: given.service.prefix ?? null,
+    },
+    ...completeMachine(given, folder, stateDir),
     policy: { ...given.policy },
     fence: completeFence(given.fence, folder),
     power: completePower(given.power),
@@ -251,6 +269,9 @@ function contradictions(
   }
   checkFence(given.fence, add);
   checkPower(given.power, add);
+  const own = [link.listen, link.peer, link.bulk, storage.listen, storage.peer];
+  const hosts = own.map((address) => address.replace(/:\d+$/, '').replaceAll(/[[\]]/g, ''));
+  checkMachine(given, given.service, hosts, add);
   const { fencer } = config.fence;
   const sockets = {
     'control.socket': config.control.socket,

@@ -1,14 +1,15 @@
 /**
- * Composition root of the service: the only file, with src/installer.ts, that names drivers. It
- * opens what this node has, finds the state that it was left in, and puts the runner, the backend
- * and the control server together. May import everything.
+ * Composition root of the service: it names the drivers, with src/daemon/machine.ts for those that
+ * the configuration chooses between, and src/installer.ts for the bulk work. It opens what this
+ * node has, finds the state that it was left in, and puts the runner, the backend and the control
+ * server together. May import everything.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VERSION } from './cli/version.ts';
 import { parseAddress, type Config } from './config.ts';
 import type { UpdateError } from './core/errors.ts';
-import { peerOf, RELEASE_FILE, type Slot } from './core/model.ts';
+import { peerOf, type Slot } from './core/model.ts';
 import type { Policy } from './core/records.ts';
 import { running } from './core/state.ts';
 import { Backend } from './daemon/backend.ts';
@@ -22,20 +23,18 @@ import { initialState } from './daemon/initial.ts';
 import { openJobBook } from './daemon/job-book.ts';
 import { Listeners } from './daemon/listeners.ts';
 import { mendLostBoot } from './daemon/lost-boot.ts';
+import { bootOf, openHostOf, openServiceOf, openSlotsOf } from './daemon/machine.ts';
 import { openPowerNotes } from './daemon/power-note.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
 import { SettingsFile } from './daemon/settings.ts';
-import { openBoot, recreateBoot } from './drivers/boot-file.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { withFailpoints } from './drivers/failpoints.ts';
 import { commandFencer } from './drivers/fence-command.ts';
 import { noFencer } from './drivers/fence-none.ts';
 import { powerFencer } from './drivers/fence-power.ts';
 import { DirectoryHooks } from './drivers/hooks-dir.ts';
-import { commandHost } from './drivers/host-command.ts';
-import { openHost } from './drivers/host-process.ts';
 import { processInstaller } from './drivers/installer-process.ts';
 import { openJournal } from './drivers/journal-file.ts';
 import { keysDirOf, loadKeys, type PairKeys } from './drivers/keys.ts';
@@ -44,8 +43,6 @@ import { joinChannels } from './drivers/link-channels.ts';
 import { openSerialLink } from './drivers/link-serial.ts';
 import { openTlsLink } from './drivers/link-tls.ts';
 import { openSerialPort } from './drivers/serial-port.ts';
-import { startServiceProcess } from './drivers/service-process.ts';
-import { openSlots } from './drivers/slots-file.ts';
 import { lockState } from './drivers/state-lock.ts';
 import { createStorageProcess } from './drivers/storage-process.ts';
 import { openStoreProcess } from './drivers/store-process.ts';
@@ -79,9 +76,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   const keys = await loadKeys(keysDirOf(config.stateDir));
   await mkdir(config.runDir, { recursive: true, mode: 0o755 });
   await using _lock = await lockState(config.stateDir);
-  const { runDir, stateDir } = config;
-  const own = openHost({ env: process.env, runDir, stateDir });
-  const host = commandHost(own, config.power, log);
+  const host = await openHostOf(config, log);
   await using journal = await openJournal(config.stateDir);
   let content: JournalContent;
   try {
@@ -131,12 +126,13 @@ async function openDrivers(
   const events = new EventLog(config.node, () => host.nowMs(), lines('events.ndjson'));
   const history = new History(lines('history.ndjson'));
   await Promise.all([events.load(), history.load()]);
-  const slots = await openSlots(config.slots.dir);
+  const slots = await openSlotsOf(config, host.boot().slot);
+  const boot = bootOf(config);
   const lostBoot = await mendLostBoot({
     host,
     slots,
     lastTrialId: content.node?.lastTrialId ?? 0,
-    recreate: (remains) => recreateBoot(config.boot.dir, remains),
+    recreate: boot.recreate,
     events,
     log,
   });
@@ -149,12 +145,12 @@ async function openDrivers(
     settings: await SettingsFile.open(config),
     slots,
     lostBoot,
-    boot: stack.use(await openBoot(config.boot.dir)),
+    boot: stack.use(await boot.open()),
     depot: await openDepot(join(config.stateDir, 'depot'), readDepotHead(config.trustRoot)),
     link: stack.use(await openLink(config, keys)),
     store: stack.use(openStoreProcess({ socket: config.storage.socket })),
     storage: stack.use(openStorage(config, keys, logs, slots)),
-    service: stack.use(openService(config, logs)),
+    service: stack.use(await openServiceOf(config, logs, log)),
     installer: processInstaller({
       entry: process.argv[1] ?? '',
       logFile: join(logs, 'installer.log'),
@@ -279,18 +275,6 @@ function openFencer(config: Config, host: Host): Fencer {
         afterFence,
       });
   }
-}
-
-function openService(config: Config, logs: string) {
-  return startServiceProcess({
-    node: config.node,
-    program: join(config.rootDir, config.service.program),
-    address: config.service.address,
-    storageSocket: config.storage.socket,
-    releaseFile: join(config.rootDir, RELEASE_FILE),
-    logFile: join(logs, 'workload.log'),
-    onExit: log,
-  });
 }
 
 async function openLink(config: Config, keys: PairKeys): Promise<PeerLink> {

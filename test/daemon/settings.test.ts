@@ -23,7 +23,7 @@ const configIn = (stateDir: string): SettingsConfig => ({
     serial: '/dev/ttyS1',
     serialBaud: 115_200,
   },
-  service: { address: '127.0.0.1:4', program: 'x' },
+  service: { address: '127.0.0.1:4', program: 'x', interface: null, prefix: null },
 });
 
 t.test('without a file the defaults count, and the network is told', async (t) => {
