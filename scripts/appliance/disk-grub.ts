@@ -44,6 +44,7 @@ const MODULES = [
   'serial',
   'terminal',
   'linux',
+  'multiboot', // forgets a kernel
   'setpci',
   'memrw',
 ] as const;

@@ -28,7 +28,7 @@ const NUMBER = '(?:0|[1-9][0-9]{0,8})';
 const STATE_PATTERN = new RegExp(
   `^([1-9][0-9]{0,8})\\.([AB])\\.(none|A|B)\\.(${NUMBER})\\.([0-9])\\.([01])$`,
 );
-const COUNTER_PATTERN = new RegExp(`^(${NUMBER})\\.([0-9])$`);
+const COUNTER_PATTERN = new RegExp(`^${NUMBER}\\.[0-9]$`);
 const MARK_PATTERN = new RegExp(`^${NUMBER}$`);
 
 /** A block with the state. Throws `boot.io` for numbers that GRUB cannot compare. */
@@ -70,12 +70,15 @@ export function encodeGrubCounter({ trialId: tid, used: n }: BootCounter): Uint8
   return encodeBlock({ tid, n, ok: `${String(tid)}.${String(n)}` }, GRUB_SECTOR_BYTES);
 }
 
-/** The try counter in a sector, or null when it does not count. */
+/**
+ * The try counter in a sector, or null when it does not count. It counts only as it is written here
+ * and by GRUB: in a sector with anything else in it GRUB might change the wrong one of two values.
+ */
 export function decodeGrubCounter(bytes: Uint8Array): BootCounter | null {
-  if (bytes.length !== GRUB_SECTOR_BYTES) return null;
-  const { tid, n, ok } = decodeBlock(bytes);
-  const found = COUNTER_PATTERN.exec([tid, n].join('.'));
-  return found === null || found[0] !== ok ? null : { trialId: Number(tid), used: Number(n) };
+  const { tid, n } = decodeBlock(bytes);
+  if (!COUNTER_PATTERN.test([tid, n].join('.'))) return null;
+  const counter = { trialId: Number(tid), used: Number(n) };
+  return Buffer.from(bytes).equals(encodeGrubCounter(counter)) ? counter : null;
 }
 
 /**
