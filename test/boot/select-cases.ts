@@ -1,6 +1,6 @@
 /**
  * The table of power-ons: what lies on the disk, and what must boot, in words. Each row is carried
- * out by GRUB under QEMU and by the pure rules of core (select.qemu.ts). Imports the disk under
+ * out by GRUB under QEMU and by the pure rules of core (run-cases.ts). Imports the disk under
  * test and the formats.
  */
 import type { BootState } from '../../src/core/boot.ts';
@@ -72,7 +72,8 @@ const armed = (more: (disk: BootDisk) => Promise<void> = () => Promise.resolve()
 const BOTH = { ...A, otherOk: true };
 const ARMED_BOTH = { ...ARMED, otherOk: true };
 
-const COMMITTED: readonly SelectCase[] = [
+/** No trial is armed. */
+export const COMMITTED: readonly SelectCase[] = [
   { name: 'slot A committed', prepare: state(A, A), boots: Array(3).fill('A default 0') },
   {
     name: 'slot B committed',
@@ -119,7 +120,8 @@ const COMMITTED: readonly SelectCase[] = [
   },
 ];
 
-const TRIALS: readonly SelectCase[] = [
+/** A trial is armed. */
+export const TRIALS: readonly SelectCase[] = [
   {
     name: 'a trial with two tries',
     prepare: armed(),
@@ -203,7 +205,8 @@ const TRIALS: readonly SelectCase[] = [
 ];
 
 const goodCounter = 'tid=7\nn=1\nok=7.1\n';
-const COUNTERS: readonly SelectCase[] = [
+/** A trial is armed, and its counter is damaged or odd. */
+export const COUNTERS: readonly SelectCase[] = [
   ...(
     [
       ['zeros', zeros(512), 'A fallback 0'],
@@ -241,7 +244,8 @@ const COUNTERS: readonly SelectCase[] = [
   })),
 ];
 
-const COPIES: readonly SelectCase[] = [
+/** Which of the two copies counts. */
+export const COPIES: readonly SelectCase[] = [
   {
     name: 'the first copy is newer',
     prepare: state({ ...A, seq: 10 }, { ...B, seq: 9 }),
@@ -259,7 +263,7 @@ const COPIES: readonly SelectCase[] = [
 
 const fields = 'seq=9\nact=A\ntrial=none\nid=1\nmax=0\nother_ok=0\n';
 /** First copies that count (slot A) or do not (slot B, the second copy). */
-const JUNK: readonly SelectCase[] = (
+export const JUNK: readonly SelectCase[] = (
   [
     ['as it should be', `${fields}end=9.A.none.1.0.0\n`, 'A'],
     ['escaped', `${fields}end=9.\\A.none.1.0.0\n`, 'A'],
@@ -295,7 +299,8 @@ const lost = (A: number | null, B: number | null) => {
   };
 };
 
-const SEALS: readonly SelectCase[] = [
+/** No copy of the state is left. */
+export const SEALS: readonly SelectCase[] = [
   {
     name: 'both copies lost, only A was committed',
     prepare: lost(0, null),
@@ -339,7 +344,8 @@ const SEALS: readonly SelectCase[] = [
 
 /** Bytes of a write at which the power is cut: around each field's end, and between. */
 const CUTS = [0, 25, 29, 30, 31, 37, 38, 44, 45, 48, 54, 61, 67, 73, 80, 86, 87, 512];
-const TORN: readonly SelectCase[] = CUTS.map((cut) => {
+/** A write of the state that a power cut tore. */
+export const TORN: readonly SelectCase[] = CUTS.map((cut) => {
   const before: BootState = { ...B, seq: 9, trialId: 9 };
   const now: BootState = { ...B, seq: 10, trialId: 10 };
   const next: BootState = { ...ARMED, seq: 11, trialId: 11, default: 'A', trial: 'B' };
@@ -355,14 +361,3 @@ const TORN: readonly SelectCase[] = CUTS.map((cut) => {
     boots: [whole ? 'B trial 1' : 'B default 0'],
   };
 });
-
-/** Every row. */
-export const CASES: readonly SelectCase[] = [
-  ...COMMITTED,
-  ...TRIALS,
-  ...COUNTERS,
-  ...COPIES,
-  ...JUNK,
-  ...SEALS,
-  ...TORN,
-];
