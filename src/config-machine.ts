@@ -41,7 +41,7 @@ export interface ServiceInterface {
 const path = { type: 'string', maxLength: 4096, pattern: '^[^\\u0000]+$' } as const;
 /** Where the system mounts GRUB's FAT when nothing else is said. */
 const COUNTER = '/run/tandem-boot/tries.env';
-/** A name of an interface, which is one of a folder in /proc too. Source: kernel, net/core/dev.c. */
+/** A name that the kernel gives an interface, and a folder in /proc. Source: net/core/dev.c. */
 export const INTERFACE_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9._-]{0,14}$';
 
 /** JSON Schemas of the three sections. */

@@ -6,7 +6,12 @@
 import { join } from 'node:path';
 import { parseAddress, type Config } from '../config.ts';
 import { RELEASE_FILE } from '../core/model.ts';
-import { DEVICE_ROOTS, findPartitions, type DeviceRoots } from '../drivers/block-device.ts';
+import {
+  DEVICE_ROOTS,
+  findPartitions,
+  STATE_LABEL,
+  type DeviceRoots,
+} from '../drivers/block-device.ts';
 import { openBoot, recreateBoot, type BootRemains } from '../drivers/boot-file.ts';
 import { openGrubBoot } from '../drivers/boot-grub.ts';
 import { commandHost } from '../drivers/host-command.ts';
@@ -17,9 +22,6 @@ import { startServiceProcess, type ServiceProcessOptions } from '../drivers/serv
 import { findSlotDevices, openBlockSlots } from '../drivers/slots-block.ts';
 import { openSlots } from '../drivers/slots-file.ts';
 import type { BootChooser, Host, ServiceAddress, Slots } from '../ports.ts';
-
-/** Label of the partition with the state of GRUB's boot chooser. */
-const STATE_LABEL = 'tandem-state';
 
 /** What of the machine a test puts something else in place of. */
 export interface MachineParts {

@@ -11,6 +11,7 @@ import { RELEASE_FILE, SLOT_CLASSES, type Slot } from '../core/model.ts';
 import { bootCounterPath, bootStatePath, readBootFiles } from '../drivers/boot-loader.ts';
 import { inspectJournal } from '../drivers/journal-file.ts';
 import { openSlots } from '../drivers/slots-file.ts';
+import { grubBoot, grubState, partitionSeals } from './support-disk.ts';
 import type { SupportPlaces } from './support-request.ts';
 import { scrub } from './support-scrub.ts';
 
@@ -46,28 +47,63 @@ export function jsonText(value: unknown): Buffer {
 
 /** Everything in files, in the order of how much it helps. */
 export function fileSources(places: SupportPlaces, logBytes: number): readonly Source[] {
-  const { stateDir, bootDir, slotsDir, rootDir, trustRoot } = places;
+  const { stateDir, rootDir, trustRoot } = places;
   const depot = join(stateDir, 'depot');
   const support = join(stateDir, 'support');
   return [
     value('journal/records.json', stateDir, 'decoded', () => journalRecords(stateDir)),
     raw('journal/journal.0', join(stateDir, 'journal.0')),
     raw('journal/journal.1', join(stateDir, 'journal.1')),
-    value('boot/boot.json', bootDir, 'decoded', () => readBootFiles(bootDir)),
-    raw('boot/state', bootStatePath(bootDir)),
-    raw('boot/counter', bootCounterPath(bootDir)),
-    value('slots/seals.json', slotsDir, 'decoded seals', () => seals(slotsDir)),
+    ...bootSources(places),
+    sealSource(places),
     textFile('versions/release', join(rootDir, RELEASE_FILE)),
     value('versions/users.json', stateDir, 'names and roles', () => users(stateDir)),
     textFile('versions/settings.json', join(stateDir, 'settings.json')),
     textFile('versions/trust-root.json', trustRoot),
-    value('files/state.json', stateDir, `listing of ${stateDir}`, () => listing(stateDir)),
-    value('files/depot.json', depot, `listing of ${depot}`, () => listing(depot)),
-    value('files/support.json', support, `listing of ${support}`, () => listing(support)),
-    value('files/slots.json', slotsDir, `listing of ${slotsDir}`, () => listing(slotsDir)),
-    value('files/boot.json', bootDir, `listing of ${bootDir}`, () => listing(bootDir)),
+    list('files/state.json', stateDir),
+    list('files/depot.json', depot),
+    list('files/support.json', support),
+    ...folderSources(places),
     value('files/free.json', stateDir, `statfs of ${stateDir}`, () => statfs(stateDir)),
     logs(join(stateDir, 'logs'), logBytes),
+  ];
+}
+
+/** The boot chooser, decoded and as it is; partitions are on the disk of the system. */
+function bootSources({ bootDir, rootDir, partitions }: SupportPlaces): readonly Source[] {
+  if (partitions === undefined || partitions.counter === null) {
+    return [
+      value('boot/boot.json', bootDir, 'decoded', () => readBootFiles(bootDir)),
+      raw('boot/state', bootStatePath(bootDir)),
+      raw('boot/counter', bootCounterPath(bootDir)),
+    ];
+  }
+  const { disk, counter } = partitions;
+  const path = 'boot/state';
+  const from = 'the boot state of GRUB';
+  return [
+    value('boot/boot.json', rootDir, 'decoded', () => grubBoot(partitions)),
+    { path, disk: rootDir, take: async () => [{ path, from, content: await grubState(disk) }] },
+    raw('boot/counter', counter),
+  ];
+}
+
+function sealSource({ slotsDir, rootDir, partitions }: SupportPlaces): Source {
+  return partitions === undefined
+    ? value('slots/seals.json', slotsDir, 'decoded seals', () => seals(slotsDir))
+    : value('slots/seals.json', rootDir, 'decoded seals', () => partitionSeals(partitions));
+}
+
+function list(path: string, dir: string): Source {
+  return value(path, dir, `listing of ${dir}`, () => listing(dir));
+}
+
+/** What there is of slots and boot chooser as folders. */
+function folderSources({ bootDir, slotsDir, partitions }: SupportPlaces): readonly Source[] {
+  const boot = partitions === undefined || partitions.counter === null;
+  return [
+    ...(partitions === undefined ? [list('files/slots.json', slotsDir)] : []),
+    ...(boot ? [list('files/boot.json', bootDir)] : []),
   ];
 }
 

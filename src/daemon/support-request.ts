@@ -12,6 +12,14 @@ export const SUPPORT_ROLE = '__support';
 /** Longest request: status, history and records of a pair, with room. */
 export const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Slots and boot chooser of a machine that has them on partitions. */
+export interface SupportPartitions {
+  /** The disk; null = the one disk that has them. */
+  readonly disk: string | null;
+  /** The boot loader's try counter; null = GRUB does not boot this machine. */
+  readonly counter: string | null;
+}
+
 /** Where things lie on the node. */
 export interface SupportPlaces {
   readonly stateDir: string;
@@ -19,6 +27,8 @@ export interface SupportPlaces {
   readonly rootDir: string;
   readonly bootDir: string;
   readonly slotsDir: string;
+  /** In place of folders. */
+  readonly partitions?: SupportPartitions;
   readonly trustRoot: string;
 }
 

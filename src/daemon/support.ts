@@ -15,7 +15,12 @@ import { SUPPORT_BYTES_MAX, SUPPORT_ENDING, SUPPORT_KEPT_MAX } from '../core/sup
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import { makeArchive, streamArchive } from './support-process.ts';
 import { SUPPORT_LOG_BYTES, SUPPORT_TIME_MS, type SupportDone } from './support-request.ts';
-import type { SupportExtra, SupportProgress, SupportRequest } from './support-request.ts';
+import type {
+  SupportExtra,
+  SupportPlaces,
+  SupportProgress,
+  SupportRequest,
+} from './support-request.ts';
 import { shownSettings } from './support-scrub.ts';
 
 /** Free space that an archive leaves alone: what a bundle and the store keep for themselves. */
@@ -78,9 +83,17 @@ export function supportRequest(
     trustRoot,
     bootDir: config.boot.dir,
     slotsDir: config.slots.dir,
+    ...partitionsOf(config),
   };
   const head = { v: 1, name: id, node, program, places, limits, absent, out: null } as const;
   return { ...head, extras: [...extras, settings] };
+}
+
+/** Where slots are partitions, so is the boot chooser, unless files of a supervisor are. */
+function partitionsOf({ slots, boot }: SupportConfig): Pick<SupportPlaces, 'partitions'> {
+  if (slots.driver !== 'partition') return {};
+  const counter = boot.driver === 'grub' ? boot.counter : null;
+  return { partitions: { disk: slots.disk, counter } };
 }
 
 /** The archives of one node. */

@@ -24,6 +24,9 @@ export interface DeviceRoots {
 /** The machine's own. */
 export const DEVICE_ROOTS: DeviceRoots = { dev: '/dev', sys: '/sys', files: false };
 
+/** Label of the partition with the state of GRUB's boot chooser. */
+export const STATE_LABEL = 'tandem-state';
+
 /** Unit of `size` in sysfs, whatever the sectors of the disk are. Source: kernel, sysfs-block. */
 const SYSFS_SECTOR_BYTES = 512;
 
