@@ -3,10 +3,8 @@
  * booted slot, torn and foreign seals, and a real block device where there are loop devices. May
  * import tap, node: and the drivers under test.
  */
-import { execFile } from 'node:child_process';
-import { appendFile, open, readFile, readdir, truncate } from 'node:fs/promises';
+import { appendFile, open, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import t from 'tap';
 import type { Slot } from '../../src/core/model.ts';
 import { decodeSealMark } from '../../src/drivers/boot-grub-env.ts';
@@ -17,8 +15,7 @@ import { findSlotDevices, openBlockSlots, slotLabel } from '../../src/drivers/sl
 import { slotPartitionName } from '../../scripts/appliance/layout.ts';
 import { sealOf, SLOT_SIZES, slotsContract } from '../contracts/slots.ts';
 import { addDisk, SLOT_PARTITIONS, treeRoots } from './device-tree.ts';
-
-const run = promisify(execFile);
+import { loopReason, makeLoopSlots } from './loop-devices.ts';
 
 async function openTree(dir: string, booted: Slot = 'A', disk: string | null = null) {
   const roots = treeRoots(dir);
@@ -208,31 +205,18 @@ async function two(dir: string): Promise<void> {
   await addDisk(dir, 'vdb');
 }
 
-const loop = await loopReason();
-t.test('on a real block device', { skip: loop ?? false }, async (t) => {
-  const dir = t.testdir({ a: '', b: '', c: '', d: '' });
-  const names = ['a', 'b', 'c', 'd'] as const;
-  const paths: string[] = [];
-  t.teardown(async () => {
-    for (const path of paths) await run('losetup', ['--detach', path]);
-  });
-  for (const name of names) {
-    const size = name < 'c' ? SLOT_SIZES.system : SLOT_SIZES.storage;
-    await truncate(join(dir, name), size + SEAL_BLOCK_BYTES);
-    const { stdout } = await run('losetup', ['--find', '--show', join(dir, name)]);
-    paths.push(stdout.trim());
-  }
-  const device = (index: number) => ({ path: paths[index]!, label: null });
-  const devices = {
-    system: { A: device(0), B: device(1) },
-    storage: { A: device(2), B: device(3) },
-  };
+const none = await loopReason();
+if (none !== null) t.comment(`without a real block device: ${none}`);
+
+t.test('on a real block device', { skip: none ?? false }, async (t) => {
+  const devices = await makeLoopSlots(t, t.testdir());
+  const { path } = devices.system.B;
   const slots = await openBlockSlots(devices, { booted: 'A' });
   t.equal((await slots.info('system', 'B')).sizeBytes, SLOT_SIZES.system);
   await slots.seal('system', 'B', sealOf('1.0.0'));
   t.same((await slots.info('system', 'B')).seal, sealOf('1.0.0'));
   {
-    using held = BlockFile.open(paths[1]!, SLOT_SIZES.system, { claim: true });
+    using held = BlockFile.open(path, SLOT_SIZES.system, { claim: true });
     t.equal(held.direct, true);
     const busy = { code: 'slot.io', message: /EBUSY: it is mounted/ };
     await t.rejects(slots.invalidate('system', 'B'), busy);
@@ -240,17 +224,8 @@ t.test('on a real block device', { skip: loop ?? false }, async (t) => {
   }
   await slots.invalidate('system', 'B');
   t.equal((await slots.info('system', 'B')).seal, null);
-  const other = { ...devices, system: { A: device(0), B: { path: paths[1]!, label: 'tandem-x' } } };
+  const { A } = devices.system;
+  const other = { ...devices, system: { A, B: { path, label: 'tandem-x' } } };
   const wrong = { code: 'slot.io', message: /has no label, expected the partition tandem-x/ };
   await t.rejects(openBlockSlots(other, { booted: 'A', roots: DEVICE_ROOTS }), wrong);
 });
-
-/** Why there is no loop device for this test; null when there is. */
-async function loopReason(): Promise<string | null> {
-  if (process.geteuid?.() !== 0) return 'loop devices need root';
-  if (!(await readdir('/dev')).includes('loop-control')) return 'there is no /dev/loop-control';
-  return run('losetup', ['--find']).then(
-    () => null,
-    (error: Error) => `no free loop device: ${error.message}`,
-  );
-}
