@@ -63,7 +63,9 @@ async function runCase(t: Test, base: BootDisk, dir: string, row: SelectCase): P
     const after = await disk.bytes();
     t.equal(words(found.choice), wanted, `GRUB, power-on ${number + 1}`);
     t.equal(words(expected.choice), wanted, `core, power-on ${number + 1}`);
-    t.equal(found.end, 'guest-reset', 'not the watchdog');
+    // GRUB gauges its clock when it starts: on a busy computer its 5 s may outlast the watchdog.
+    if (wanted !== 'reset') t.equal(found.end, 'guest-reset', 'the kernel came first');
+    t.match(found.end, /^(guest-reset|watchdog)$/);
     checkCommandLine(t, found);
     t.notOk(differences(before, after, disk.counterSector), 'only the counter is ever written');
     const counter = await disk.counterFile();
