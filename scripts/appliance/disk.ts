@@ -1,8 +1,8 @@
 /**
  * Makes the disk of an appliance as one sparse file, without root and without loop devices: GPT,
  * boot loader, boot state, and the content of slots and data partitions. Always holds: the same
- * input gives the same bytes; the file is whole or not there; blocks of zeros take no space. Imports
- * core, the layout, the boot chooser's formats and the tools.
+ * input gives the same bytes; the file is whole or not there; blocks of zeros take no space.
+ * Imports core, the layout, the boot chooser's formats and the tools.
  */
 import { mkdtemp, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -51,9 +51,10 @@ const DISK_GUID = '54414E44-454D-4000-8000-000000000000';
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * Makes the disk and returns its layout. Throws `tool.missing` with the Debian package, `tool.failed`
- * with the tool's words, `space.slot` for an image that does not fit, `file.unreadable` for one that
- * cannot be read and for a disk that cannot be written.
+ * Makes the disk and returns its layout. Throws `tool.missing` with the Debian package,
+ * `tool.failed` with the tool's words, `space.slot` for an image that does not fit,
+ * `file.not_found` and `file.unreadable` for one that cannot be read and for a disk that cannot be
+ * written.
  */
 export async function makeDisk(spec: DiskSpec): Promise<DiskLayout> {
   const layout = layoutOf(spec.sizes);
@@ -105,17 +106,25 @@ async function fill(path: string, spec: DiskSpec, layout: DiskLayout, work: stri
   const fat = await makeBootFat(work, layout);
   await using disk = await open(path, 'r+');
   const at = (name: PartitionName): number => partitionOf(layout, name).startBytes;
-  await disk.write(bootCode, 0, bootCode.length, 0);
-  await disk.write(core, 0, core.length, at('tandem-grub'));
+  await put(disk, bootCode, 0);
+  await put(disk, core, at('tandem-grub'));
   await copySparse(fat, disk, at('tandem-boot'));
   const states = newGrubStates(firstBootState(spec.boot.default, spec.boot.otherOk));
-  await disk.write(states, 0, states.length, at('tandem-state'));
+  await put(disk, states, at('tandem-state'));
   for (const [name, image] of imagesOf(spec)) await copySparse(image, disk, at(name));
   for (const [name, seal] of Object.entries(spec.seals)) {
     const partition = partitionOf(layout, name as SlotPartition);
-    await disk.write(seal, 0, seal.length, partition.startBytes + sealOffset(partition));
+    await put(disk, seal, partition.startBytes + sealOffset(partition));
   }
   await disk.sync();
+}
+
+/** Writes all of the bytes; a disk that is full takes a part at first. */
+async function put(disk: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await disk.write(bytes, done, bytes.length - done, at + done);
+    done += bytesWritten;
+  }
 }
 
 /** Copies a file to an offset of the disk, which is zeros there; zeros are not written. */
@@ -128,7 +137,7 @@ async function copySparse(from: string, disk: FileHandle, offset: number): Promi
     if (bytesRead === 0) return;
     const bytes = piece.subarray(0, bytesRead);
     const blank = bytes.equals(zeros.subarray(0, bytesRead));
-    if (!blank) await disk.write(bytes, 0, bytesRead, offset + at);
+    if (!blank) await put(disk, bytes, offset + at);
     at += bytesRead;
   }
 }

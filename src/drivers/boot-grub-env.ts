@@ -13,7 +13,7 @@ import type { Slot } from '../core/model.ts';
 
 /** Size of a block in the state partition: what GRUB's tools make and expect. */
 export const GRUB_BLOCK_BYTES = 1024;
-/** Where each of the two copies begins: blocks of their own, for disks that rewrite whole blocks. */
+/** Where each of the two copies begins: a block of its own, as disks rewrite whole blocks. */
 export const GRUB_COPY_OFFSETS = [0, 4096] as const;
 /** Bytes of the state partition that are used: two blocks of the largest size that disks have. */
 export const GRUB_STATE_BYTES = 2 * GRUB_COPY_OFFSETS[1];

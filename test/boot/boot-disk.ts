@@ -1,9 +1,8 @@
 /**
  * A disk of an appliance whose slots hold stub kernels, and what a test does to it: slots that can
  * be loaded or not, copies of the state, the try counter, damage to the FAT, and the changes that
- * the real driver makes between two boots. Always holds: the disk is made by scripts/appliance, with
- * the selection script as it is. Imports the disk's makers, the driver under test, node and the
- * tools.
+ * the real driver makes between two boots. Always holds: the disk is made by scripts/appliance,
+ * with the selection script as it is. Imports the disk's makers, the driver and the tools.
  */
 import { mkdir, open, readFile, rm, writeFile, copyFile } from 'node:fs/promises';
 import { constants } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
  * The blocks that GRUB reads: a write that is torn at any byte gives the old value, the new one or
- * none; every damaged byte is found; junk is nothing; and GRUB's own tool reads what is written. May
- * import tap, node: and the format under test.
+ * none; every damaged byte is found; junk is nothing; and GRUB's own tool reads what is written.
+ * May import tap, node: and the format under test.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
