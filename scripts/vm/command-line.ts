@@ -32,7 +32,7 @@ export type NicSpec =
       readonly remote: string;
     }
   | {
-      /** Ports of the guest on the loopback interface of this computer; no way out for the guest. */
+      /** Ports of the guest on this computer's loopback interface; the guest has no way out. */
       readonly kind: 'user';
       readonly name: string;
       readonly mac: string;
@@ -109,7 +109,7 @@ export function commandLine(spec: MachineSpec, boot: BootSpec): string[] {
     ['-chardev', `socket,${serial},logappend=on`, '-serial', 'chardev:serial0'],
     kernel === undefined ? [] : ['-kernel', kernel.image, '-append', kernel.append],
     kernel?.initrd === undefined ? [] : ['-initrd', kernel.initrd],
-    disk === null ? [] : diskArguments(disk, boot.writeLog),
+    disk === null ? [] : diskArguments(disk, boot.writeLog, kernel === undefined),
     spec.watchdog === false ? [] : ['-device', 'i6300esb,addr=05', '-action', 'watchdog=reset'],
     portArguments(spec.ports ?? []),
     ...(spec.nics ?? []).map((nic, i) => nicArguments(nic, 8 + i, boot.forwards)),
@@ -124,18 +124,24 @@ function escaped(path: string): string {
   return path.replaceAll(',', ',,');
 }
 
-function diskArguments({ path, format, bus }: DiskSpec, writeLog: string | null): string[] {
-  // The host's own flush is left out: what SIGKILL leaves behind is in the host's page cache, flushed
-  // or not. What the guest flushes still leaves QEMU's memory first, and reaches the log.
+function diskArguments(
+  { path, format, bus }: DiskSpec,
+  writeLog: string | null,
+  isBooted: boolean,
+): string[] {
+  // The host's own flush is left out: what SIGKILL leaves behind is in the host's page cache,
+  // flushed or not. What the guest flushes still leaves QEMU's memory first, and reaches the log.
   const file = `file.driver=file,file.filename=${escaped(path)},file.cache.no-flush=on`;
   const plain = `driver=${format},node-name=${DISK_NODE},discard=unmap,${file}`;
   const model = bus === 'ide' ? 'ide-hd,bus=ide.0' : 'virtio-blk-pci,addr=04';
-  const device = `${model},bootindex=0,write-cache=on`;
+  // A kernel that is booted directly has the first place.
+  const device = `${model},write-cache=on${isBooted ? ',bootindex=0' : ''}`;
   if (writeLog === null) {
     return ['-blockdev', plain, '-device', `${device},drive=${DISK_NODE}`];
   }
   const log = `log.driver=file,log.filename=${escaped(writeLog)},log.cache.no-flush=on`;
-  const logged = `driver=blklogwrites,node-name=logged0,file=${DISK_NODE},log-sector-size=512,${log}`;
+  const filter = `driver=blklogwrites,node-name=logged0,file=${DISK_NODE}`;
+  const logged = `${filter},log-sector-size=512,${log}`;
   return ['-blockdev', plain, '-blockdev', logged, '-device', `${device},drive=logged0`];
 }
 

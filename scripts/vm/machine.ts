@@ -148,7 +148,7 @@ export class Machine implements AsyncDisposable {
     return this.#end('power-cut', (emulator) => emulator.kill());
   }
 
-  /** Ends the machine from outside in an orderly way: QEMU flushes the disk, the guest knows nothing. */
+  /** Ends the machine in an orderly way: QEMU flushes the disk, the guest knows nothing. */
   quit(): Promise<void> {
     return this.#end('quit', async (emulator) => {
       // The answer and the end of the connection race.

@@ -23,7 +23,7 @@ export const MAC_OF: Readonly<Record<NodeId, { readonly link: string; readonly h
   B: { link: '52:54:00:7a:00:0b', host: '52:54:00:7a:01:0b' },
 };
 
-/** What one node of a pair is made of; its name, folder, cable and power port are the pair's affair. */
+/** What one node is made of; name, folder, cable and power port are the pair's affair. */
 export type NodeSpec = Omit<MachineSpec, 'name' | 'dir' | 'nics'> & {
   /** Ports of the guest that this computer reaches: `Machine.forwardedPort`. */
   readonly guestPorts?: readonly number[];
@@ -137,7 +137,7 @@ export class Pair implements AsyncDisposable {
     await this.#lock[Symbol.asyncDispose]();
   }
 
-  /** Does the same to both nodes at the same time, or to one; waits for both, also after an error. */
+  /** Does the same to both nodes at once, or to one; waits for both, also after an error. */
   async #both(what: (machine: Machine) => Promise<void>, only?: NodeId): Promise<void> {
     const nodes = only === undefined ? NODES : [only];
     const ends = await Promise.allSettled(nodes.map((node) => what(this.machines[node])));

@@ -33,7 +33,7 @@ export interface PowerRequest {
   readonly action: string;
   readonly node: string;
   readonly epoch: number;
-  /** Exit status that the guest's command shall end with: 0 = done, 1 = not done, 2 = not a request. */
+  /** Exit status of the guest's command: 0 = done, 1 = not done, 2 = not a request. */
   readonly status: 0 | 1 | 2;
 }
 

@@ -87,8 +87,8 @@ export interface ReplaySpec {
 }
 
 /**
- * Makes the disk of a power cut. Throws as `readWriteLog` and `planReplay`, and `usage.invalid` when
- * the log is that of a larger disk.
+ * Makes the disk of a power cut. Throws as `readWriteLog` and `planReplay`, and `usage.invalid`
+ * when the log is that of a larger disk.
  */
 export async function replayWrites(spec: ReplaySpec): Promise<ReplayResult> {
   const logs = await Promise.all(spec.logs.map((path) => readWriteLog(path)));

@@ -40,9 +40,9 @@ export class SerialLog {
 
   /**
    * The first match after the last one that was found, as soon as it is there. A pattern sees text
-   * as it arrives, so one that ends with a repetition may match the beginning of a word: end it with
-   * what closes the word. The machine may be switched off and on meanwhile. Throws `wait.timed_out`
-   * with the last lines that were printed, the signal's reason, or why the machine failed.
+   * as it arrives, so one that ends with a repetition may match the beginning of a word: end it
+   * with what closes the word. The machine may be switched off and on meanwhile. Throws
+   * `wait.timed_out` with the last text, the signal's reason, or why the machine failed.
    */
   waitFor(pattern: RegExp, options: WaitOptions): Promise<RegExpExecArray> {
     // With the flags g or y a pattern would carry a position of its own.

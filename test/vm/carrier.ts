@@ -1,12 +1,12 @@
 /**
- * Asks the emulated network card itself whether it has a carrier, for tests with a guest that has no
- * network. Imports the harness.
+ * Asks the emulated network card itself whether it has a carrier, for tests with a guest that has
+ * no network. Imports the harness.
  */
 import type { Machine } from '../../scripts/vm/machine.ts';
 
 /**
  * The carrier of the first network card as the guest would read it: bit 0 of the status in the
- * device's configuration (Virtio 1.1, 5.1.4), behind 20 bytes of the legacy header and 6 of the MAC.
+ * device's configuration (Virtio 1.1, 5.1.4), behind 20 bytes of legacy header and 6 of MAC.
  */
 export async function carrier(machine: Machine): Promise<number> {
   const ask = (line: string): Promise<unknown> =>

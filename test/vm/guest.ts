@@ -1,9 +1,9 @@
 /**
  * A guest of one sector for the tests of the harness: the BIOS boots it, it greets on COM1 and then
- * obeys letters there. `wNx` fills sector N (a digit from 1, echoed) with the byte x, `gN` prints the
- * first byte of sector N behind N, `f` flushes the cache of an IDE disk, `r` resets, `d` arms the
- * watchdog, `p` powers off; any other byte is echoed. Machine code, 16-bit real mode, loaded at 7C00h. Imports
- * node.
+ * obeys letters there. `wNx` fills sector N (a digit from 1, echoed) with the byte x, `gN` prints
+ * the first byte of sector N behind N, `f` flushes the cache of an IDE disk, `r` resets, `d` arms
+ * the watchdog, `p` powers off; any other byte is echoed. Machine code, 16-bit real mode, loaded at
+ * 7C00h. Imports node.
  */
 import { writeFile } from 'node:fs/promises';
 

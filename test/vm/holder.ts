@@ -1,7 +1,7 @@
 /**
  * A harness in a process of its own, to be killed: starts the machine that the file in its argument
- * describes, prints the process id of the emulator, and holds the machine until it ends. Imports the
- * harness and node.
+ * describes, prints the process id of the emulator, and holds the machine until it ends. Imports
+ * the harness and node.
  */
 import { readFile } from 'node:fs/promises';
 import { setInterval } from 'node:timers/promises';

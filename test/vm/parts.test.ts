@@ -27,6 +27,7 @@ t.test('the command line of a machine', async (t) => {
     '-no-reboot',
     'fd=4,logfile=s,,log,logappend=on',
     'driver=raw,node-name=disk0,discard=unmap,file.driver=file,file.filename=x,,y.raw',
+    'virtio-blk-pci,addr=04,write-cache=on,bootindex=0,drive=disk0',
     '-device i6300esb,addr=05 -action watchdog=reset',
   ]) {
     t.ok(plain.includes(part), part);
@@ -47,6 +48,7 @@ t.test('the command line of a machine', async (t) => {
   t.equal(more[more.indexOf('-append') + 1], 'quiet console=ttyS0', 'one argument');
   t.ok(more.join(' ').includes('driver=blklogwrites,node-name=logged0,file=disk0'));
   t.ok(more.join(' ').includes('drive=logged0'));
+  t.notMatch(more.join(' '), /bootindex/, 'a kernel that is booted directly comes first');
   t.ok(more.includes('virtserialport,bus=ports.0,nr=1,chardev=port0,name=p'));
   t.ok(more.includes('socket,id=port0,fd=5'));
   t.strictSame(more.slice(-3), ['-loadvm', 'tag', '-z']);
