@@ -6,7 +6,7 @@
  * core, node and the files of the kernel.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { UpdateError } from '../core/errors.ts';
 import { readKernelFile } from './kernel-file.ts';
@@ -50,7 +50,8 @@ export async function findPartitions(
   roots: DeviceRoots = DEVICE_ROOTS,
 ): Promise<readonly FoundPartition[]> {
   const all = await listPartitions(roots);
-  const wanted = disk === null ? null : basename(disk);
+  // A name such as /dev/disk/by-id/... stays when the kernel counts its disks another way.
+  const wanted = disk === null ? null : basename(await realpath(disk).catch(() => disk));
   return labels.map((label) => {
     const found = all.filter(
       (one) => one.label === label && (wanted === null || one.disk === wanted),

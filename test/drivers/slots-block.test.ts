@@ -3,7 +3,7 @@
  * booted slot, torn and foreign seals, and a real block device where there are loop devices. May
  * import tap, node: and the drivers under test.
  */
-import { appendFile, open, readFile, truncate } from 'node:fs/promises';
+import { appendFile, open, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Slot } from '../../src/core/model.ts';
@@ -191,6 +191,10 @@ t.test('which devices are refused', async (t) => {
   const dir = t.testdir();
   await two(dir);
   t.equal((await openTree(dir, 'A', '/dev/vdb')).device('system', 'A').path, join(dir, 'dev/vdb4'));
+  await writeFile(join(dir, 'dev/vdb'), '');
+  await symlink('vdb', join(dir, 'dev/by-id'));
+  const byId = await openTree(dir, 'A', join(dir, 'dev/by-id'));
+  t.equal(byId.device('system', 'A').path, join(dir, 'dev/vdb4'));
   const roots = { ...treeRoots(dir), files: false };
   const devices = await findSlotDevices('/dev/vda', roots);
   const files = openBlockSlots(devices, { booted: 'A', roots });
