@@ -90,10 +90,12 @@ export function applianceAt(dir: string, node: NodeId): Appliance {
   };
 }
 
-/** Copies an image into a slot, synced, and tells what its seal must say. */
-async function writeSlot(device: string, image: FactoryImage): Promise<SlotSeal> {
+/** What the seal of a slot must say that has this image; `each` is told every part of it. */
+export async function sealOf(
+  image: FactoryImage,
+  each: (part: Buffer, offset: number) => Promise<unknown> = async () => undefined,
+): Promise<SlotSeal> {
   await using source = await open(image.file, 'r');
-  await using target = await open(device, 'r+');
   const whole = createHash('sha256');
   const records: { rawSha256: Sha256 }[] = [];
   const chunk = Buffer.alloc(CHUNK_BYTES);
@@ -102,17 +104,24 @@ async function writeSlot(device: string, image: FactoryImage): Promise<SlotSeal>
     const { bytesRead } = await source.read(chunk, 0, CHUNK_BYTES, rawBytes);
     if (bytesRead === 0) break;
     const part = chunk.subarray(0, bytesRead);
-    await target.write(part, 0, bytesRead, rawBytes);
+    await each(part, rawBytes);
     whole.update(part);
     const rawSha256 = createHash('sha256').update(part).digest('hex') as Sha256;
     records.push({ rawSha256 });
     rawBytes += bytesRead;
   }
-  await target.sync();
   const { release, runsWith } = image;
   const imageId = imageIdOf({ rawBytes, chunkBytes: CHUNK_BYTES }, records);
   const rawSha256 = whole.digest('hex') as Sha256;
   return { imageId, rawBytes, rawSha256, release, runsWith, committed: 0 };
+}
+
+/** Copies an image into a slot, synced, and tells what its seal must say. */
+async function writeSlot(device: string, image: FactoryImage): Promise<SlotSeal> {
+  await using target = await open(device, 'r+');
+  const seal = await sealOf(image, (part, at) => target.write(part, 0, part.length, at));
+  await target.sync();
+  return seal;
 }
 
 /** Room for later releases: a quarter more than the first one needs, in whole MiB. */

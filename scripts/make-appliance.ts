@@ -3,32 +3,44 @@
  * and this program; `npm run make:appliance -- --help`. Always holds: nothing is installed on this
  * machine unless `--install-host-tools` asks for it. Imports core and scripts/appliance.
  */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { asUpdateError, UpdateError } from '../src/core/errors.ts';
-import { installHostTools } from './appliance/host-tools.ts';
-import { makeApplianceImage } from './appliance/make.ts';
+import type { NodeId } from '../src/core/model.ts';
+import { makePairDisks, type FactoryPair } from './appliance/factory.ts';
+import { installHostTools, needHostTools } from './appliance/host-tools.ts';
+import { MIB } from './appliance/layout.ts';
+import { makeApplianceImage, type ApplianceImage } from './appliance/make.ts';
 import {
   APPLIANCE_VARIANTS,
   isApplianceVariant,
   type ApplianceVariant,
 } from './appliance/variants.ts';
-import { BUILD_DIR, buildProgram } from './build.ts';
+import { BUILD_DIR, buildProgram, type Programs } from './build.ts';
+import { makeStorageImage } from './make-image.ts';
 
 const NAMES = Object.entries(APPLIANCE_VARIANTS).map(([name, what]) => `${name.padEnd(16)}${what}`);
 const USAGE = `Usage: npm run make:appliance -- --version V --counter N --out FILE
          [--product NAME] [--variant WORD] [--new-packages] [--install-host-tools]
+         [--disks DIR --trust-root FILE]
 
   --variant  ${NAMES.join('\n             ')}
   --new-packages        ask apt for the versions of today; without it those in the record
                         build/debian/packages.json are used, and no network once they are there
+  --disks DIR           make the disks of a pair as well, A.img and B.img, paired and with the
+                        storage software of this version
+  --trust-root FILE     the keys that may sign bundles for this pair
   --install-host-tools  install the Debian packages of missing tools first (as root)
 
 Example: npm run make:appliance -- --version 1.2.0 --counter 12 --out build/appliance-1.2.0.img
 `;
 
-const MIB = 1024 * 1024;
+const STORAGE_SLOT_BYTES = 8 * MIB;
+const DATA_BYTES = 512 * MIB;
+const STORE_BYTES = 64 * MIB;
+/** For the pairing and the disks together. */
+const PAIRING_MS = 120_000;
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -46,6 +58,38 @@ function variantOf(text: string): ApplianceVariant {
   throw new UpdateError('usage.invalid', `--variant is "${text}"; accepted: ${accepted}`);
 }
 
+/** The disks of a pair that begins with this image, on machines with a serial console. */
+async function makeDisks(
+  { file, release, sizeBytes }: ApplianceImage,
+  programs: Programs,
+  dir: string,
+  trustRoot: string,
+): Promise<Readonly<Record<NodeId, string>>> {
+  await needHostTools(['disk']);
+  await mkdir(dir, { recursive: true });
+  const { product, version, counter } = release;
+  const storage = { product, version, counter, formatLevel: 1 };
+  const storageFile = join(dir, 'storage.img');
+  await makeStorageImage({ ...storage, out: storageFile, programs });
+  const pair: FactoryPair = {
+    dir,
+    product,
+    hardware: 'virtual',
+    trustRoot,
+    systemImage: { file, release, runsWith: '*' },
+    storageImage: { file: storageFile, release: { ...storage, class: 'storage' }, runsWith: '*' },
+    // Room for later releases, and for both of them in the depot.
+    sizes: {
+      systemBytes: Math.ceil((sizeBytes * 1.25) / MIB) * MIB,
+      storageBytes: STORAGE_SLOT_BYTES,
+      dataBytes: DATA_BYTES,
+      storeBytes: STORE_BYTES,
+    },
+    kernelArguments: ['console=ttyS0,115200', 'quiet'],
+  };
+  return makePairDisks(pair, AbortSignal.timeout(PAIRING_MS));
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -55,6 +99,8 @@ async function main(): Promise<number> {
       product: { type: 'string', default: 'tandem-demo' },
       variant: { type: 'string', default: 'good' },
       'new-packages': { type: 'boolean', default: false },
+      disks: { type: 'string' },
+      'trust-root': { type: 'string' },
       'install-host-tools': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -66,7 +112,13 @@ async function main(): Promise<number> {
   }
   const spec = { product, version, counter: counterOf(counter), out: resolve(out) };
   const variant = variantOf(values.variant);
-  if (values['install-host-tools']) await installHostTools(['image'], say);
+  const { disks, 'trust-root': trustRoot } = values;
+  if ((disks === undefined) !== (trustRoot === undefined)) {
+    throw new UpdateError('usage.invalid', '--disks and --trust-root belong together');
+  }
+  if (values['install-host-tools']) {
+    await installHostTools(disks === undefined ? ['image'] : ['image', 'disk'], say);
+  }
   if (values['new-packages']) await rm(join(BUILD_DIR, 'debian/packages.json'), { force: true });
   const programs = await buildProgram();
   const made = await makeApplianceImage({ ...spec, variant, programs, say });
@@ -74,6 +126,9 @@ async function main(): Promise<number> {
   const seconds = (made.buildMs / 1000).toFixed(1);
   console.log(`${made.file}  ${variant}  ${version}  ${mebibytes} MiB  ${seconds} s`);
   console.log(`sha256 ${made.sha256}`);
+  if (disks === undefined || trustRoot === undefined) return 0;
+  const files = await makeDisks(made, programs, resolve(disks), resolve(trustRoot));
+  for (const file of Object.values(files)) console.log(file);
   return 0;
 }
 

@@ -44,7 +44,7 @@ const WANTED = /^(usr\/)?(s?bin|lib\/x86_64-linux-gnu|lib\/drbd)(\/|$)/;
 /** The kernel and the parts of its modules that an appliance may need: 391 MiB are 20 then. */
 const WANTED_KERNEL = new RegExp(
   '^boot/vmlinuz-|^lib/modules/[^/]+/kernel/(' +
-    'arch/x86/crypto|crypto|lib|fs|fs/(ext4|jbd2|squashfs)|net/core|' +
+    'arch/x86/crypto|crypto|lib|fs|fs/(ext4|fat|jbd2|nls|squashfs)|net/core|' +
     'drivers/(virtio|watchdog|block|block/drbd|char|char/hw_random|net))/[^/]+\\.ko$',
 );
 

@@ -21,8 +21,16 @@ import { faultyFile, faultyTree, systemVariantOf, type ApplianceVariant } from '
 
 const run = promisify(execFile);
 
-/** What is loaded once the slot is mounted: data partition, network, the harness's ports. */
-const ROOT_MODULES = ['crc32c_generic', 'ext4', 'virtio_net', 'virtio_console'];
+/** What is loaded once the slot is mounted: data partition, GRUB's FAT, network, serial ports. */
+const ROOT_MODULES = [
+  'crc32c_generic',
+  'ext4',
+  'vfat',
+  'nls_cp437',
+  'nls_ascii',
+  'virtio_net',
+  'virtio_console',
+];
 /** Only where the store is replicated by DRBD. */
 const DRBD_MODULES = ['drbd'];
 /** Of the packages, at their places in them; libraries follow from these. */
@@ -148,7 +156,16 @@ export async function makeSquashfs(tree: Tree, out: string): Promise<number> {
   try {
     await writeTree(tree, work);
     const fixed = ['-mkfs-time', String(TIME_S), '-all-time', String(TIME_S), '-all-root'];
-    const shape = ['-comp', 'gzip', '-b', '131072', '-no-xattrs', '-noappend'];
+    const shape = [
+      '-comp',
+      'gzip',
+      '-Xcompression-level',
+      '7',
+      '-b',
+      '131072',
+      '-no-xattrs',
+      '-noappend',
+    ];
     const quiet = ['-no-progress', '-quiet'];
     // The variable and the options for times exclude each other.
     const env = { SOURCE_DATE_EPOCH: undefined };

@@ -25,6 +25,8 @@ export interface Ext4Spec {
    * Size of the image in bytes, a multiple of 4096; default: as the content needs, with reserve.
    */
   readonly sizeBytes?: number;
+  /** For a file system that is written to later; one that is only read has none. Default false. */
+  readonly journal?: boolean;
 }
 
 const BLOCK_BYTES = 4096;
@@ -34,9 +36,8 @@ const MIB = 1024 * 1024;
  */
 const IMAGE_TIME_S = 1_767_225_600;
 /** Features are named one by one: the defaults of mke2fs differ between systems. */
-const FEATURES = [
-  'none,extent,filetype,sparse_super,large_file,flex_bg,dir_nlink,extra_isize,metadata_csum,64bit',
-];
+const FEATURES =
+  'none,extent,filetype,sparse_super,large_file,flex_bg,dir_nlink,extra_isize,metadata_csum,64bit';
 /** Stands in for the machine's mke2fs.conf, whose defaults would leak into the image. */
 const MKE2FS_CONF = `[defaults]
 \tbase_features = none
@@ -115,7 +116,7 @@ export async function makeExt4(spec: Ext4Spec): Promise<number> {
       sources.push({ path: file.path, mode: file.mode, from, bytes: (await stat(from)).size });
     }
     const sizeBytes = spec.sizeBytes ?? defaultSize(sources.map((file) => file.bytes));
-    await makeEmpty(part, sizeBytes, spec.label, work);
+    await makeEmpty(part, sizeBytes, spec, work);
     const times = { E2FSPROGS_FAKE_TIME: String(IMAGE_TIME_S) };
     const input = fillScript(sources);
     const filled = await runTool('debugfs', ['-w', '-f', '-', part], { input, env: times });
@@ -129,7 +130,12 @@ export async function makeExt4(spec: Ext4Spec): Promise<number> {
   }
 }
 
-async function makeEmpty(file: string, bytes: number, label: string, work: string): Promise<void> {
+async function makeEmpty(
+  file: string,
+  bytes: number,
+  { label, journal = false }: Ext4Spec,
+  work: string,
+): Promise<void> {
   const conf = join(work, 'mke2fs.conf');
   await writeFile(conf, MKE2FS_CONF);
   const handle = await open(file, 'w');
@@ -138,8 +144,9 @@ async function makeEmpty(file: string, bytes: number, label: string, work: strin
   const hashSeed = uuidOf(`hash seed of ${label}`);
   const extended = `hash_seed=${hashSeed},lazy_itable_init=0,nodiscard,root_owner=0:0`;
   const fixed = ['-U', uuidOf(label), '-L', label, '-E', extended];
+  const features = journal ? `${FEATURES},has_journal` : FEATURES;
   const shape = ['-t', 'ext4', '-T', 'tandem', '-b', String(BLOCK_BYTES), '-m', '0'];
-  await runTool('mke2fs', ['-q', '-F', ...shape, '-O', ...FEATURES, ...fixed, file], {
+  await runTool('mke2fs', ['-q', '-F', ...shape, '-O', features, ...fixed, file], {
     env: {
       MKE2FS_CONFIG: conf,
       E2FSPROGS_FAKE_TIME: String(IMAGE_TIME_S),

@@ -1,0 +1,138 @@
+/**
+ * The disks of a pair as a factory delivers them: boot loader, first release in slot A of both
+ * classes, sealed, and a data partition with configuration, trust root and the keys of the pairing.
+ * Always holds: the two nodes are paired by the same functions as in the field, and what stands in
+ * a seal was computed from the image that lies in the slot. Imports core, bundle, drivers and the
+ * parts beside it.
+ */
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from '../../src/config.ts';
+import { peerOf, type NodeId } from '../../src/core/model.ts';
+import { keysDirOf } from '../../src/drivers/keys.ts';
+import { pairInit, pairJoin } from '../../src/drivers/pairing.ts';
+import { encodeSealBlock } from '../../src/drivers/seal-block.ts';
+import { sealOf, type FactoryImage } from '../appliance.ts';
+import { freePorts } from '../demo/ports.ts';
+import { filesIn, makeDataImage } from './data.ts';
+import { makeDisk } from './disk.ts';
+import type { DiskSizes } from './layout.ts';
+
+/** A pair that is to be delivered. */
+export interface FactoryPair {
+  /** Folder for the disks, `A.img` and `B.img`. */
+  readonly dir: string;
+  readonly product: string;
+  readonly hardware: string;
+  readonly systemImage: FactoryImage;
+  readonly storageImage: FactoryImage;
+  /** File with the keys that may sign bundles. */
+  readonly trustRoot: string;
+  readonly sizes: DiskSizes;
+  readonly policy?: Partial<Config['policy']>;
+  readonly fence?: Config['fence']['policy'];
+  /** Words for the kernel, `console=ttyS0,115200` for one. */
+  readonly kernelArguments?: readonly string[];
+  /** Lines with a shell of root in the place of the console; for test benches. */
+  readonly rootShells?: readonly string[];
+}
+
+/** Interface of the cable between the nodes. */
+const LINK_INTERFACE = 'eth0';
+const PREFIX_BITS = 24;
+const ADDRESS: Readonly<Record<NodeId, string>> = { A: '10.9.0.1', B: '10.9.0.2' };
+/** Address that clients use, of the node that serves. */
+const SERVICE_ADDRESS = '10.9.0.9:8080';
+
+/** The configuration of a node, with all drivers of a real machine. */
+function configText(node: NodeId, pair: FactoryPair): string {
+  const ends = (port: number): object => {
+    return { listen: `${ADDRESS[node]}:${port}`, peer: `${ADDRESS[peerOf(node)]}:${port}` };
+  };
+  const config = {
+    node,
+    product: pair.product,
+    hardware: pair.hardware,
+    stateDir: '/data/tandem',
+    runDir: '/run/tandem',
+    rootDir: '/',
+    link: ends(7400),
+    storage: ends(7401),
+    service: {
+      address: SERVICE_ADDRESS,
+      interface: LINK_INTERFACE,
+      prefix: PREFIX_BITS,
+      program: 'opt/workload/records.mjs',
+    },
+    slots: { driver: 'partition' },
+    boot: { driver: 'grub' },
+    host: { driver: 'machine', watchdog: '/dev/watchdog' },
+    power: { restart: ['/sbin/reboot'], shutdown: ['/sbin/poweroff'] },
+    policy: pair.policy ?? {},
+    fence: { policy: pair.fence ?? 'manual' },
+  };
+  const title = `// Node ${node}. "tandem config example" explains every setting.`;
+  return `${title}\n${JSON.stringify(config, null, 2)}\n`;
+}
+
+/** The state of both nodes, paired, below a folder of its own for each. */
+async function pairStates(work: string, trustRoot: string, signal: AbortSignal) {
+  const dirs = { A: join(work, 'A'), B: join(work, 'B') };
+  for (const dir of [dirs.A, dirs.B]) {
+    await mkdir(join(dir, 'trust'), { recursive: true, mode: 0o700 });
+    await copyFile(trustRoot, join(dir, 'trust/root.json'));
+  }
+  const [port = 0] = await freePorts(1);
+  const listen = { host: '127.0.0.1', port };
+  const offer = await pairInit({ keysDir: keysDirOf(dirs.A), node: 'A', listen, signal });
+  const { address, code } = offer;
+  const joined = pairJoin({ keysDir: keysDirOf(dirs.B), node: 'B', address, code, signal });
+  await Promise.all([offer.done, joined]);
+  return dirs;
+}
+
+/**
+ * Makes the disks of both nodes and returns their files, raw and sparse. Throws what `makeDisk`
+ * throws, `tool.missing` and `tool.failed`, and the signal's reason.
+ */
+export async function makePairDisks(
+  pair: FactoryPair,
+  signal: AbortSignal,
+): Promise<Readonly<Record<NodeId, string>>> {
+  const work = await mkdtemp(join(tmpdir(), 'tandem-factory-'));
+  try {
+    const states = await pairStates(work, pair.trustRoot, signal);
+    const system = encodeSealBlock('system', 'A', await sealOf(pair.systemImage));
+    const storage = encodeSealBlock('storage', 'A', await sealOf(pair.storageImage));
+    const disks = { A: join(pair.dir, 'A.img'), B: join(pair.dir, 'B.img') };
+    for (const node of ['A', 'B'] as const) {
+      signal.throwIfAborted();
+      const data = join(work, `${node}.data`);
+      await makeDataImage({
+        out: data,
+        sizeBytes: pair.sizes.dataBytes,
+        hostname: `node-${node.toLowerCase()}`,
+        addresses: { [LINK_INTERFACE]: `${ADDRESS[node]}/${PREFIX_BITS}` },
+        config: configText(node, pair),
+        rootShells: pair.rootShells ?? [],
+        files: await filesIn(states[node], '/tandem'),
+      });
+      await makeDisk({
+        path: disks[node],
+        sizes: pair.sizes,
+        images: {
+          'tandem-system-a': pair.systemImage.file,
+          'tandem-storage-a': pair.storageImage.file,
+          'tandem-data': data,
+        },
+        seals: { 'tandem-system-a': system, 'tandem-storage-a': storage },
+        boot: { default: 'A', otherOk: false },
+        kernelArguments: pair.kernelArguments ?? [],
+      });
+    }
+    return disks;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
