@@ -110,6 +110,19 @@ t.test('power is cut at once, and a frozen machine can be cut too', async (t) =>
   t.strictSame(machine.events.ends.slice(0, 2), ['power-cut', 'power-cut']);
 });
 
+t.test('an emulator that dies ends every wait; the machine can be started again', async (t) => {
+  await using machine = await Machine.start(await specIn(t.testdir()));
+  await machine.serial.waitFor(READY, WAIT);
+  const waits = [machine.serial.waitFor(/never/, WAIT), machine.events.waitFor('NEVER', WAIT)];
+  const ends = Promise.allSettled(waits);
+  process.kill(machine.pid ?? 0, 'SIGKILL');
+  for (const end of await ends) t.match(end, { reason: { code: 'tool.failed', message: /died/ } });
+  t.strictSame(machine.events.ends, ['died']);
+  t.equal(machine.isSwitchedOn, false);
+  await machine.powerOn();
+  await machine.serial.waitFor(READY, WAIT);
+});
+
 t.test('a cable that is cut stays cut over a boot', async (t) => {
   const dir = t.testdir();
   const [local, remote, mac] = [`${dir}/1`, `${dir}/2`, '52:54:00:00:00:01'];
