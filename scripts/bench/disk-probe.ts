@@ -1,7 +1,7 @@
 /**
  * How long the disk itself keeps a write waiting, as the control of every gap that is measured on
- * it: a small file is written in place and flushed about a hundred times a second. Always holds: the
- * file ends with `close`; the clock is monotonic. Imports node.
+ * it: a small file is written in place and flushed about a hundred times a second. Always holds:
+ * the file ends with `close`; the clock is monotonic. Imports node.
  */
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
