@@ -19,11 +19,14 @@ import {
 } from './layout.ts';
 
 /** Where Debian's grub-pc-bin puts the modules for BIOS machines. */
-const GRUB_DIR = '/usr/lib/grub/i386-pc';
+export const GRUB_DIR = '/usr/lib/grub/i386-pc';
 /** Scripts of the boot loader: what its core runs first, and the selection. */
 const SCRIPTS = new URL('../../images/boot/', import.meta.url);
-/** What the scripts use, and the file systems of the slots; no menu, no other partition table. */
-const MODULES = [
+/**
+ * What the scripts use, and the file systems of the slots; no menu, no other partition table. For
+ * GRUB a command that it does not have is a condition that holds, so none may be missing.
+ */
+export const GRUB_MODULES = [
   'biosdisk',
   'part_gpt',
   'memdisk',
@@ -43,6 +46,7 @@ const MODULES = [
   'reboot',
   'serial',
   'terminal',
+  'boot',
   'linux',
   'multiboot', // forgets a kernel
   'setpci',
@@ -89,7 +93,7 @@ export async function makeGrub(
   const early = join(dir, 'core.cfg');
   await writeFile(early, withoutComments(await readFile(new URL('core.cfg', SCRIPTS), 'utf8')));
   const where = ['-O', 'i386-pc', '-d', GRUB_DIR, '-p', '(memdisk)', '-m', memdisk];
-  await runTool('grub-mkimage', [...where, '-c', early, '-o', path, ...MODULES]);
+  await runTool('grub-mkimage', [...where, '-c', early, '-o', path, ...GRUB_MODULES]);
   const core = Buffer.from(await readFile(path));
   if (core.length > partition.sizeBytes) {
     const message = `GRUB's core has ${core.length} bytes, ${partition.sizeBytes} fit`;

@@ -6,6 +6,7 @@ import { open, readFile, readdir, stat, truncate, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import t from 'tap';
 import { makeDisk, type DiskSpec } from '../../scripts/appliance/disk.ts';
+import { GRUB_DIR, GRUB_MODULES } from '../../scripts/appliance/disk-grub.ts';
 import {
   layoutOf,
   MIB,
@@ -120,6 +121,31 @@ t.test('everything is where the layout says', { skip }, async (t) => {
   const counter = fat.indexOf('# GRUB Environment Block');
   t.same(decodeGrubCounter(fat.subarray(counter, counter + 512)), { trialId: 0, used: 0 });
   t.equal(counter % 512, 0, 'one sector');
+});
+
+/** Words at which a command of GRUB's scripts begins, without those of the language. */
+function commandsIn(script: string): readonly string[] {
+  const code = script.replaceAll(/^\s*#.*$|\\\n/gm, '').replaceAll(/\b(if|elif|then|else)\b/g, ';');
+  const words = code.split(/[;\n]/).map((part) => part.trim().split(/\s/)[0] ?? '');
+  const language = ['', 'fi', 'for', 'do', 'done', 'function', '}', 'return', 'set', 'unset'];
+  return [...new Set(words)].filter((word) => !language.includes(word)).toSorted();
+}
+
+t.test('the core has every command of the scripts', { skip }, async (t) => {
+  const script = await readFile(new URL('../../images/boot/grub.cfg', import.meta.url), 'utf8');
+  const core = await readFile(new URL('../../images/boot/core.cfg', import.meta.url), 'utf8');
+  const own = [...script.matchAll(/^function (\w+) \{/gm)].map((match) => match[1]);
+  const list = await readFile(join(GRUB_DIR, 'command.lst'), 'utf8');
+  const moduleOf = new Map(
+    [...list.matchAll(/^\*?(\S+): (\S+)$/gm)].map((match) => [match[1], match[2]] as const),
+  );
+  const modules: readonly (string | undefined)[] = GRUB_MODULES;
+  const used = commandsIn(`${script}\n${core}`).filter((word) => !own.includes(word));
+  t.ok(used.length > 12, used.join(' '));
+  t.strictSame(
+    used.filter((word) => !modules.includes(moduleOf.get(word))),
+    [],
+  );
 });
 
 t.test('what cannot be made leaves nothing behind', { skip }, async (t) => {
