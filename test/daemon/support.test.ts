@@ -26,7 +26,7 @@ const { signal } = new AbortController();
 /** Stands in every file that must stay on the node, and nowhere else. */
 const SENTINEL = 'c0ffee5ec2e7';
 /** A line of a PEM file; put together here, so that nobody takes this file for one. */
-const pemLine = (word: string): string => `-----${word} PRIVATE ${'KEY'}-----\n`;
+const pemLine = (word: string): string => `-----${word} ${['PRIVATE', 'KEY'].join(' ')}-----\n`;
 const PAIR_CODE = '7ZQ4-M2XK-9T0B-C3DE-F5GH-J6KM-8NPQ';
 
 /** A node that lies in a folder, with secrets where a real one has them. */
