@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { spawn } from 'node-pty';
 import t, { type Test } from 'tap';
+import { systemFiles } from '../../scripts/image/content.ts';
 import { parseCommand } from '../../src/cli/parse.ts';
 
 const ROOT = fileURLToPath(new URL('../../images/console/', import.meta.url));
@@ -153,8 +154,13 @@ t.test('what the files start is what the image holds and the program takes', asy
   const names = await readdir(ROOT, { recursive: true, withFileTypes: true });
   const files = names.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
   t.equal(files.length, 8);
-  const image = await readFile(join(ROOT, '../../scripts/make-image.ts'), 'utf8');
-  for (const path of ['/usr/bin/node', '/opt/tandem/tandem.mjs']) t.match(image, `'${path}'`);
+  const programs = { tandem: 'tandem', storage: 'storage', workload: 'workload' };
+  const release = { product: 'p', version: '1.0.0', counter: 1, class: 'system' as const };
+  const content = { release, programs, node: 'node', variant: 'good' as const };
+  const paths = (await systemFiles(content)).map(({ path }) => path);
+  for (const path of ['/usr/bin/node', '/opt/tandem/tandem.mjs', '/usr/bin/tandem-console']) {
+    t.ok(paths.includes(path), path);
+  }
   let commands = 0;
   for (const path of files) {
     const text = await readFile(path, 'utf8');
