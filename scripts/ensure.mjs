@@ -4,8 +4,9 @@
  * runs before every npm script, so it is plain JavaScript for Node 20.19 and later and imports
  * nothing but node: (there may be no packages yet). It says in one line what it installs and why.
  *
- * Debian packages are installed only in CI (CI=true) or with --install-tools, and only as root;
- * otherwise the missing package is named and the exit status is 1.
+ * Debian packages are installed only in CI (CI=true), with --install-tools, and for the scripts that
+ * run emulated appliances, and only as root; otherwise the missing package is named and the exit
+ * status is 1.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
@@ -15,12 +16,28 @@ import { fileURLToPath } from 'node:url';
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Type stripping without a flag, `await using` and zstd in node:zlib: docs/ARCHITECTURE.md. */
 const NODE_MAJOR = 24;
-/** Tool, its Debian package, and the npm script that needs it (null = all of them). */
+/**
+ * Tool or path of a file, its Debian package, and who needs it: every script, one npm script, or
+ * those that build and run emulated appliances (scripts/appliance/host-tools.ts has the same list).
+ */
 const TOOLS = [
   { tool: 'mke2fs', debian: 'e2fsprogs', only: null },
   { tool: 'debugfs', debian: 'e2fsprogs', only: null },
   { tool: 'zstd', debian: 'zstd', only: 'bench:install' },
+  { tool: 'mksquashfs', debian: 'squashfs-tools', only: 'appliances' },
+  { tool: 'unsquashfs', debian: 'squashfs-tools', only: 'appliances' },
+  { tool: 'strip', debian: 'binutils', only: 'appliances' },
+  { tool: 'sfdisk', debian: 'fdisk', only: 'appliances' },
+  { tool: 'mformat', debian: 'mtools', only: 'appliances' },
+  { tool: 'mcopy', debian: 'mtools', only: 'appliances' },
+  { tool: 'grub-mkimage', debian: 'grub-common', only: 'appliances' },
+  { tool: 'grub-script-check', debian: 'grub-common', only: 'appliances' },
+  { tool: '/usr/lib/grub/i386-pc/boot.img', debian: 'grub-pc-bin', only: 'appliances' },
+  { tool: 'qemu-system-x86_64', debian: 'qemu-system-x86', only: 'appliances' },
+  { tool: 'qemu-img', debian: 'qemu-utils', only: 'appliances' },
 ];
+/** The npm scripts that build and run emulated appliances. */
+const APPLIANCES = /^(test:(vm|boot|appliance|pair|cuts)|bench:(boot|pair))(:|$)/;
 
 /**
  * The one package whose native part npm has to build on Linux, with what; only the tests need it,
@@ -36,6 +53,12 @@ const COMPILERS = [
 /** The npm script that this runs for; empty when it was started by hand. */
 const SCRIPT = (process.env.npm_lifecycle_event ?? '').replace(/^pre/, '');
 const NEEDS_BUILT = SCRIPT === 'test';
+/** CI runs the tests of emulated appliances too; elsewhere `npm test` goes without their tools. */
+const NEEDS_APPLIANCES =
+  APPLIANCES.test(SCRIPT) || (SCRIPT === 'test' && process.env.CI === 'true');
+/** Who runs a pair of appliances on a fresh machine wants what it takes, and root can have it. */
+const MAY_INSTALL =
+  process.env.CI === 'true' || process.argv.includes('--install-tools') || APPLIANCES.test(SCRIPT);
 
 const say = (line) => process.stderr.write(`ensure: ${line}\n`);
 
@@ -146,6 +169,7 @@ function scriptNode() {
 function hasTool(tool) {
   // Debian keeps these in sbin, which is not on the PATH of an ordinary user; tests look elsewhere.
   const sbin = process.env.TANDEM_SBIN ?? `/usr/sbin${delimiter}/sbin`;
+  if (tool.startsWith('/')) return existsSync(tool);
   const dirs = `${process.env.PATH ?? ''}${delimiter}${sbin}`.split(delimiter);
   return dirs.some((dir) => {
     try {
@@ -157,12 +181,14 @@ function hasTool(tool) {
   });
 }
 
+/** Whether this npm script needs a tool of the list. */
+const isFor = (only) =>
+  only === null || only === SCRIPT || (only === 'appliances' && NEEDS_APPLIANCES);
+
 /** The tools of this npm script that are not there. */
 function missingTools() {
   const all = process.argv.includes('--all-tools');
-  return TOOLS.filter(
-    ({ tool, only }) => (all || only === null || only === SCRIPT) && !hasTool(tool),
-  );
+  return TOOLS.filter(({ tool, only }) => (all || isFor(only)) && !hasTool(tool));
 }
 
 /** Installs what is missing, or says how; ends this program when it stays missing. */
@@ -170,8 +196,7 @@ function ensureTools(missing) {
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map(({ debian }) => debian))];
   const tools = missing.map(({ tool }) => tool).join(' and ');
-  const asked = process.env.CI === 'true' || process.argv.includes('--install-tools');
-  if (!asked || process.getuid?.() !== 0) {
+  if (!MAY_INSTALL || process.getuid?.() !== 0) {
     fail(
       `${tools} not found: install the Debian package ${packages.join(' ')} ` +
         `(as root: apt-get install ${packages.join(' ')}), or run ` +

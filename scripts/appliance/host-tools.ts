@@ -40,6 +40,11 @@ async function isThere(file: string): Promise<boolean> {
   );
 }
 
+/** Names of the tools and paths of the files that these purposes need. */
+export function hostToolsFor(purposes: readonly HostPurpose[]): readonly string[] {
+  return purposes.flatMap((purpose) => [...TOOLS[purpose], ...Object.values(FILES[purpose])]);
+}
+
 /** What is missing for these purposes, in a fixed order; empty when nothing is. */
 export async function missingHostTools(purposes: readonly HostPurpose[]): Promise<MissingTool[]> {
   const missing: MissingTool[] = [];

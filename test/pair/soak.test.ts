@@ -1,7 +1,7 @@
 /**
  * A long run of updates and rollbacks of one real pair, each struck once by a fault that a seed
  * chooses: what, on which node, in which phase, how late. It tells each round in a line. Only with
- * PAIR_ALL=1 (`npm run test:pair`); SEED= repeats a run, PAIR_MINUTES= says how long.
+ * PAIR_ALL=1 (`npm run test:embedded`); SEED= repeats a run, PAIR_MINUTES= says how long.
  */
 import t from 'tap';
 import { NODES, type NodeId } from '../../src/core/model.ts';

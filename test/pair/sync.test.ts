@@ -2,7 +2,7 @@
  * A real pair whose storage has much to send when a node comes back on trial: the storage software
  * of the receiver, then that of the sender, is killed in the middle of the sync. The sync goes on,
  * the update ends well, and every acknowledged write is on both copies. Only with PAIR_ALL=1
- * (`npm run test:pair`).
+ * (`npm run test:embedded`).
  */
 import { Agent, request } from 'node:http';
 import t from 'tap';

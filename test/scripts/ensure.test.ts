@@ -1,12 +1,14 @@
 /**
  * What a fresh clone gets: scripts/ensure.mjs in a small tree of its own, with an npm and an
- * apt-get that only write down how they were called. Imports node: only.
+ * apt-get that only write down how they were called. Imports node: and the list of host tools.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { hostToolsFor, type HostPurpose } from '../../scripts/appliance/host-tools.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/ensure.mjs', import.meta.url));
 const NODE = { version: '24.21.0', integrity: 'sha512-n' };
@@ -152,6 +154,31 @@ t.test('zstd is needed for the benchmark only', async (t) => {
   const { status, says } = run({ npm_lifecycle_event: 'prebench:install' });
   t.equal(status, 1);
   t.match(says, /zstd not found: install the Debian package zstd/);
+});
+
+t.test('emulated appliances need more, for their scripts and in CI', async (t) => {
+  const { run, calls } = await clone(t, PRESENT);
+  const appliances = /qemu-system-x86_64 (and|not found)/;
+  t.same(run({ npm_lifecycle_event: 'pretest' }), { status: 0, says: '' }, 'not for npm test');
+  t.same(run({ CI: 'true', npm_lifecycle_event: 'predemo' }), { status: 0, says: '' });
+  for (const event of ['pretest:pair', 'pretest:pair:all', 'pretest:vm', 'prebench:pair']) {
+    t.match(run({ npm_lifecycle_event: event }), { status: 1, says: appliances }, event);
+  }
+  const { says } = run({ CI: 'true', npm_lifecycle_event: 'pretest' });
+  t.match(says, appliances);
+  if (process.getuid?.() !== 0) return;
+  t.match(says, /installing the Debian package squashfs-tools binutils fdisk mtools grub-common/);
+  t.equal((await calls()).length, 10, 'root gets them');
+});
+
+t.test('the tools of emulated appliances are those that the build asks for', async (t) => {
+  const { run } = await clone(t, PRESENT);
+  const { says } = run({ npm_lifecycle_event: 'pretest:pair' });
+  const purposes: readonly HostPurpose[] = ['image', 'disk', 'bench'];
+  const always = ['apt-get', 'apt-cache', 'dpkg-deb', 'mke2fs', 'debugfs'];
+  for (const tool of hostToolsFor(purposes).filter((name) => !always.includes(name))) {
+    t.ok(says.includes(tool) || existsSync(tool), tool);
+  }
 });
 
 t.test('in CI and on request root installs what is missing', async (t) => {
