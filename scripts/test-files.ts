@@ -11,15 +11,17 @@ import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import { Parser, type FinalResults } from 'tap-parser';
 
-/** Time limit of a test in a file, in seconds; tap reports which one took too long. */
-const TEST_TIMEOUT_S = 120;
 /** How long a file may take, and its output may stay open after its end. */
 export interface Limits {
+  /** Seconds of a test in a file, 0 = no limit; tap reports which one took too long. */
+  readonly testS: number;
   readonly fileMs: number;
   readonly graceMs: number;
 }
 
-const LIMITS: Limits = { fileMs: 240_000, graceMs: 5000 };
+const LIMITS: Limits = { testS: 120, fileMs: 240_000, graceMs: 5000 };
+/** Of files that run emulated appliances: each of their waits has a limit of its own. */
+export const EMULATOR_LIMITS: Limits = { testS: 0, fileMs: 3_600_000, graceMs: 15_000 };
 /** A failed comparison of two long texts must not bury the next failure. */
 const DIAGNOSTIC_LINES_MAX = 40;
 /** What a failed file said last. */
@@ -161,17 +163,18 @@ async function runFile(
   const startMs = performance.now();
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const said: string[] = [];
+  const { limits = LIMITS } = options;
   const child = spawn(process.execPath, [path], {
     cwd: options.root,
     // A group of its own, so that the time limit reaches what it started.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TAP_TIMEOUT: String(TEST_TIMEOUT_S) },
+    env: { ...process.env, TAP_TIMEOUT: String(limits.testS) },
   });
   running.add(child);
   const parser = new Parser();
   watch(parser, [path], counts, said);
-  const { results, problem, stderr } = await endOf(child, parser, options.limits ?? LIMITS);
+  const { results, problem, stderr } = await endOf(child, parser, limits);
   running.delete(child);
   const why = otherwise(results, problem);
   if (why !== null && counts.failed === 0) {
@@ -180,7 +183,8 @@ async function runFile(
   }
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1).padStart(6);
   const word = counts.failed === 0 ? 'ok    ' : 'not ok';
-  said.push(`  ${word}  ${seconds} s  ${String(counts.passed).padStart(5)}  ${path}`);
+  const skipped = counts.skipped === 0 ? '' : `, ${counts.skipped} skipped`;
+  said.push(`  ${word}  ${seconds} s  ${String(counts.passed).padStart(5)}  ${path}${skipped}`);
   options.say(said.join('\n'));
   return counts;
 }
@@ -190,9 +194,11 @@ export interface RunOptions {
   readonly root: string;
   readonly say: (text: string) => void;
   readonly limits?: Limits;
+  /** Files that run side by side; default: as many as there are cores. */
+  readonly lanes?: number;
 }
 
-/** Runs the files, as many at a time as there are cores, and says of each how it went. */
+/** Runs the files and says of each how it went. */
 export async function runFiles(paths: readonly string[], options: RunOptions): Promise<Counts> {
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
   const queue = [...paths];
@@ -210,7 +216,7 @@ export async function runFiles(paths: readonly string[], options: RunOptions): P
       sum.skipped += counts.skipped;
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, lane));
+  await Promise.all(Array.from({ length: options.lanes ?? availableParallelism() }, lane));
   process.off('SIGINT', stop).off('SIGTERM', stop);
   return sum;
 }

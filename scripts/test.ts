@@ -1,16 +1,24 @@
 /**
  * `npm test`: format check, lint and types side by side, then the tests; seconds per step, what
  * failed in full, and as the last line `N passed, N failed` (assertions, plus one for each step
- * that failed without any). Arguments are test files: then only these run. The exit status is 0
- * only when nothing failed. Imports node: and the runner of test files.
+ * that failed without any). Arguments are test files: then only these run. `--with-appliances` adds
+ * the emulated appliances that CI runs. The exit status is 0 only when nothing failed. Imports node: and the runner of test files.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { runFiles, testFiles } from './test-files.ts';
+import { EMULATOR_LIMITS, runFiles, testFiles, type Counts } from './test-files.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const NODE_MAJOR = 24;
+const WITH_APPLIANCES = '--with-appliances';
+/** What CI runs of the tests with emulated appliances, in at most 8 minutes. */
+const APPLIANCE_FILES = [
+  'test/vm/machine.qemu.ts',
+  'test/vm/disks.qemu.ts',
+  'test/vm/pair.qemu.ts',
+  'test/boot/story.qemu.ts',
+];
 const FOLDERS = ['src', 'console', 'scripts', 'images', 'test'];
 
 interface Step {
@@ -57,6 +65,27 @@ function report(step: Step): void {
   if (!step.ok && step.output.trim() !== '') say(step.output.trimEnd());
 }
 
+const isEmulated = (file: string): boolean => file.endsWith('.qemu.ts');
+
+/** Emulated appliances take both cores and their time: one file after the other, after the rest. */
+async function runTests(files: readonly string[]): Promise<Counts> {
+  const plain = await runFiles(
+    files.filter((file) => !isEmulated(file)),
+    { root: ROOT, say },
+  );
+  const emulated = await runFiles(files.filter(isEmulated), {
+    root: ROOT,
+    say,
+    limits: EMULATOR_LIMITS,
+    lanes: 1,
+  });
+  return {
+    passed: plain.passed + emulated.passed,
+    failed: plain.failed + emulated.failed,
+    skipped: plain.skipped + emulated.skipped,
+  };
+}
+
 /** Everything but the tests; returns how many steps failed. */
 async function checks(): Promise<number> {
   const folders = FOLDERS.filter((folder) => existsSync(`${ROOT}${folder}`));
@@ -74,7 +103,8 @@ async function checks(): Promise<number> {
   return failed;
 }
 
-async function main(asked: readonly string[]): Promise<void> {
+async function main(args: readonly string[]): Promise<void> {
+  const asked = args.filter((arg) => arg !== WITH_APPLIANCES);
   const { node } = process.versions;
   if (Number(node.split('.')[0]) < NODE_MAJOR) {
     say(`Node ${NODE_MAJOR} or newer is needed and this is ${node}: run it as \`npm test\`.`);
@@ -86,8 +116,8 @@ async function main(asked: readonly string[]): Promise<void> {
   const failedSteps = asked.length === 0 ? await checks() : 0;
   say('tests (result, seconds, assertions that passed, file):');
   const testsMs = performance.now();
-  const files = asked.length === 0 ? testFiles(ROOT) : asked;
-  const counts = await runFiles(files, { root: ROOT, say });
+  const more = args.includes(WITH_APPLIANCES) ? APPLIANCE_FILES : [];
+  const counts = await runTests([...(asked.length === 0 ? testFiles(ROOT) : asked), ...more]);
   // A run in which nothing was tested must not look like a good one.
   const empty = counts.passed + counts.failed === 0 ? 1 : 0;
   const ok = counts.failed + empty === 0;

@@ -2,7 +2,7 @@
  * The runner of test files: whatever a file does wrong is counted and shown. Imports the runner.
  */
 import t from 'tap';
-import { runFiles } from '../../scripts/test-files.ts';
+import { runFiles, type Limits } from '../../scripts/test-files.ts';
 
 const TAP = `import t from ${JSON.stringify(import.meta.resolve('tap'))};\n`;
 const FILES = {
@@ -26,7 +26,10 @@ const FILES = {
     console.log('TAP version 14\\nok 1\\n1..1');`,
 };
 
-async function runOne(root: string, name: string, limits = { fileMs: 20_000, graceMs: 5000 }) {
+/** As generous as a busy machine needs. */
+const LIMITS: Limits = { testS: 20, fileMs: 20_000, graceMs: 5000 };
+
+async function runOne(root: string, name: string, limits = LIMITS) {
   const said: string[] = [];
   const counts = await runFiles([name], { root, limits, say: (text) => said.push(text) });
   return { counts, text: said.join('\n') };
@@ -37,7 +40,7 @@ t.test('what a file did is counted and shown', async (t) => {
   const rows: readonly (readonly [string, passed: number, failed: number, says: RegExp])[] = [
     ['good', 3, 0, /^ {2}ok .* 3 {2}good\.test\.ts$/],
     ['deep', 1, 1, /not ok {2}deep\.test\.ts > a > b > number\n.* at .*deep\.test\.ts:4:/],
-    ['skip', 1, 0, /^ {2}ok /],
+    ['skip', 1, 0, /^ {2}ok .* 1 {2}skip\.test\.ts, 1 skipped$/],
     ['without', 0, 0, /^ {2}ok /],
     ['status', 1, 1, /status\.test\.ts > exit status 3\n/],
     ['signal', 0, 1, /died of SIGKILL\n +last words\n/],
@@ -56,14 +59,14 @@ t.test('what a file did is counted and shown', async (t) => {
 });
 
 t.test('a file that does not end is ended', async (t) => {
-  const limits = { fileMs: 1000, graceMs: 500 };
+  const limits = { ...LIMITS, fileMs: 1000, graceMs: 500 };
   const { counts, text } = await runOne(t.testdir(FILES), 'hang.test.ts', limits);
   t.match(counts, { passed: 1, failed: 1 });
   t.match(text, /did not end within 1 s/);
 });
 
 t.test('a process that a file leaves behind is told of and does not hold up the run', async (t) => {
-  const limits = { fileMs: 20_000, graceMs: 100 };
+  const limits = { ...LIMITS, graceMs: 100 };
   const { counts, text } = await runOne(t.testdir(FILES), 'orphan.test.ts', limits);
   t.match(counts, { passed: 1, failed: 1 });
   t.match(text, /a process that it started lives on/);
@@ -71,6 +74,8 @@ t.test('a process that a file leaves behind is told of and does not hold up the 
 
 t.test('counts of several files add up', async (t) => {
   const names = ['good.test.ts', 'deep.test.ts', 'skip.test.ts'];
-  const counts = await runFiles(names, { root: t.testdir(FILES), say: () => {} });
-  t.same(counts, { passed: 5, failed: 1, skipped: 1 });
+  for (const lanes of [1, 3]) {
+    const counts = await runFiles(names, { root: t.testdir(FILES), say: () => {}, lanes });
+    t.same(counts, { passed: 5, failed: 1, skipped: 1 });
+  }
 });
