@@ -40,6 +40,7 @@ const PROGRAMS = [
   'sbin/drbdsetup',
   'sbin/debugfs',
   'sbin/e2fsck',
+  'sbin/mke2fs',
   'usr/bin/dbclient',
   'usr/bin/dropbearkey',
   'usr/sbin/dropbear',
@@ -59,7 +60,8 @@ const LINKS: Readonly<Record<string, string>> = {
   '/var/log': '/run',
   '/var/run': '/run',
   '/var/tmp': '/tmp',
-  '/etc/drbd.conf': '/data/etc/drbd.conf',
+  // The storage software writes it; the kernel's helper drbdadm reads it there.
+  '/etc/drbd.conf': '/run/tandem/drbd.conf',
   '/etc/mtab': '/proc/self/mounts',
   '/etc/tandem/tandem.jsonc': '/data/etc/tandem.jsonc',
   // Home of the account tandem-console is the root.
