@@ -2,17 +2,14 @@
  * The unix socket of the storage software: JSON lines for the daemon and for the workload (README
  * beside this file). Always holds: a status that a call changed is sent to a watcher before the
  * call is answered; a client that does not read, or sends too much, costs bounded memory; the
- * socket is for this user only. Imports core, json-lines, the replica.
+ * socket is for this user only. Imports core, json-lines and the feed.
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
-import { isNode, type Release } from '../../src/core/model.ts';
+import type { StoreStatus } from '../../src/ports.ts';
 import { jsonLine, jsonLineReader } from '../../src/drivers/json-lines.ts';
-import { checkAlive } from './health.ts';
-import { checkKey, KEY_CHARS_MAX, LIST_MAX } from './limits.ts';
-import type { Replica } from './replica.ts';
-import { resolveSplit, splitView } from './split.ts';
+import type { StatusFeed } from './feed.ts';
 
 const CLIENTS_MAX = 64;
 /** Requests of one client that are worked on at a time; more wait in the socket. */
@@ -22,7 +19,8 @@ const UNREAD_BYTES_MAX = 16 * 1024 * 1024;
 /** Longest path of a unix socket on Linux. */
 const SOCKET_PATH_MAX = 107;
 
-interface Request {
+/** One request; nothing of it is checked yet. */
+export interface Request {
   readonly id?: unknown;
   readonly op?: unknown;
   readonly epoch?: unknown;
@@ -39,23 +37,33 @@ interface Request {
 /** What the socket answers from. */
 export interface ApiOptions {
   readonly path: string;
-  readonly replica: Replica;
-  readonly release: Release;
-  readonly health: () => Promise<void>;
+  /** Tells what the status became. */
+  readonly feed: StatusFeed;
+  readonly status: () => StoreStatus;
+  /** All but `watch` and `status`, by name. */
+  readonly operations: Operations;
 }
 
-type Operation = (request: Request, client: Client) => Promise<unknown>;
+/** What answers one kind of request. */
+export type Operation = (request: Request) => Promise<unknown>;
+/** Everything that can be asked for. */
+export type Operations = Readonly<Record<string, Operation>>;
 
 /** The listening socket with its clients; disposing of it ends both. */
 export class Api implements AsyncDisposable {
   readonly #options: ApiOptions;
-  readonly #operations: Readonly<Record<string, Operation>>;
+  readonly #operations: Readonly<Record<string, (r: Request, client: Client) => Promise<unknown>>>;
   readonly #clients = new Set<Client>();
   readonly #server: Server;
 
   constructor(options: ApiOptions) {
     this.#options = options;
-    this.#operations = operationsOf(options);
+    const { feed, status } = options;
+    this.#operations = {
+      ...options.operations,
+      watch: async (_, client) => client.watch(feed, status),
+      status: async () => status(),
+    };
     this.#server = createServer((socket) => this.#accept(socket));
     this.#server.maxConnections = CLIENTS_MAX;
   }
@@ -95,7 +103,7 @@ export class Api implements AsyncDisposable {
     try {
       if (!operation) throw new UpdateError('usage.invalid', 'there is no such operation');
       const result = await operation(request, client);
-      this.#options.replica.feed.tell();
+      this.#options.feed.tell();
       client.send({ id, ok: true, result: result ?? null });
     } catch (error) {
       client.send({ id, ok: false, error: asUpdateError(error).report() });
@@ -139,85 +147,12 @@ class Client {
     if (this.#socket.writableLength > UNREAD_BYTES_MAX) this.#socket.destroy();
   }
 
-  watch(replica: Replica): void {
-    this.#unwatch ??= replica.feed.on((status) => this.send({ status }));
-    this.send({ status: replica.status() });
+  watch(feed: StatusFeed, status: () => StoreStatus): void {
+    this.#unwatch ??= feed.on((news) => this.send({ status: news }));
+    this.send({ status: status() });
   }
 
   close(): void {
     this.#socket.destroy();
   }
-}
-
-function operationsOf({ replica, release, health }: ApiOptions): Record<string, Operation> {
-  const { objects } = replica;
-  return {
-    watch: async (_, client) => client.watch(replica),
-    status: async () => replica.status(),
-    alive: async () => checkAlive(replica),
-    promote: async ({ epoch }) => await replica.promote(epochOf(epoch)),
-    demote: async () => await replica.demote(),
-    goAlone: async ({ epoch }) => await replica.goAlone(epochOf(epoch)),
-    finalizeFormat: async () => ({ level: await replica.finalizeFormat() }),
-    health: async () => await health(),
-    verify: async () => replica.verifier?.start(),
-    cancelVerify: async () => replica.verifier?.cancel(),
-    verifyReport: async () => replica.verifier?.report ?? null,
-    resync: async () => await replica.resync(),
-    split: async () => await splitView(replica),
-    resolve: async ({ keep, by, reason }) => {
-      if (!isNode(keep)) throw new UpdateError('usage.invalid', 'keep is A or B');
-      return await resolveSplit(replica, keep, { by: lineOf(by), reason: lineOf(reason) });
-    },
-    info: async () => ({
-      release,
-      formatLevel: replica.state.now.formatLevel,
-      objects: objects.size,
-      storeBytes: objects.valueBytes,
-      logBytes: objects.log.bytes,
-      droppedBytes: objects.log.droppedBytes,
-      lastSync: replica.lastSync,
-    }),
-    put: async ({ key, value }) => {
-      await replica.write(checkKey(key), bytesOf(value));
-    },
-    delete: async ({ key }) => ({ found: await replica.write(checkKey(key), null) }),
-    get: async ({ key }) => {
-      const value = await objects.get(checkKey(key));
-      return value === null ? null : value.toString('base64');
-    },
-    list: async ({ prefix, after, limit }) =>
-      objects.keys(textOf(prefix), textOf(after), limitOf(limit)),
-  };
-}
-
-function epochOf(epoch: unknown): number {
-  if (Number.isSafeInteger(epoch) && (epoch as number) >= 0) return epoch as number;
-  throw new UpdateError('usage.invalid', 'an epoch is a whole number from 0');
-}
-
-function bytesOf(value: unknown): Buffer {
-  if (typeof value === 'string' && /^[A-Za-z0-9+/]*={0,2}$/.test(value)) {
-    return Buffer.from(value, 'base64');
-  }
-  throw new UpdateError('usage.invalid', 'a value is bytes in base64');
-}
-
-function textOf(value: unknown): string {
-  if (value === undefined) return '';
-  if (typeof value === 'string' && value.length <= KEY_CHARS_MAX) return value;
-  throw new UpdateError('usage.invalid', 'prefix and after are keys or beginnings of keys');
-}
-
-function lineOf(value: unknown): string {
-  if (typeof value === 'string' && value.length <= 500) return value;
-  throw new UpdateError('usage.invalid', 'by and reason are lines of at most 500 characters');
-}
-
-function limitOf(value: unknown): number {
-  if (value === undefined) return LIST_MAX;
-  if (Number.isSafeInteger(value) && (value as number) > 0) {
-    return Math.min(value as number, LIST_MAX);
-  }
-  throw new UpdateError('usage.invalid', `a limit is a whole number from 1 to ${LIST_MAX}`);
 }
