@@ -15,6 +15,7 @@ import { pairInit, pairJoin } from '../../src/drivers/pairing.ts';
 import { encodeSealBlock } from '../../src/drivers/seal-block.ts';
 import { sealOf, type FactoryImage } from '../appliance.ts';
 import { freePorts } from '../demo/ports.ts';
+import type { ImageFile } from '../image/ext4.ts';
 import { filesIn, makeDataImage } from './data.ts';
 import { makeDisk } from './disk.ts';
 import type { DiskSizes } from './layout.ts';
@@ -36,6 +37,23 @@ export interface FactoryPair {
   readonly kernelArguments?: readonly string[];
   /** Lines with a shell of root in the place of the console; for test benches. */
   readonly rootShells?: readonly string[];
+  /** Public keys that may log in as root, as in authorized_keys; default: there are none. */
+  readonly rootKeys?: string;
+  /** The command that asks the power controller; default: there is no fencer. */
+  readonly fenceCommand?: readonly string[];
+  /** Serial line to the peer as the second channel of the link, `/dev/ttyS1` for one. */
+  readonly serialLine?: string;
+  /** Where clients are; default: on the cable between the nodes. */
+  readonly clients?: ClientNetwork;
+}
+
+/** A network of its own for clients, with a prefix of 24 bits. */
+export interface ClientNetwork {
+  readonly interface: string;
+  /** Address of each node's own. */
+  readonly own: Readonly<Record<NodeId, string>>;
+  /** Address and port of whichever node serves. */
+  readonly service: string;
 }
 
 /** Interface of the cable between the nodes. */
@@ -44,12 +62,19 @@ const PREFIX_BITS = 24;
 const ADDRESS: Readonly<Record<NodeId, string>> = { A: '10.9.0.1', B: '10.9.0.2' };
 /** Address that clients use, of the node that serves. */
 const SERVICE_ADDRESS = '10.9.0.9:8080';
+/** Longest wait for the power controller, which has to end a machine. */
+const FENCE_TIMEOUT_S = 20;
 
 /** The configuration of a node, with all drivers of a real machine. */
 function configText(node: NodeId, pair: FactoryPair): string {
   const ends = (port: number): object => {
     return { listen: `${ADDRESS[node]}:${port}`, peer: `${ADDRESS[peerOf(node)]}:${port}` };
   };
+  const { serialLine, clients, fenceCommand: command } = pair;
+  const fencer =
+    command === undefined
+      ? {}
+      : { fencer: { kind: 'command', command, timeoutS: FENCE_TIMEOUT_S } };
   const config = {
     node,
     product: pair.product,
@@ -57,11 +82,11 @@ function configText(node: NodeId, pair: FactoryPair): string {
     stateDir: '/data/tandem',
     runDir: '/run/tandem',
     rootDir: '/',
-    link: ends(7400),
+    link: { ...ends(7400), ...(serialLine === undefined ? {} : { serial: serialLine }) },
     storage: ends(7401),
     service: {
-      address: SERVICE_ADDRESS,
-      interface: LINK_INTERFACE,
+      address: clients?.service ?? SERVICE_ADDRESS,
+      interface: clients?.interface ?? LINK_INTERFACE,
       prefix: PREFIX_BITS,
       program: 'opt/workload/records.mjs',
     },
@@ -70,10 +95,24 @@ function configText(node: NodeId, pair: FactoryPair): string {
     host: { driver: 'machine', watchdog: '/dev/watchdog' },
     power: { restart: ['/sbin/reboot'], shutdown: ['/sbin/poweroff'] },
     policy: pair.policy ?? {},
-    fence: { policy: pair.fence ?? 'manual' },
+    fence: { policy: pair.fence ?? 'manual', ...fencer },
   };
   const title = `// Node ${node}. "tandem config example" explains every setting.`;
   return `${title}\n${JSON.stringify(config, null, 2)}\n`;
+}
+
+/** Addresses that a node has all the time, by interface. */
+function addressesOf(node: NodeId, { clients }: FactoryPair): Readonly<Record<string, string>> {
+  const cable = { [LINK_INTERFACE]: `${ADDRESS[node]}/${PREFIX_BITS}` };
+  if (clients === undefined) return cable;
+  return { ...cable, [clients.interface]: `${clients.own[node]}/${PREFIX_BITS}` };
+}
+
+/** Files of the data partition beside the settings. */
+async function filesOf(state: string, { rootKeys }: FactoryPair): Promise<readonly ImageFile[]> {
+  const files = await filesIn(state, '/tandem');
+  if (rootKeys === undefined) return files;
+  return [...files, { path: '/admin/.ssh/authorized_keys', mode: 0o600, text: rootKeys }];
 }
 
 /** The state of both nodes, paired, below a folder of its own for each. */
@@ -113,10 +152,10 @@ export async function makePairDisks(
         out: data,
         sizeBytes: pair.sizes.dataBytes,
         hostname: `node-${node.toLowerCase()}`,
-        addresses: { [LINK_INTERFACE]: `${ADDRESS[node]}/${PREFIX_BITS}` },
+        addresses: addressesOf(node, pair),
         config: configText(node, pair),
         rootShells: pair.rootShells ?? [],
-        files: await filesIn(states[node], '/tandem'),
+        files: await filesOf(states[node], pair),
       });
       await makeDisk({
         path: disks[node],

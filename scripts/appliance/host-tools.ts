@@ -15,7 +15,7 @@ export type HostPurpose = 'image' | 'disk' | 'bench';
 const TOOLS = {
   image: ['apt-get', 'apt-cache', 'dpkg-deb', 'mksquashfs', 'unsquashfs', 'strip'],
   disk: ['sfdisk', 'mke2fs', 'debugfs', 'mformat', 'mcopy', 'grub-mkimage', 'grub-script-check'],
-  bench: ['qemu-system-x86_64', 'qemu-img'],
+  bench: ['qemu-system-x86_64', 'qemu-img', 'setpriv', 'ssh', 'ssh-keygen'],
 } as const satisfies Record<HostPurpose, readonly Tool[]>;
 
 /** Files that are no programs, by the Debian package that has them. */

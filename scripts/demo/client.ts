@@ -2,7 +2,9 @@
  * A client of the appliance's service that works all the time: it writes a record, reads one back,
  * and goes on. Always holds: what was acknowledged is remembered and checked at the end; a write
  * that got no answer is sent again under the same name until it gets one; the gap is measured on
- * the monotonic clock, from one success to the next. Imports Node only.
+ * the monotonic clock, from one success to the next. Where the service address cannot be reached as
+ * such, a client is given one way to it through each node, and uses the one that answers. Imports
+ * Node only.
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +33,8 @@ const RETRY_MS = 20;
 /** How long the check at the end tries to reach the service. */
 const CHECK_MS_MAX = 60_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
+/** How long the way that answered last has for an answer before the others are tried as well. */
+const HEDGE_MS = 100;
 
 interface Answer {
   readonly status: number;
@@ -39,7 +43,8 @@ interface Answer {
 
 /** One client; it is idle until `start`. */
 export class DemoClient {
-  readonly #base: string;
+  /** Ways to the service, the one that answered last first. */
+  #bases: readonly string[];
   readonly #label: string;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #acknowledged = new Map<string, string>();
@@ -54,11 +59,11 @@ export class DemoClient {
   #gapAtMs: number | null = null;
 
   /**
-   * `serviceUrl` is `http://host:port` of the service address; records are named after `label`, so
-   * that a second client of the same service needs another one.
+   * `serviceUrl` is `http://host:port` of the service address, or one for each way to it; records
+   * are named after `label`, so that a second client of the same service needs another one.
    */
-  constructor(serviceUrl: string, label = 'demo') {
-    this.#base = serviceUrl;
+  constructor(serviceUrl: string | readonly string[], label = 'demo') {
+    this.#bases = typeof serviceUrl === 'string' ? [serviceUrl] : serviceUrl;
     this.#label = label;
   }
 
@@ -150,13 +155,46 @@ export class DemoClient {
     this.#lastMs = nowMs;
   }
 
+  /** The first answer of any way that is not a refusal for the moment; else the last refusal. */
   async #ask(method: 'GET' | 'PUT', name: string, body?: string): Promise<Answer> {
+    const [first = '', ...others] = this.#bases;
+    if (others.length === 0) return this.#askAt(first, method, name, body);
+    const answered = new AbortController();
+    let refusal: Answer | null = null;
+    const tryAt = async (base: string, afterMs: number): Promise<Answer> => {
+      if (afterMs > 0) await sleep(afterMs, undefined, { signal: answered.signal });
+      const answer = await this.#askAt(base, method, name, body, answered.signal);
+      if (answer.status < 500) {
+        this.#bases = [base, ...this.#bases.filter((one) => one !== base)];
+        return answer;
+      }
+      refusal = answer;
+      throw new Error(`status ${String(answer.status)}`);
+    };
+    try {
+      return await Promise.any([tryAt(first, 0), ...others.map((one) => tryAt(one, HEDGE_MS))]);
+    } catch (error) {
+      if (refusal !== null) return refusal;
+      throw error;
+    } finally {
+      answered.abort();
+    }
+  }
+
+  async #askAt(
+    base: string,
+    method: 'GET' | 'PUT',
+    name: string,
+    body?: string,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
+    const limit = AbortSignal.timeout(REQUEST_MS_MAX);
     return new Promise((done, fail) => {
-      const call = request(`${this.#base}/records/${name}`, {
+      const call = request(`${base}/records/${name}`, {
         method,
         agent: this.#agent,
         headers: body === undefined ? {} : { 'content-length': Buffer.byteLength(body) },
-        signal: AbortSignal.timeout(REQUEST_MS_MAX),
+        signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
       });
       call.once('error', fail);
       call.once('response', (response) => {

@@ -28,6 +28,8 @@ export const PACKAGE_OF = {
   'qemu-img': 'qemu-utils',
   cp: 'coreutils',
   setpriv: 'util-linux',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
 } as const;
 /** A tool of the machine that images are made with. */
 export type Tool = keyof typeof PACKAGE_OF;

@@ -36,11 +36,20 @@ export type NicSpec =
       readonly kind: 'user';
       readonly name: string;
       readonly mac: string;
-      /** Host port 0 = the kernel chooses one: `Machine.forwardedPort`. */
-      readonly forwards: readonly { readonly hostPort: number; readonly guestPort: number }[];
+      readonly forwards: readonly ForwardSpec[];
     };
 
-/** A virtio-serial port, /dev/virtio-ports/NAME in a Linux guest. */
+/** A port of the guest on this computer's loopback interface. */
+export interface ForwardSpec {
+  /** 0 = the kernel chooses one: `Machine.forwardedPort`. */
+  readonly hostPort: number;
+  /** Each once per machine. */
+  readonly guestPort: number;
+  /** Address of the guest in 10.0.2.0/24; default 10.0.2.15. The guest may give it up. */
+  readonly guestAddress?: string;
+}
+
+/** A virtio-serial port, /dev/vportNpM in a Linux guest; its name is in /sys/class/virtio-ports. */
 export interface PortSpec {
   readonly name: string;
   /** Called once for every boot, before the guest runs, with what the guest writes and reads. */
@@ -69,6 +78,8 @@ export interface MachineSpec {
   readonly watchdog?: boolean;
   readonly nics?: readonly NicSpec[];
   readonly ports?: readonly PortSpec[];
+  /** Serial lines after the first one, at most three: /dev/ttyS1 and so on in a Linux guest. */
+  readonly serials?: readonly PortSpec[];
   /** The first boot goes on from this snapshot of the disk instead of a power-on. */
   readonly loadSnapshot?: string;
   /** More arguments of QEMU. */
@@ -81,8 +92,15 @@ export const DISK_NODE = 'disk0';
 const SOCKET_PATH_BYTES_MAX = 107;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/;
 
-/** First file descriptors that QEMU gets: monitor, serial line, then the ports in their order. */
-export const FIRST_FD = { qmp: 3, serial: 4, ports: 5 } as const;
+/** First file descriptors that QEMU gets: monitor, serial line, then what `streamsOf` lists. */
+export const FIRST_FD = { qmp: 3, serial: 4, streams: 5 } as const;
+/** A PC has four serial lines; the first one is the console. */
+const SERIALS_MAX = 3;
+
+/** Everything of a machine that is served as a stream, in the order of the file descriptors. */
+export function streamsOf({ ports = [], serials = [] }: MachineSpec): readonly PortSpec[] {
+  return [...ports, ...serials];
+}
 
 /** What differs from boot to boot of one machine. */
 export interface BootSpec {
@@ -107,6 +125,7 @@ export function commandLine(spec: MachineSpec, boot: BootSpec): string[] {
     ['-no-reboot', '-rtc', 'base=utc'],
     ['-chardev', `socket,id=qmp,fd=${FIRST_FD.qmp}`, '-mon', 'chardev=qmp,mode=control'],
     ['-chardev', `socket,${serial},logappend=on`, '-serial', 'chardev:serial0'],
+    serialArguments(spec),
     kernel === undefined ? [] : ['-kernel', kernel.image, '-append', kernel.append],
     kernel?.initrd === undefined ? [] : ['-initrd', kernel.initrd],
     disk === null ? [] : diskArguments(disk, boot.writeLog, kernel === undefined),
@@ -149,11 +168,19 @@ function portArguments(ports: readonly PortSpec[]): string[] {
   if (ports.length === 0) return [];
   const options = ports.map(({ name }, i) => [
     '-chardev',
-    `socket,id=port${i},fd=${FIRST_FD.ports + i}`,
+    `socket,id=port${i},fd=${FIRST_FD.streams + i}`,
     '-device',
     `virtserialport,bus=ports.0,nr=${i + 1},chardev=port${i},name=${name}`,
   ]);
   return ['-device', 'virtio-serial-pci,id=ports,addr=06', ...options.flat()];
+}
+
+function serialArguments({ ports = [], serials = [] }: MachineSpec): string[] {
+  return serials.flatMap((_line, i) => {
+    const fd = FIRST_FD.streams + ports.length + i;
+    const id = `serial${i + 1}`;
+    return ['-chardev', `socket,id=${id},fd=${fd}`, '-serial', `chardev:${id}`];
+  });
 }
 
 function nicArguments(nic: NicSpec, slot: number, forwards: ReadonlyMap<number, number>): string[] {
@@ -172,15 +199,15 @@ function netdev(nic: NicSpec, chosen: ReadonlyMap<number, number>): string {
     return `dgram,id=${nic.name},${ends.join(',')}`;
   }
   const forwards = nic.forwards.map(
-    ({ hostPort, guestPort }) =>
-      `,hostfwd=tcp:127.0.0.1:${chosen.get(guestPort) ?? hostPort}-:${guestPort}`,
+    ({ hostPort, guestPort, guestAddress = '' }) =>
+      `,hostfwd=tcp:127.0.0.1:${chosen.get(guestPort) ?? hostPort}-${guestAddress}:${guestPort}`,
   );
   return `user,id=${nic.name},restrict=on,ipv6=off${forwards.join('')}`;
 }
 
 function checkSpec(spec: MachineSpec): void {
   const nics = spec.nics ?? [];
-  const names = [spec, ...nics, ...(spec.ports ?? [])].map(({ name }) => name);
+  const names = [spec, ...nics, ...streamsOf(spec)].map(({ name }) => name);
   const bad = names.find((name) => !NAME.test(name));
   if (bad !== undefined) {
     const message = `The name ${JSON.stringify(bad)} does not fit ${String(NAME)}`;
@@ -194,6 +221,9 @@ function checkSpec(spec: MachineSpec): void {
       `The path of the socket ${path} has ${bytes} bytes, and at most ` +
       `${SOCKET_PATH_BYTES_MAX} are possible: use a shorter folder`;
     throw new UpdateError('usage.invalid', message, { detail: { path, bytes } });
+  }
+  if ((spec.serials ?? []).length > SERIALS_MAX) {
+    throw new UpdateError('usage.invalid', `A machine has at most ${SERIALS_MAX + 1} serial lines`);
   }
   if (spec.disk?.logWrites === true && spec.disk.format !== 'raw') {
     throw new UpdateError('usage.invalid', 'Writes are logged of a raw disk only, not of a qcow2');

@@ -33,19 +33,20 @@ const GUARD = '[ "$PPID" = "$0" ] || exit 97; exec "$@"';
 export class Emulator {
   readonly pid: number;
   readonly serial: Socket;
-  readonly ports: readonly Socket[];
+  /** Ports and further serial lines, as `streamsOf` lists them. */
+  readonly streams: readonly Socket[];
   /** Settles when the process is gone and everything that it said has been read. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
   readonly qmp: QmpClient;
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, ended: Promise<ProcessEnd>, qmp: QmpClient) {
-    const [serial, ...ports] = child.stdio.slice(FIRST_FD.serial) as Socket[];
+    const [serial, ...streams] = child.stdio.slice(FIRST_FD.serial) as Socket[];
     if (child.pid === undefined || serial === undefined) throw new Error('QEMU has no pid');
     this.#child = child;
     this.pid = child.pid;
     this.serial = serial;
-    this.ports = ports;
+    this.streams = streams;
     this.ended = ended;
     this.qmp = qmp;
   }
@@ -56,7 +57,7 @@ export class Emulator {
    */
   static async start(
     args: readonly string[],
-    portCount: number,
+    streamCount: number,
     onEvent: (name: string, data: JsonObject) => void,
   ): Promise<Emulator> {
     const qemu = await needTool('qemu-system-x86_64');
@@ -71,7 +72,7 @@ export class Emulator {
       qemu,
       ...args,
     ];
-    const pipes = Array.from({ length: 2 + portCount }, () => 'pipe' as const);
+    const pipes = Array.from({ length: 2 + streamCount }, () => 'pipe' as const);
     const child = spawn(guard, argv, { stdio: ['ignore', 'ignore', 'pipe', ...pipes] });
     const ended = endOf(child);
     const [monitor] = child.stdio.slice(FIRST_FD.qmp) as Socket[];

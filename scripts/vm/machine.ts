@@ -8,7 +8,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import { lockState } from '../../src/drivers/state-lock.ts';
-import { commandLine, type MachineSpec } from './command-line.ts';
+import { commandLine, streamsOf, type MachineSpec } from './command-line.ts';
 import { Emulator, type ProcessEnd } from './emulator.ts';
 import { EventLog, type EndCause } from './event-log.ts';
 import type { JsonObject } from './qmp.ts';
@@ -243,7 +243,8 @@ export class Machine implements AsyncDisposable {
     const number = this.#boots;
     const boot: Boot = { number, emulator: null, wanted: null, watchdogFired: false, reason: null };
     this.#boot = boot;
-    const { disk, ports = [] } = this.spec;
+    const { disk } = this.spec;
+    const streams = streamsOf(this.spec);
     const writeLog = disk?.logWrites === true ? join(this.spec.dir, `writes-${number}.log`) : null;
     if (writeLog !== null) {
       // QEMU takes what it finds for a log to append to.
@@ -255,14 +256,14 @@ export class Machine implements AsyncDisposable {
     const { serialFile } = this;
     const forwards = this.#forwards;
     const args = commandLine(this.spec, { serialFile, writeLog, loadSnapshot, forwards });
-    const emulator = await Emulator.start(args, ports.length, (name, data) =>
+    const emulator = await Emulator.start(args, streams.length, (name, data) =>
       this.#onEvent(boot, name, data),
     );
     boot.emulator = emulator;
     this.serial.attach(emulator.serial);
     this.events.add({ boot: number, name: 'BOOT', data: { pid: emulator.pid } });
     void emulator.ended.then((end) => this.#onEnd(boot, end));
-    for (const [i, port] of emulator.ports.entries()) ports[i]?.serve(port);
+    for (const [i, stream] of emulator.streams.entries()) streams[i]?.serve(stream);
     await this.#connectNics(emulator);
     await emulator.qmp.execute('cont');
   }

@@ -1,16 +1,17 @@
 /**
- * Two machines as a pair of appliances: a cable between them, one power controller, a folder of
- * their own each. Always holds: the cable goes nowhere else; both machines end with the harness; a
+ * Two machines as a pair of appliances: a network cable and a serial cable between them, one power
+ * controller, a folder of their own each. Always holds: the cables go nowhere else; both machines end with the harness; a
  * second harness in the same folder is refused. Imports core and the machine.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NODES, peerOf, type NodeId } from '../../src/core/model.ts';
 import { lockState } from '../../src/drivers/state-lock.ts';
-import type { NicSpec } from './command-line.ts';
+import type { ForwardSpec, NicSpec } from './command-line.ts';
 import { loadSnapshot, saveSnapshot } from './disks.ts';
 import { Machine, type MachineSpec } from './machine.ts';
 import { PowerController } from './power-port.ts';
+import { SerialCable } from './serial-cable.ts';
 
 /** Name of the network card on the cable between the nodes: the first one, eth0 in a guest. */
 export const LINK_NIC = 'pair0';
@@ -25,8 +26,11 @@ export const MAC_OF: Readonly<Record<NodeId, { readonly link: string; readonly h
 
 /** What one node is made of; name, folder, cable and power port are the pair's affair. */
 export type NodeSpec = Omit<MachineSpec, 'name' | 'dir' | 'nics'> & {
-  /** Ports of the guest that this computer reaches: `Machine.forwardedPort`. */
-  readonly guestPorts?: readonly number[];
+  /**
+   * Ports of the guest that this computer reaches: `Machine.forwardedPort`; with an address, that
+   * of the guest in 10.0.2.0/24, which both nodes may take turns to have.
+   */
+  readonly guestPorts?: readonly (number | { readonly address: string; readonly port: number })[];
 };
 
 /** What a pair is made of. */
@@ -40,16 +44,20 @@ export interface PairSpec {
 export class Pair implements AsyncDisposable {
   readonly machines: Readonly<Record<NodeId, Machine>>;
   readonly controller: PowerController;
+  /** The cable between the second serial lines, /dev/ttyS1 in both guests. */
+  readonly serialCable: SerialCable;
   readonly #lock: AsyncDisposable;
   #isLinkUp = true;
 
   private constructor(
     machines: Readonly<Record<NodeId, Machine>>,
     controller: PowerController,
+    serialCable: SerialCable,
     lock: AsyncDisposable,
   ) {
     this.machines = machines;
     this.controller = controller;
+    this.serialCable = serialCable;
     this.#lock = lock;
   }
 
@@ -72,14 +80,15 @@ export class Pair implements AsyncDisposable {
     const lock = undo.use(await lockState(spec.dir));
     const made = new Map<NodeId, Machine>();
     const controller = new PowerController((node) => made.get(node));
+    const cable = new SerialCable();
     const prepare = async (node: NodeId): Promise<Machine> => {
-      const machine = undo.use(await Machine.prepare(machineSpec(spec, node, controller)));
+      const machine = undo.use(await Machine.prepare(machineSpec(spec, node, controller, cable)));
       made.set(node, machine);
       return machine;
     };
     const machines = { A: await prepare('A'), B: await prepare('B') };
     undo.move();
-    return new Pair(machines, controller, lock);
+    return new Pair(machines, controller, cable, lock);
   }
 
   /** Whether the cable between the nodes is whole. */
@@ -146,13 +155,21 @@ export class Pair implements AsyncDisposable {
   }
 }
 
-function machineSpec(spec: PairSpec, node: NodeId, controller: PowerController): MachineSpec {
+function machineSpec(
+  spec: PairSpec,
+  node: NodeId,
+  controller: PowerController,
+  serialCable: SerialCable,
+): MachineSpec {
   const { guestPorts = [], ...own } = spec.nodes[node];
   const socketOf = (of: NodeId): string => join(spec.dir, `link-${of}`);
   const { link, host } = MAC_OF[node];
   const ends = { local: socketOf(node), remote: socketOf(peerOf(node)) };
   const cable: NicSpec = { kind: 'link', name: LINK_NIC, mac: link, ...ends };
-  const forwards = guestPorts.map((guestPort) => ({ hostPort: 0, guestPort }));
+  const forwards = guestPorts.map((one): ForwardSpec => {
+    if (typeof one === 'number') return { hostPort: 0, guestPort: one };
+    return { hostPort: 0, guestPort: one.port, guestAddress: one.address };
+  });
   const reach: NicSpec = { kind: 'user', name: HOST_NIC, mac: host, forwards };
   return {
     ...own,
@@ -160,5 +177,6 @@ function machineSpec(spec: PairSpec, node: NodeId, controller: PowerController):
     dir: join(spec.dir, node),
     nics: guestPorts.length === 0 ? [cable] : [cable, reach],
     ports: [controller.portOf(node), ...(own.ports ?? [])],
+    serials: [serialCable.endOf(node), ...(own.serials ?? [])],
   };
 }

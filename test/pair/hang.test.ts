@@ -2,14 +2,14 @@
  * A real pair whose storage software hangs (SIGSTOP), on the standby and on the active, while a
  * client works all the time: both nodes say that its state is not known, it is ended and started
  * again, the pair is available again by itself, and no acknowledged write is lost. What a daemon
- * did before it was killed can still be asked for. Only with PAIR_ALL=1 (`npm run test:pair`).
+ * did before it was killed can still be asked for. Only with PAIR_ALL=1 (`npm run test:embedded`).
  */
 import t, { type Test } from 'tap';
 import { peerOf, type NodeId } from '../../src/core/model.ts';
 import { childOf, strike } from './faults.ts';
 import { Bench, READY_MS } from './harness.ts';
 import { expectClient, expectReady } from './judge.ts';
-import type { Look } from './watch.ts';
+import type { Look } from '../../scripts/pair/watch.ts';
 
 t.setTimeout(230_000);
 

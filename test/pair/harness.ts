@@ -24,13 +24,16 @@ import {
   type DemoRelease,
   type Workshop,
 } from '../../scripts/demo/workshop.ts';
+import { runCommand, type Command, type Finished } from '../../scripts/pair/command.ts';
+import { Watch } from '../../scripts/pair/watch.ts';
 import { askPower, type PowerVerb } from '../../scripts/supervisor/power-client.ts';
 import { FAILPOINT_FILE } from '../../scripts/supervisor/settings.ts';
 import { ControlClient } from '../../src/control/client.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import { parseFailpoint } from '../../src/drivers/failpoints.ts';
-import { Watch } from './watch.ts';
+
+export { jsonLines, runCommand, type Command, type Finished } from '../../scripts/pair/command.ts';
 
 /** Releases that stories install; their images are those of the demo. */
 export const RELEASES = {
@@ -55,24 +58,6 @@ export const SHORT_POLICY: PairSpec['policy'] = {
 export const READY_MS = 90_000;
 /** The command line gives up after this time, so that it never outlives a killed test. */
 const COMMAND_S = '200';
-
-/** What a finished command gave back. */
-export interface Finished {
-  readonly exit: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Standard output as JSON, line by line; lines that are none are left out. */
-  readonly json: readonly Record<string, unknown>[];
-}
-
-/** A command line that runs. */
-export interface Command {
-  readonly done: Promise<Finished>;
-  /** Sends a signal to the command's process. */
-  signal(name: 'SIGINT' | 'SIGTERM'): void;
-  /** What it printed on standard output so far. */
-  readonly stdout: string;
-}
 
 /** What a bench may be told beside the defaults. */
 export interface BenchOptions {
@@ -239,42 +224,6 @@ export class Bench {
       }
     }
   }
-}
-
-/** Runs a program to its end with its output kept. */
-export function runCommand(
-  program: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-): Command {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
-  const kept = { out: '', err: '' };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (kept.out += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (kept.err += text));
-  const done = once(child, 'close').then((end): Finished => {
-    const [exit] = end as [number | null];
-    const { out: stdout, err: stderr } = kept;
-    return { exit: exit ?? -1, stdout, stderr, json: jsonLines(stdout) };
-  });
-  return {
-    done,
-    signal: (name) => void child.kill(name),
-    get stdout() {
-      return kept.out;
-    },
-  };
-}
-
-/** The lines of a text that are JSON objects. */
-export function jsonLines(text: string): Record<string, unknown>[] {
-  return text.split('\n').flatMap((line) => {
-    if (!line.startsWith('{')) return [];
-    try {
-      return [JSON.parse(line) as Record<string, unknown>];
-    } catch {
-      return [];
-    }
-  });
 }
 
 /**

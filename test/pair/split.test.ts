@@ -12,7 +12,7 @@ import { layWires, type PairWires } from '../../scripts/bench/wire.ts';
 import { freePorts } from '../../scripts/demo/ports.ts';
 import { NODES, peerOf, type NodeId } from '../../src/core/model.ts';
 import { Bench, READY_MS, runCommand } from './harness.ts';
-import type { Look } from './watch.ts';
+import type { Look } from '../../scripts/pair/watch.ts';
 
 const KEEPS: readonly NodeId[] = process.env['PAIR_ALL'] === undefined ? ['A'] : ['A', 'B'];
 /** Looks at a pair that must not move by itself. */

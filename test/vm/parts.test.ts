@@ -10,6 +10,7 @@ import { commandLine, type MachineSpec } from '../../scripts/vm/command-line.ts'
 import { EventLog } from '../../scripts/vm/event-log.ts';
 import { PowerController } from '../../scripts/vm/power-port.ts';
 import { QmpClient } from '../../scripts/vm/qmp.ts';
+import { SerialCable } from '../../scripts/vm/serial-cable.ts';
 import { SerialLog } from '../../scripts/vm/serial-log.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 
@@ -55,6 +56,51 @@ t.test('the command line of a machine', async (t) => {
   t.notOk(more.join(' ').includes('i6300esb'));
 });
 
+t.test('serial lines after the first one', async (t) => {
+  const spec = { ...SPEC, ports: [PORT], serials: [PORT, PORT] };
+  const args = commandLine(spec, BOOT);
+  const lines = args.filter((_arg, i) => args[i - 1] === '-serial');
+  t.strictSame(lines, ['chardev:serial0', 'chardev:serial1', 'chardev:serial2']);
+  t.ok(args.includes('socket,id=serial1,fd=6'), 'behind monitor, first line and port');
+  t.ok(args.includes('socket,id=serial2,fd=7'));
+  const four = { ...SPEC, serials: [PORT, PORT, PORT, PORT] };
+  t.throws(() => commandLine(four, BOOT), { code: 'usage.invalid', message: /at most 4/ });
+});
+
+t.test('the serial cable', async (t) => {
+  const cable = new SerialCable();
+  const [a, guestA] = duplexPair();
+  const [b, guestB] = duplexPair();
+  cable.endOf('A').serve(a);
+  guestA.write('nobody is there');
+  await setImmediate();
+  t.strictSame([cable.carriedBytes, cable.lostBytes], [0, 15]);
+  cable.endOf('B').serve(b);
+  guestB.write('hello');
+  const [heard] = (await once(guestA, 'data')) as [Buffer];
+  t.equal(heard.toString(), 'hello');
+  cable.cut();
+  t.equal(cable.isUp, false);
+  guestA.write('cut');
+  await setImmediate();
+  cable.restore();
+  guestA.write('whole');
+  const [next] = (await once(guestB, 'data')) as [Buffer];
+  t.equal(next.toString(), 'whole', 'what was sent meanwhile is lost');
+  // The next boot of B has another stream; the old one ends late.
+  const [again, guestAgain] = duplexPair();
+  cable.endOf('B').serve(again);
+  b.destroy();
+  guestA.write('new boot');
+  const [last] = (await once(guestAgain, 'data')) as [Buffer];
+  t.equal(last.toString(), 'new boot');
+  // Nobody reads: the line does not wait, and does not fill the memory.
+  for (let i = 0; i < 40; i += 1) guestA.write(Buffer.alloc(1024));
+  await setImmediate();
+  await setImmediate();
+  t.ok(cable.lostBytes > 18);
+});
+
 t.test('network cards of the command line', async (t) => {
   const [local, remote] = ['/r/1', '/r/2'];
   const link = { kind: 'link', name: 'n0', mac: '52:54:00:00:00:01', local, remote } as const;
@@ -67,6 +113,9 @@ t.test('network cards of the command line', async (t) => {
   );
   t.ok(args.includes('user,id=u0,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22'));
   t.ok(args.includes('virtio-net-pci,netdev=u0,mac=52:54:00:00:00:02,addr=09,romfile='));
+  const service = { hostPort: 0, guestPort: 80, guestAddress: '10.0.2.9' };
+  const moved = commandLine({ ...SPEC, nics: [{ ...user, forwards: [service] }] }, BOOT);
+  t.ok(moved.some((arg) => arg.endsWith('hostfwd=tcp:127.0.0.1:0-10.0.2.9:80')));
   const again = commandLine(spec, { ...BOOT, forwards: new Map([[22, 40_000]]) });
   t.ok(again.some((arg) => arg.endsWith('hostfwd=tcp:127.0.0.1:40000-:22')));
   const long = { ...link, local: `/${'l'.repeat(107)}` };

@@ -2,16 +2,22 @@
  * Watches a pair from outside all the time: the status of both nodes again and again, and the
  * events of both. Always holds: what must never be seen (two nodes that serve in one epoch, a node
  * that serves on trial) is noted as a fault the moment it is seen; a node that does not answer is
- * asked again. Imports core, control and the appliance's paths.
+ * asked again. Imports core and control.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AppliancePair } from '../../scripts/appliance.ts';
 import { ControlClient } from '../../src/control/client.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { PairStatus, TandemEvent } from '../../src/core/status.ts';
 
-const PAUSE_MS = 50;
-const WAIT_MS = 150_000;
+/** What is watched, and how patiently. */
+export interface WatchOptions {
+  /** The pair's control sockets on this machine; a node that is off may have none. */
+  readonly nodes: Readonly<Record<NodeId, { readonly controlSocket: string }>>;
+  /** Pause between two looks at a node, milliseconds; default 50. */
+  readonly pauseMs?: number;
+  /** Longest wait for what a story expects, milliseconds; default 150,000. */
+  readonly waitMs?: number;
+}
 
 /** One look at a node. */
 export interface Look {
@@ -52,7 +58,7 @@ export class Watch {
   readonly answersInstalling: Record<NodeId, number> = { A: 0, B: 0 };
   /** Looks at a pair of two versions that was highly available. */
   mixedAvailable = 0;
-  readonly #pair: AppliancePair;
+  readonly #options: WatchOptions;
   readonly #stop = new AbortController();
   readonly #waiters = new Set<Waiter>();
   readonly #eventWaiters = new Set<() => void>();
@@ -62,8 +68,8 @@ export class Watch {
   readonly #startMs = performance.now();
   #work: readonly Promise<void>[] = [];
 
-  constructor(pair: AppliancePair) {
-    this.#pair = pair;
+  constructor(options: WatchOptions) {
+    this.#options = options;
   }
 
   start(): void {
@@ -102,7 +108,8 @@ export class Watch {
 
   async #orThrow<T>(what: string, promise: Promise<T>): Promise<T> {
     const timer = new AbortController();
-    const late = sleep(WAIT_MS, undefined, { signal: timer.signal }).then(() => {
+    const { waitMs = 150_000 } = this.#options;
+    const late = sleep(waitMs, undefined, { signal: timer.signal }).then(() => {
       throw new Error(`waited in vain for ${what}:\n${this.lines.slice(-8).join('\n')}`);
     });
     late.catch(() => undefined);
@@ -114,13 +121,14 @@ export class Watch {
   }
 
   async #look(node: NodeId): Promise<void> {
-    const client = new ControlClient(this.#pair.nodes[node].controlSocket);
+    const client = new ControlClient(this.#options.nodes[node].controlSocket);
     const { signal } = this.#stop;
+    const { pauseMs = 50 } = this.#options;
     while (!signal.aborted) {
       const status = await client.status(signal).catch(() => null);
       if (status !== null) this.#note({ node, status });
       else this.#line(node, `${node}: does not answer`);
-      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -151,7 +159,7 @@ export class Watch {
   }
 
   async #follow(node: NodeId): Promise<void> {
-    const client = new ControlClient(this.#pair.nodes[node].controlSocket);
+    const client = new ControlClient(this.#options.nodes[node].controlSocket);
     for await (const event of client.follow({ signal: this.#stop.signal })) {
       // The same event may have another number on the other node.
       const key = JSON.stringify([event.node, event.ts, event.state, event.msg, event.pct]);
