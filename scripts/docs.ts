@@ -8,6 +8,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
 import { allVerbs } from '../src/cli/table.ts';
+import { openApi } from '../src/control/openapi.ts';
 import { CONFIG_SCHEMA } from '../src/config-schema.ts';
 import { CODES, EXIT } from '../src/core/codes.ts';
 import { EXIT_WORDS } from '../src/core/exit.ts';
@@ -123,7 +124,19 @@ export async function renderPage(path: string): Promise<string> {
   return format(text, { parser: 'markdown', printWidth: COLUMNS, singleQuote: true });
 }
 
+/** Files that are made as a whole, relative to the root. */
+export const MADE: Readonly<Record<string, () => Promise<string>>> = {
+  'docs/openapi.json': () =>
+    format(JSON.stringify(openApi()), { parser: 'json', printWidth: COLUMNS }),
+};
+
 if (import.meta.main) {
+  for (const [path, make] of Object.entries(MADE)) {
+    const text = await make();
+    const changed = text !== (await readFile(ROOT + path, 'utf8').catch(() => null));
+    if (changed) await writeFile(ROOT + path, text);
+    console.log(`${path}: ${changed ? 'updated' : 'up to date'}`);
+  }
   for (const page of PAGES) {
     const text = await renderPage(page);
     const changed = text !== (await readFile(ROOT + page, 'utf8'));

@@ -3,16 +3,9 @@
  * reaches the daemon, and a refusal never repeats a password or a code. Imports core and the
  * protocol.
  */
-import {
-  ROLES,
-  type LoginRequest,
-  type OperatorRequest,
-  type RecoverRequest,
-  type ShellRequest,
-  type UserRequest,
-} from '../core/access.ts';
-import type { PasswordRequest } from './desk.ts';
-import { checkBody, checkBodyBy, reason, usage } from './protocol.ts';
+import { ROLES, type OperatorRequest } from '../core/access.ts';
+import { reason, usage } from './protocol.ts';
+import type { Schema } from './shape.ts';
 
 /** Longest body of a request that nobody has logged in for. */
 export const LOGIN_BYTES_MAX = 4 * 1024;
@@ -25,7 +18,7 @@ const secret = { type: 'string', minLength: 1, maxLength: 512 } as const;
 const place = { type: 'string', minLength: 1, maxLength: 64, pattern: '^[!-~]+$' } as const;
 const role = { type: 'string', enum: ROLES } as const;
 
-function object(required: readonly string[], properties: object): object {
+function object(required: readonly string[], properties: object): Schema {
   return { type: 'object', additionalProperties: false, required, properties };
 }
 
@@ -84,34 +77,8 @@ export const SHELL_SCHEMAS = {
   end: object(['do', 'outcome'], { do: { const: 'end' }, outcome: reason }),
 } as const;
 
-/** A word about a service shell; throws `usage.invalid`. */
-export async function parseShellBody(body: unknown): Promise<ShellRequest> {
-  return checkBodyBy<ShellRequest>('do', SHELL_SCHEMAS, body);
-}
-
-/** A login; throws `usage.invalid`. */
-export async function parseLoginBody(body: unknown): Promise<LoginRequest> {
-  return checkBody<LoginRequest>('login', LOGIN_SCHEMA, body);
-}
-
-/** A login with a recovery code; throws `usage.invalid`. */
-export async function parseRecoverBody(body: unknown): Promise<RecoverRequest> {
-  return checkBody<RecoverRequest>('recover', RECOVER_SCHEMA, body);
-}
-
-/** A new own password; throws `usage.invalid`. */
-export async function parsePasswordBody(body: unknown): Promise<PasswordRequest> {
-  return checkBody<PasswordRequest>('password', PASSWORD_SCHEMA, body);
-}
-
-/** A word about the right to change; throws `usage.invalid`. */
-export async function parseOperatorBody(body: unknown): Promise<OperatorRequest> {
-  const request = await checkBody<OperatorRequest>('operator', OPERATOR_SCHEMA, body);
+/** A rule that no schema has: who takes a right away says why. Throws `usage.invalid`. */
+export function checkForce(request: OperatorRequest): OperatorRequest {
   if (request.force !== true || request.reason !== undefined) return request;
   throw usage('force needs a reason');
-}
-
-/** A change of a user; throws `usage.invalid`. */
-export async function parseUserBody(body: unknown): Promise<UserRequest> {
-  return checkBodyBy<UserRequest>('do', USER_SCHEMAS, body);
 }

@@ -6,7 +6,7 @@
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { UpdateError } from '../core/errors.ts';
 import { SETTING_KEYS } from '../core/settings.ts';
-import type { ActRequest, BundleSource, JobRequest, SettingRequest } from './backend.ts';
+import type { Body } from './route.ts';
 
 /** Prefix of every path; a breaking change would get another one. */
 export const API = '/v1';
@@ -202,64 +202,36 @@ export const ACT_SCHEMAS = {
   },
 } as const;
 
-/** The path of a bundle from a request body; throws `usage.invalid` with what is accepted. */
-export async function parseValidateBody(body: unknown): Promise<{ readonly path: string }> {
-  return checkBody<{ readonly path: string }>('validate', VALIDATE_SCHEMA, body);
-}
+/** JSON Schema of a body that says nothing. */
+export const EMPTY_SCHEMA = { type: 'object', additionalProperties: false } as const;
 
-/** A change that was asked for; throws `usage.invalid` with what is accepted. */
-export async function parseJobBody(body: unknown): Promise<JobRequest> {
-  return checkBodyBy<JobRequest>('kind', JOB_SCHEMAS, body);
-}
-
-/** A word of an operator; throws `usage.invalid` with what is accepted. */
-export async function parseActBody(body: unknown): Promise<ActRequest> {
-  return checkBodyBy<ActRequest>('act', ACT_SCHEMAS, body);
-}
-
-/** The bundle that is to be checked; throws `usage.invalid` with what is accepted. */
-export async function parsePrecheckBody(body: unknown): Promise<{ readonly source: BundleSource }> {
-  return checkBody<{ readonly source: BundleSource }>('precheck', PRECHECK_SCHEMA, body);
-}
-
-/** A setting that is to be changed; throws `usage.invalid` with what is accepted. */
-export async function parseSettingBody(body: unknown): Promise<SettingRequest> {
-  return checkBody<SettingRequest>('setting', SETTING_SCHEMA, body);
-}
-
-/** Why an archive is asked for; throws `usage.invalid` with what is accepted. */
-export async function parseSupportBody(body: unknown): Promise<{ readonly reason?: string }> {
-  return checkBody<{ readonly reason?: string }>('support', SUPPORT_SCHEMA, body);
-}
-
-/** Why a job is cancelled; throws `usage.invalid` with what is accepted. */
-export async function parseCancelBody(body: unknown): Promise<{ readonly reason?: string }> {
-  return checkBody<{ readonly reason?: string }>('cancel', CANCEL_SCHEMA, body);
+/** The body when it is what its route takes; throws `usage.invalid` with what is accepted. */
+export async function checkRouteBody(wanted: Body, body: unknown): Promise<unknown> {
+  if ('by' in wanted) return checkBodyBy(wanted, body);
+  return checkBody(wanted.name, wanted.schema, body);
 }
 
 /** The same with a schema that goes by the word in one of the body's fields. */
-export async function checkBodyBy<T>(
-  field: string,
-  schemas: Readonly<Record<string, object>>,
+async function checkBodyBy(
+  { name, by: field, schemas }: Extract<Body, { readonly by: string }>,
   body: unknown,
-): Promise<T> {
+): Promise<unknown> {
   const word: unknown = (body as Readonly<Record<string, unknown>> | null)?.[field];
   const schema = typeof word === 'string' && Object.hasOwn(schemas, word) && schemas[word];
-  if (schema) return checkBody<T>(`${field} ${word}`, schema, body);
+  if (schema) return checkBody(`${name} ${word}`, schema, body);
   throw usage(`${field} is ${shown(word)}; accepted: ${Object.keys(schemas).join(', ')}`);
 }
 
 const compiled = new Map<string, ValidateFunction>();
 
-/** The body when it is what the schema says; throws `usage.invalid` with what is accepted. */
-export async function checkBody<T>(name: string, schema: object, body: unknown): Promise<T> {
+async function checkBody(name: string, schema: object, body: unknown): Promise<unknown> {
   let validate = compiled.get(name);
   if (validate === undefined) {
     const { Ajv } = await import('ajv');
     validate = new Ajv({ verbose: true }).compile(schema);
     compiled.set(name, validate);
   }
-  if (validate(body)) return body as T;
+  if (validate(body)) return body;
   throw usage(sentence(validate.errors?.[0]));
 }
 

@@ -8,15 +8,16 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { EXIT, type ExitStatus } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { needOf, ROUTE_NEEDS, wordOf } from '../core/access-rules.ts';
 import { LOGIN_BYTES_MAX } from './access-protocol.ts';
 import type { ControlBackend } from './backend.ts';
 import type { Desk, Visitor } from './desk.ts';
-import { BODY_BYTES_MAX, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
+import { BODY_BYTES_MAX, checkRouteBody, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
 import type { Route, RouteContext } from './route.ts';
-import { findRoute } from './routes.ts';
+import { httpStatus } from './http-status.ts';
+import { readQuery } from './query.ts';
+import { findRoute, keyOf } from './routes.ts';
 import { listenOn } from './socket.ts';
 import { Strangers } from './strangers.ts';
 
@@ -141,9 +142,10 @@ class Control implements AsyncDisposable {
         const { desk } = this.#options;
         return desk === undefined ? {} : { operator: desk.operator() };
       },
+      describe: async () => (await import('./openapi.ts')).openApi(),
       params,
-      query: url.searchParams,
-      body,
+      query: readQuery(route, url.searchParams),
+      body: route.body === undefined ? undefined : await checkRouteBody(route.body, body),
       caller: { name: visitor.name, via: visitor.via },
       visitor,
       signal,
@@ -183,9 +185,6 @@ class Control implements AsyncDisposable {
   }
 }
 
-/** How the table of needs names a route. */
-const keyOf = ({ method, path }: Route): string => `${method} ${path}`;
-
 /** One who has not logged in yet. */
 const STRANGER: Visitor = { name: 'nobody', via: 'console', role: 'viewer', ended: null };
 
@@ -221,26 +220,6 @@ async function readBody(request: IncomingMessage, longest: number): Promise<unkn
     throw new UpdateError('usage.invalid', 'the request body is not JSON', { cause });
   }
 }
-
-/** HTTP status by class; a client goes by the code in the body. */
-function httpStatus(error: UpdateError): number {
-  const given = error.detail?.['http'];
-  if (typeof given === 'number') return given;
-  if (error.code === 'job.unknown' || error.code === 'file.not_found') return 404;
-  if (error.code === 'daemon.busy') return 503;
-  if (error.code === 'access.login_required' || error.code === 'access.denied') return 401;
-  if (error.code === 'access.locked') return 429;
-  return STATUS_BY_CLASS[error.exit] ?? 422;
-}
-
-const STATUS_BY_CLASS: Partial<Record<ExitStatus, number>> = {
-  [EXIT.internal]: 500,
-  [EXIT.usage]: 400,
-  [EXIT.notAuthorised]: 401,
-  [EXIT.notPermitted]: 403,
-  [EXIT.pairNotHealthy]: 409,
-  [EXIT.noSpace]: 507,
-};
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
   if (response.destroyed) return;

@@ -104,6 +104,11 @@ export const CODES = {
     title: 'The slot does not hold what was written to it.',
     next: 'Check the disk of the node that is named; no trial was armed.',
   },
+  'slot.base_damaged': {
+    exit: EXIT.activeFailed,
+    title: 'A slot that runs does not hold any more what was installed, so no delta fits it.',
+    next: 'Use the full bundle of the same release, and check the disk of the node that is named.',
+  },
   'boot.io': {
     exit: EXIT.internal,
     title: 'The state of the boot chooser cannot be read or written.',
@@ -224,6 +229,21 @@ export const CODES = {
     exit: EXIT.daemonUnreachable,
     title: 'The daemon has too many open requests.',
     next: 'Close other clients of the daemon, then try again.',
+  },
+  'daemon.rate_limited': {
+    exit: EXIT.daemonUnreachable,
+    title: 'This client asks the daemon for more per second than it answers.',
+    next: 'Ask less often: follow the events in place of polling, and try again in a second.',
+  },
+  'request.key_reused': {
+    exit: EXIT.usage,
+    title: 'The idempotency key stands for another request already.',
+    next: 'Choose a new key for a new request; the same key only repeats the same request.',
+  },
+  'request.interrupted': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The daemon ended while it worked on the request with this idempotency key.',
+    next: 'See `tandem history --audit` for what became of it, then ask again with a new key.',
   },
   'daemon.unreachable': {
     exit: EXIT.daemonUnreachable,

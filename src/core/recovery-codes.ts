@@ -66,6 +66,7 @@ const OF_BUNDLES: Readonly<Record<BundleWords, CodeRecovery>> = {
   'bundle.unknown_format': PATH,
   'bundle.invalid_manifest': UNTOUCHED,
   'bundle.delta_unsupported': UNTOUCHED,
+  'bundle.wrong_base': { ...UNTOUCHED, steps: ['See what runs: `tandem slots`.', DRY_RUN] },
   'bundle.invalid_input': UNTOUCHED,
   'bundle.interrupted': UNTOUCHED,
   'trust.no_root': {
@@ -189,6 +190,7 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
   'job.busy': { ...JOB_GOES_ON, steps: ['Or turn it back: `tandem job cancel ID`.'] },
   'slot.io': NODE_DISK,
   'slot.readback': NODE_DISK,
+  'slot.base_damaged': NODE_DISK,
   'slot.unpack': NODE_DISK,
   'boot.io': {
     works: 'The service goes on. This node arms, commits and reverts nothing meanwhile.',
@@ -233,6 +235,13 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
   'wait.timed_out': JOB_GOES_ON,
   'wait.detached': JOB_GOES_ON,
   'daemon.busy': REFUSED,
+  'daemon.rate_limited': UNTOUCHED,
+  'request.key_reused': UNTOUCHED,
+  'request.interrupted': {
+    works: 'The service goes on where it is; the request took effect as a whole or not at all.',
+    costs: NOTHING,
+    steps: ['See which jobs there are: `tandem job list`.', 'See who serves: `tandem status`.'],
+  },
   'daemon.unreachable': {
     works: 'Not known from here; the peer can tell. A daemon that restarts resumes its update.',
     costs: 'A node whose daemon is gone for long is taken over or switched off by its peer.',
