@@ -6,9 +6,9 @@
  */
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { GAP_CASES, type GapCase, type GapFound } from './bench/gap-cases.ts';
-import { GapPair } from './bench/gap-pair.ts';
-import { spreadOf, type Spread } from './bench/measure.ts';
+import { GAP_CASES, type GapCase, type GapFound } from './measure/gap-cases.ts';
+import { GapPair } from './measure/gap-pair.ts';
+import { spreadOf, type Spread } from './measure/measure.ts';
 
 const { values } = parseArgs({
   options: {

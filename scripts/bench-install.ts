@@ -19,8 +19,8 @@ import {
   tableOf,
   type Row,
   type Spread,
-} from './bench/measure.ts';
-import { makePayload, type Payload } from './bench/payload.ts';
+} from './measure/measure.ts';
+import { makePayload, type Payload } from './measure/payload.ts';
 import { bundleEntry, PROJECT_DIR } from './build.ts';
 
 const MIB = 1024 * 1024;

@@ -8,7 +8,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { layWires, type PairWires } from '../../scripts/bench/wire.ts';
+import { layWires, type PairWires } from '../../scripts/measure/wire.ts';
 import { freePorts } from '../../scripts/demo/ports.ts';
 import { NODES, peerOf, type NodeId } from '../../src/core/model.ts';
 import { Bench, READY_MS, runCommand } from './harness.ts';

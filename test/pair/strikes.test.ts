@@ -7,8 +7,8 @@
  * STRIKES=, ONLY= (a pattern) and POLICY= a part of it.
  */
 import t, { type Test } from 'tap';
-import { GapWriter } from '../../scripts/bench/gap-writer.ts';
-import { layWires, type PairWires } from '../../scripts/bench/wire.ts';
+import { GapWriter } from '../../scripts/measure/gap-writer.ts';
+import { layWires, type PairWires } from '../../scripts/measure/wire.ts';
 import { EXIT } from '../../src/core/codes.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import { layClock } from './clock.ts';

@@ -6,8 +6,8 @@
  * the writer of the gap benchmark.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GapWriter } from '../../scripts/bench/gap-writer.ts';
-import type { PairWires } from '../../scripts/bench/wire.ts';
+import type { GapWriter } from '../../scripts/measure/gap-writer.ts';
+import type { PairWires } from '../../scripts/measure/wire.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import { PHASES, type Phase } from '../../src/core/records.ts';
 import { setClock } from './clock.ts';
