@@ -1,6 +1,6 @@
 /**
  * Makes an update bundle from a spec file, as a build server does: `node scripts/make-bundle.ts
- * SPEC --out FILE [--key KEY ...] [--level N]`. Always holds: it is the same maker as `tandem
+ * SPEC --out FILE [--base BUNDLE] [--key KEY ...] [--level N]`. Always holds: it is the same maker as `tandem
  * bundle make`, and without keys the bundle is unsigned, for a signer elsewhere. Imports core and
  * bundle.
  */
@@ -11,11 +11,13 @@ import { loadSigningKey } from '../src/bundle/keys.ts';
 import { loadSpec } from '../src/bundle/spec.ts';
 import { asUpdateError, UpdateError } from '../src/core/errors.ts';
 
-const USAGE = `Usage: node scripts/make-bundle.ts SPEC --out FILE [--key KEY ...] [--level N]
+const USAGE = `Usage: node scripts/make-bundle.ts SPEC --out FILE [--base BUNDLE] [--key KEY ...]
+         [--level N]
 
   SPEC     what the bundle says, JSON with comments (docs/bundle.md, B7.1); image files are named
            in it, relative to its folder
   --key    private key that signs, a PEM file; may be given more than once
+  --base   full bundle of the release before: makes a delta bundle that updates from exactly it
   --level  zstd level, 1 to 22
 
 Example: node scripts/make-bundle.ts build/release.jsonc --out build/update.bin --key keys/a.key
@@ -28,6 +30,7 @@ async function main(): Promise<number> {
       out: { type: 'string' },
       key: { type: 'string', multiple: true, default: [] },
       level: { type: 'string' },
+      base: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -46,7 +49,8 @@ async function main(): Promise<number> {
   }
   const keys = await Promise.all(values.key.map(async (path) => loadSigningKey(path)));
   const level = values.level === undefined ? {} : { level: Number(values.level) };
-  const made = await makeBundle(spec, images, resolve(values.out), { keys, ...level });
+  const base = values.base === undefined ? {} : { base: values.base };
+  const made = await makeBundle(spec, images, resolve(values.out), { keys, ...level, ...base });
   console.log(`${values.out}  ${String(made.sizeBytes)} bytes  ${made.bundle}`);
   return 0;
 }

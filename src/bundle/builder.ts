@@ -5,23 +5,26 @@
  * index come first and say what came out. Imports core.
  */
 import { hash } from 'node:crypto';
-import { open, rm, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UpdateError } from '../core/errors.ts';
 import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
+import { compareVersions, satisfies } from '../core/version.ts';
 import { openImage, writeImage, type WrittenImage } from './image-writer.ts';
+import { baseImageOf, openBase, takeBase, type BaseBundle } from './delta-base.ts';
 import { encodeIndex, imageIdOf } from './index-codec.ts';
 import type { SigningKey } from './keys.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { CHUNK_BYTES_DEFAULT, END_BYTES, MANIFEST_BYTES_MAX } from './limits.ts';
-import { manifestText, orderDisagreement } from './manifest.ts';
+import { DELTA_FEATURE, manifestText, orderDisagreement } from './manifest.ts';
 import { progressMeter, type OnProgress } from './progress.ts';
-import { inspectBundle, inspectImages } from './reader.ts';
-import { besidePath, replaceFile, writeAll } from './replace-file.ts';
+import { inspectBundle, inspectImages, type OpenImage } from './reader.ts';
+import { replaceFile, writeAll } from './replace-file.ts';
 import { bundleId, encodeSignatures, signManifest } from './signature.ts';
-import { fileError, fileSource, type FileSource } from './source.ts';
+import { fileSource, type FileSource } from './source.ts';
 import { checkSpec, invalidInput, type BundleSpec, type CheckedSpec } from './spec.ts';
+import { openSpool } from './spool.ts';
 import { memberHeader, paddedBytes } from './ustar.ts';
 
 export type { BundleSpec } from './spec.ts';
@@ -29,6 +32,10 @@ export { signBundle } from './sign.ts';
 
 /** zstd level of bundles when nothing else is asked for. */
 export const LEVEL_DEFAULT = 9;
+/** The same for delta bundles: lower levels miss most of what a dictionary offers. */
+export const DELTA_LEVEL_DEFAULT = 19;
+/** First version of Tandem that applies deltas. */
+const DELTA_UPDATER = '0.2.0';
 const COPY_BYTES = 1024 * 1024;
 
 /** Earlier releases, whose order of versions and counters the new one must continue. */
@@ -39,6 +46,8 @@ export interface MakeOptions {
   readonly onProgress?: OnProgress;
   /** zstd level, 1 to 22. */
   readonly level?: number;
+  /** Full bundle of an earlier release: images become deltas of its images of the same class. */
+  readonly base?: string;
   readonly signal?: AbortSignal;
   readonly after?: readonly EarlierRelease[];
   /** Signs at once; without keys the bundle has an empty list of signatures. */
@@ -65,7 +74,8 @@ export async function makeBundle(
   outPath: string,
   options: MakeOptions = {},
 ): Promise<MadeBundle> {
-  const level = options.level ?? LEVEL_DEFAULT;
+  const byDefault = options.base === undefined ? LEVEL_DEFAULT : DELTA_LEVEL_DEFAULT;
+  const level = options.level ?? byDefault;
   if (!(Number.isInteger(level) && level >= 1 && level <= 22)) {
     throw invalidInput(`level ${level}, expected 1 to 22`);
   }
@@ -78,7 +88,10 @@ export async function makeBundle(
   for (const [name, path] of paths) {
     sources.push(inputs.use(await openImage({ name, path }, chunkBytes)));
   }
-  const total = sources.reduce((sum, source) => sum + source.sizeBytes, 0);
+  const base = await baseFor(checked, outPath, options, inputs);
+  const total =
+    sources.reduce((sum, source) => sum + source.sizeBytes, 0) +
+    base.images.reduce((sum, one) => sum + (one?.image.rawBytes ?? 0), 0);
   const onBytes = progressMeter(total, options.onProgress);
   const work = { chunkBytes, level, onBytes, signal: options.signal };
   return await replaceFile(outPath, async (out) => {
@@ -87,7 +100,11 @@ export async function makeBundle(
     let at = 0;
     for (const [i, source] of sources.entries()) {
       const name = checked.images[i]!.name;
-      const image = await writeImage(name, source, spool.handle, at, work);
+      const old = base.images[i];
+      await using taken =
+        old === undefined ? null : await takeBase(base.bundle!, old, outPath, work);
+      const more = { ...work, ...(taken !== null && { base: taken }) };
+      const image = await writeImage(name, source, spool.handle, at, more);
       written.push(image);
       at += image.compressedBytes;
     }
@@ -97,6 +114,36 @@ export async function makeBundle(
     const { bundle, manifest, manifestBytes } = made;
     return { bundle, manifest, manifestBytes, sizeBytes: made.layout.sizeBytes };
   });
+}
+
+interface Bases {
+  readonly bundle?: BaseBundle;
+  /** For each image of the spec; none where the base has no image of that class. */
+  readonly images: readonly (OpenImage | undefined)[];
+}
+
+/** The base that was asked for, checked against what the new release says of itself (B7.9). */
+async function baseFor(
+  spec: CheckedSpec,
+  outPath: string,
+  { base: path, signal }: MakeOptions,
+  inputs: AsyncDisposableStack,
+): Promise<Bases> {
+  if (path === undefined) return { images: [] };
+  if (resolve(path) === resolve(outPath)) throw invalidInput('a base that would be replaced');
+  const bundle = inputs.use(await openBase(path, signal));
+  checkOrder(spec, bundle.manifest);
+  const images = spec.images.map((image) => baseImageOf(bundle, image.class));
+  for (const [i, image] of spec.images.entries()) {
+    const old = images[i]?.image;
+    if (old === undefined) continue;
+    const words = `${path} with ${old.class} ${old.version}`;
+    if (old.counter > image.counter) throw invalidInput(`a base that is later, ${words}`);
+    if (old.class === 'system' && !satisfies(old.version, spec.from)) {
+      throw invalidInput(`a base from which the bundle does not update (${spec.from}), ${words}`);
+    }
+  }
+  return { bundle, images };
 }
 
 /** B4.6: the counter is the ordering authority, so versions must not say anything else. */
@@ -140,21 +187,6 @@ function pathsOf(
   });
 }
 
-/** File for the compressed images until their place is known; it has no name any more. */
-async function openSpool(
-  outPath: string,
-): Promise<AsyncDisposable & { readonly handle: FileHandle }> {
-  const path = besidePath(outPath, 'spool');
-  try {
-    await rm(path, { force: true });
-    const handle = await open(path, 'wx+', 0o600);
-    await rm(path);
-    return { handle, [Symbol.asyncDispose]: () => handle.close() };
-  } catch (cause) {
-    throw fileError(cause, path);
-  }
-}
-
 interface Description {
   readonly bundle: Sha256;
   readonly manifest: Manifest;
@@ -171,7 +203,7 @@ function describe(
 ): Description {
   const indexes = written.map((image) => encodeIndex(chunkBytes, image.records));
   const images = spec.images.map((decided, i): ManifestImage => {
-    const { rawBytes, rawSha256, compressedBytes, records } = written[i]!;
+    const { rawBytes, rawSha256, compressedBytes, records, base } = written[i]!;
     const index = indexes[i]!;
     return {
       ...decided,
@@ -183,10 +215,12 @@ function describe(
       indexSha256: hash('sha256', index, 'hex') as Sha256,
       rawSha256,
       imageId: imageIdOf({ rawBytes, chunkBytes }, records),
+      ...(base !== undefined && { base }),
     };
   });
   const { chunkBytes: _chunkBytes, ...decided } = spec;
-  const manifest: Manifest = { ...decided, format: MANIFEST_FORMAT, requires: [], images };
+  const plain: Manifest = { ...decided, format: MANIFEST_FORMAT, requires: [], images };
+  const manifest = images.some((image) => image.base !== undefined) ? asDelta(plain) : plain;
   const manifestBytes = Buffer.from(manifestText(manifest));
   if (manifestBytes.length > MANIFEST_BYTES_MAX) {
     throw invalidInput(
@@ -195,6 +229,13 @@ function describe(
   }
   const layout = layoutOf(manifestBytes.length, manifest);
   return { bundle: bundleId(manifestBytes), manifest, manifestBytes, indexes, layout };
+}
+
+/** A program that cannot apply deltas must not come as far as to try (B7.9). */
+function asDelta(manifest: Manifest): Manifest {
+  const old = compareVersions(manifest.minUpdater, DELTA_UPDATER) < 0;
+  const minUpdater = old ? DELTA_UPDATER : manifest.minUpdater;
+  return { ...manifest, minUpdater, requires: [DELTA_FEATURE] };
 }
 
 /** Writes every member in its place (B2.1). */

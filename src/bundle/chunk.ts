@@ -6,7 +6,7 @@
  * Imports core.
  */
 import { hash } from 'node:crypto';
-import { constants, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
 import { UpdateError } from '../core/errors.ts';
 import { openStoredFrame } from './frames.ts';
 import { KIND, type ChunkRecord } from './index-codec.ts';
@@ -21,7 +21,10 @@ export function checkCompressed(record: ChunkRecord, bytes: Uint8Array): void {
   compare(record, 'compressed', bytes, record.compressedBytes, record.compressedSha256);
 }
 
-/** Compares the raw bytes of a chunk with the index. Throws `bundle.damaged` (B6.2). */
+/**
+ * Compares the raw bytes of a chunk with the index (B6.2). Throws `bundle.damaged`; for a delta,
+ * whose own bytes were checked before, `bundle.wrong_base`.
+ */
 export function checkRaw(record: ChunkRecord, bytes: Uint8Array): void {
   compare(record, 'raw', bytes, record.rawBytes, record.rawSha256);
 }
@@ -44,47 +47,72 @@ function compare(
   const found = hash('sha256', bytes, 'hex');
   if (found === expected) return;
   throw new UpdateError(
-    'bundle.damaged',
+    what === 'raw' ? rawFault(record) : 'bundle.damaged',
     `${decimal(record)}: the ${what} bytes have SHA-256 ${found}, expected ${expected}`,
     { detail: { image, chunk, found, expected } },
   );
 }
 
+/** A frame that is as signed and gives other raw bytes: of a delta that tells of its base. */
+function rawFault({ kind }: ChunkRecord): 'bundle.damaged' | 'bundle.wrong_base' {
+  return kind === KIND.delta ? 'bundle.wrong_base' : 'bundle.damaged';
+}
+
 /**
  * Raw bytes of a chunk whose compressed bytes were checked before; exactly `record.rawBytes` of
- * them, in a buffer that the caller owns alone. Throws `bundle.damaged` when the frame holds
- * anything else (B6.3). Does not hash: see `checkRaw`.
+ * them, in a buffer that the caller owns alone. `dictionary` is that of B6.7, for a delta only.
+ * Throws `bundle.damaged` when the frame holds anything else (B6.3), for a delta
+ * `bundle.wrong_base`. Does not hash: see `checkRaw`, without which a delta is worth nothing,
+ * because a wrong base mostly gives wrong bytes and no error.
  */
-export function inflateChunk(record: ChunkRecord, bytes: Uint8Array): Uint8Array {
-  const raw = inflate(record, bytes);
+export function inflateChunk(
+  record: ChunkRecord,
+  bytes: Uint8Array,
+  dictionary?: Uint8Array,
+): Uint8Array {
+  const raw = inflate(record, bytes, dictionary);
   if (raw.length === record.rawBytes) return raw;
   throw new UpdateError(
-    'bundle.damaged',
+    rawFault(record),
     `${decimal(record)}: the frame holds ${raw.length} raw bytes, expected ${record.rawBytes}`,
     { detail: { image: record.image, chunk: record.chunk, foundBytes: raw.length } },
   );
 }
 
-function inflate(record: ChunkRecord, bytes: Uint8Array): Uint8Array {
+function inflate(
+  record: ChunkRecord,
+  bytes: Uint8Array,
+  dictionary: Uint8Array | undefined,
+): Uint8Array {
   switch (record.kind) {
     case KIND.zeros:
       return new Uint8Array(record.rawBytes);
     case KIND.stored:
       return openStoredFrame(bytes, record.rawBytes);
     case KIND.zstd:
-      try {
-        return zstdDecompressSync(bytes, {
-          chunkSize: Math.max(64, record.rawBytes),
-          maxOutputLength: record.rawBytes,
-          params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
-        });
-      } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause);
-        const what = `the frame cannot be decompressed to ${record.rawBytes} bytes (${why})`;
-        throw new UpdateError('bundle.damaged', `${decimal(record)}: ${what}`, {
-          cause,
-          detail: { image: record.image, chunk: record.chunk },
-        });
+      return decompress(record, bytes, {});
+    case KIND.delta:
+      if (dictionary === undefined) {
+        throw new UpdateError('internal.bug', `${decimal(record)}: a delta without its base`);
       }
+      return decompress(record, bytes, { dictionary });
+  }
+}
+
+function decompress(record: ChunkRecord, bytes: Uint8Array, more: ZstdOptions): Uint8Array {
+  try {
+    return zstdDecompressSync(bytes, {
+      chunkSize: Math.max(64, record.rawBytes),
+      maxOutputLength: record.rawBytes,
+      params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
+      ...more,
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const what = `the frame cannot be decompressed to ${record.rawBytes} bytes (${why})`;
+    throw new UpdateError(rawFault(record), `${decimal(record)}: ${what}`, {
+      cause,
+      detail: { image: record.image, chunk: record.chunk },
+    });
   }
 }

@@ -10,7 +10,10 @@ import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { UpdateError } from '../core/errors.ts';
+import type { ManifestBase } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
+import type { Segment } from './delta.ts';
+import type { BaseImage, Dictionary } from './delta-base.ts';
 import { storedFrame, zeroDigests, zeroFrame } from './frames.ts';
 import { KIND, type ChunkKind, type ChunkRecord } from './index-codec.ts';
 import { CHUNKS_MAX, MEMBER_BYTES_MAX } from './limits.ts';
@@ -18,6 +21,8 @@ import { writeAll } from './replace-file.ts';
 import { fileError, openFileSource, type ByteSource, type FileSource } from './source.ts';
 
 const compress = promisify(zstdCompress);
+/** A chunk of which the base has more than this share is not tried without the base. */
+const ALIKE = 0.5;
 
 /** One image to compress. */
 export interface ImageInput {
@@ -31,6 +36,8 @@ export interface WrittenImage {
   readonly rawSha256: Sha256;
   readonly compressedBytes: number;
   readonly records: readonly ChunkRecord[];
+  /** What chunks of kind 3 are made against; absent where there are none. */
+  readonly base?: ManifestBase;
 }
 
 /** How an image is cut into chunks and compressed. */
@@ -40,6 +47,8 @@ export interface WriteOptions {
   readonly level: number;
   readonly onBytes: (rawBytes: number) => void;
   readonly signal: AbortSignal | undefined;
+  /** Image of an earlier release: chunks that have something in common with it become deltas. */
+  readonly base?: BaseImage;
 }
 
 /** Opens an image; throws `bundle.invalid_input` when it is no file, empty or too large. */
@@ -68,6 +77,7 @@ interface Frame {
   readonly rawBytes: number;
   readonly compressedSha256: Sha256;
   readonly rawSha256: Sha256;
+  readonly segments?: readonly Segment[];
 }
 
 /**
@@ -98,6 +108,7 @@ export async function writeImage(
       rawBytes: frame.rawBytes,
       compressedSha256: frame.compressedSha256,
       rawSha256: frame.rawSha256,
+      ...(frame.segments !== undefined && { segments: frame.segments }),
     });
     compressedBytes += bytes.length;
     if (compressedBytes > MEMBER_BYTES_MAX) throw tooLarge(name);
@@ -110,7 +121,9 @@ export async function writeImage(
       const length = Math.min(options.chunkBytes, source.sizeBytes - at);
       const raw = await readInput(name, source, at, length, options.signal);
       whole.update(raw);
-      queue.push(frameOf(raw, options.level));
+      // The search goes through the image in order; only the compressing runs beside it.
+      const dictionary = (await options.base?.dictionaryFor(raw, at)) ?? null;
+      queue.push(frameOf(raw, options.level, dictionary));
       if (queue.length > lanes) await finish(queue.shift()!);
     }
     while (queue.length > 0) await finish(queue.shift()!);
@@ -119,7 +132,11 @@ export async function writeImage(
     await Promise.allSettled(queue);
   }
   const rawSha256 = whole.digest('hex') as Sha256;
-  return { rawBytes: source.sizeBytes, rawSha256, compressedBytes, records };
+  const base = records.some((record) => record.kind === KIND.delta)
+    ? options.base?.base
+    : undefined;
+  const image = { rawBytes: source.sizeBytes, rawSha256, compressedBytes, records };
+  return base === undefined ? image : { ...image, base };
 }
 
 async function readInput(
@@ -143,8 +160,15 @@ async function readInput(
   }
 }
 
-/** Zeros are found first, then zstd, and what zstd does not make smaller is stored (B6.6). */
-async function frameOf(raw: Uint8Array, level: number): Promise<Frame> {
+/**
+ * Zeros are found first, then zstd, with what the base offers where there is one, and what zstd
+ * does not make smaller is stored (B6.6).
+ */
+async function frameOf(
+  raw: Uint8Array,
+  level: number,
+  dictionary: Dictionary | null,
+): Promise<Frame> {
   const rawBytes = raw.length;
   const rawSha256 = hash('sha256', raw, 'hex') as Sha256;
   const zeros = zeroDigests(rawBytes);
@@ -152,19 +176,27 @@ async function frameOf(raw: Uint8Array, level: number): Promise<Frame> {
     const bytes = zeroFrame(rawBytes);
     return { kind: KIND.zeros, bytes, rawBytes, rawSha256, compressedSha256: zeros.compressed };
   }
-  const packed = await compress(raw, {
-    pledgedSrcSize: rawBytes,
+  const delta = dictionary === null ? null : await packed(raw, level, dictionary.bytes);
+  const alone = delta !== null && dictionary!.matched > ALIKE ? null : await packed(raw, level);
+  const best = delta !== null && (alone === null || delta.length < alone.length) ? delta : alone!;
+  const smaller = best.length < rawBytes;
+  const bytes = smaller ? best : storedFrame(raw);
+  const kind = !smaller ? KIND.stored : best === delta ? KIND.delta : KIND.zstd;
+  const compressedSha256 = hash('sha256', bytes, 'hex') as Sha256;
+  const frame = { kind, bytes, rawBytes, rawSha256, compressedSha256 };
+  return kind === KIND.delta ? { ...frame, segments: dictionary!.segments } : frame;
+}
+
+async function packed(raw: Uint8Array, level: number, dictionary?: Uint8Array): Promise<Buffer> {
+  return await compress(raw, {
+    pledgedSrcSize: raw.length,
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_contentSizeFlag]: 1,
       [constants.ZSTD_c_checksumFlag]: 0,
     },
+    ...(dictionary !== undefined && { dictionary }),
   });
-  const smaller = packed.length < rawBytes;
-  const bytes = smaller ? packed : storedFrame(raw);
-  const kind = smaller ? KIND.zstd : KIND.stored;
-  const compressedSha256 = hash('sha256', bytes, 'hex') as Sha256;
-  return { kind, bytes, rawBytes, rawSha256, compressedSha256 };
 }
 
 function tooLarge(name: string): UpdateError {

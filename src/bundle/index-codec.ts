@@ -8,12 +8,13 @@ import { hash } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
 import type { ManifestImage } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
+import { encodeSegments, readSegments, SEGMENT_BYTES, type Segment } from './delta.ts';
 import { storedFrameBytes, zeroDigests, zeroFrameBytes } from './frames.ts';
 
-/** How a chunk is kept (B5.4). Kind 3, a frame with a base, is refused by name. */
+/** How a chunk is kept (B5.4). */
 export const KIND = { zeros: 0, zstd: 1, stored: 2, delta: 3 } as const;
 /** Kinds of record that this program reads and writes, docs/bundle.md B5. */
-export type ChunkKind = typeof KIND.zeros | typeof KIND.zstd | typeof KIND.stored;
+export type ChunkKind = (typeof KIND)[keyof typeof KIND];
 
 /** One chunk of a raw image, and where it is in the image's member. */
 export interface ChunkRecord {
@@ -29,6 +30,8 @@ export interface ChunkRecord {
   readonly rawBytes: number;
   readonly compressedSha256: Sha256;
   readonly rawSha256: Sha256;
+  /** Kind 3, and no other: the segments of the base that its dictionary is made of (B6.7). */
+  readonly segments?: readonly Segment[];
 }
 
 const MAGIC = 'TDMINDEX';
@@ -36,52 +39,61 @@ const INDEX_FORMAT = 1;
 const HEAD_BYTES = 32;
 const RECORD_BYTES = 88;
 
-/** Size of the index of `chunks` chunks (B5.2). */
-export const indexBytes = (chunks: number): number => HEAD_BYTES + chunks * RECORD_BYTES;
+/** Size of the index of `chunks` chunks with so many segments of a base (B5.2). */
+export const indexBytes = (chunks: number, segments = 0): number =>
+  HEAD_BYTES + chunks * RECORD_BYTES + segments * SEGMENT_BYTES;
 
 /** What the index needs to know of its image. */
 export type IndexedImage = Pick<
   ManifestImage,
-  'name' | 'rawBytes' | 'chunkBytes' | 'chunks' | 'compressedBytes' | 'imageId'
+  'name' | 'rawBytes' | 'chunkBytes' | 'chunks' | 'compressedBytes' | 'imageId' | 'base'
 >;
 
 /** Index of an image; the records are those of the image, in order. */
 export function encodeIndex(chunkBytes: number, records: readonly ChunkRecord[]): Buffer {
+  const segments = records.flatMap((record) => record.segments ?? []);
+  const head = [INDEX_FORMAT, RECORD_BYTES, records.length, segments.length, chunkBytes];
   const bytes = Buffer.alloc(indexBytes(records.length));
   bytes.write(MAGIC, 0, 'latin1');
-  for (const [i, value] of [INDEX_FORMAT, RECORD_BYTES, records.length, 0, chunkBytes].entries()) {
-    bytes.writeUInt32LE(value, 8 + 4 * i);
-  }
+  for (const [i, value] of head.entries()) bytes.writeUInt32LE(value, 8 + 4 * i);
+  let first = 0;
   for (const [i, record] of records.entries()) {
     const at = HEAD_BYTES + i * RECORD_BYTES;
+    const own = record.segments?.length ?? 0;
     bytes.writeUInt8(record.kind, at);
+    bytes.writeUInt8(own, at + 1);
     bytes.writeUInt32LE(record.compressedBytes, at + 4);
     bytes.writeBigUInt64LE(BigInt(record.offset), at + 8);
     bytes.writeUInt32LE(record.rawBytes, at + 16);
+    bytes.writeUInt32LE(own === 0 ? 0 : first, at + 20);
     bytes.write(record.compressedSha256, at + 24, 'hex');
     bytes.write(record.rawSha256, at + 56, 'hex');
+    first += own;
   }
-  return bytes;
+  return Buffer.concat([bytes, encodeSegments(segments)]);
 }
 
 /**
  * Records from an index whose digest was compared with the signed manifest. Throws
- * `bundle.unknown_format` for another layout, `bundle.delta_unsupported` for kind 3, and
- * `bundle.invalid_manifest` when the records do not tile the image (B5.5).
+ * `bundle.unknown_format` for another layout, and `bundle.invalid_manifest` when the records do not
+ * tile the image (B5.5) or the segments do not lie in the base (B5.7).
  */
 export function decodeIndex(bytes: Uint8Array, image: IndexedImage): readonly ChunkRecord[] {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  checkHead(view, image);
+  const segments = checkHead(view, image);
   const records: ChunkRecord[] = [];
-  let offset = 0;
+  const expected = { offset: 0, segment: 0 };
   for (let chunk = 0; chunk < image.chunks; chunk += 1) {
-    const at = HEAD_BYTES + chunk * RECORD_BYTES;
-    const record = decodeRecord(view.subarray(at, at + RECORD_BYTES), image, chunk, offset);
-    offset += record.compressedBytes;
+    const record = decodeRecord(view, image, chunk, expected);
+    expected.offset += record.compressedBytes;
+    expected.segment += record.segments?.length ?? 0;
     records.push(record);
   }
-  if (offset !== image.compressedBytes) {
-    throw invalid(image.name, `covers ${offset} bytes, expected ${image.compressedBytes}`);
+  if (expected.offset !== image.compressedBytes) {
+    throw invalid(image.name, `covers ${expected.offset} bytes, expected ${image.compressedBytes}`);
+  }
+  if (expected.segment !== segments) {
+    throw invalid(image.name, `uses ${expected.segment} segments, it has ${segments}`);
   }
   const found = imageIdOf(image, records);
   if (found !== image.imageId) {
@@ -90,7 +102,8 @@ export function decodeIndex(bytes: Uint8Array, image: IndexedImage): readonly Ch
   return records;
 }
 
-function checkHead(view: Buffer, image: IndexedImage): void {
+/** Checks the head (B5.3); returns the number of segments, for which the index has the bytes. */
+function checkHead(view: Buffer, image: IndexedImage): number {
   const { name } = image;
   const format = view.length >= HEAD_BYTES ? view.readUInt32LE(8) : 0;
   if (view.toString('latin1', 0, MAGIC.length) !== MAGIC || format !== INDEX_FORMAT) {
@@ -100,43 +113,38 @@ function checkHead(view: Buffer, image: IndexedImage): void {
       { detail: { image: name, expected: INDEX_FORMAT } },
     );
   }
-  const segments = view.readUInt32LE(20);
-  const kinds = view.length >= indexBytes(image.chunks) ? image.chunks : 0;
-  for (let chunk = 0; chunk < kinds; chunk += 1) {
-    if (view[HEAD_BYTES + chunk * RECORD_BYTES] === KIND.delta) throw delta(name, chunk);
-  }
-  if (segments !== 0) throw delta(name, 0);
-  const [recordBytes, count] = [view.readUInt32LE(12), view.readUInt32LE(16)];
+  const [recordBytes, count, segments] = [12, 16, 20].map((at) => view.readUInt32LE(at));
   const [chunkBytes, reserved] = [view.readUInt32LE(24), view.readUInt32LE(28)];
   const good =
     recordBytes === RECORD_BYTES &&
     count === image.chunks &&
+    segments !== undefined &&
+    (segments === 0 || image.base !== undefined) &&
     chunkBytes === image.chunkBytes &&
     reserved === 0 &&
-    view.length === indexBytes(count);
+    view.length === indexBytes(count, segments);
   if (!good) throw invalid(name, 'has a head that does not agree with the manifest');
+  return segments;
 }
 
 function decodeRecord(
-  view: Buffer,
+  whole: Buffer,
   image: IndexedImage,
   chunk: number,
-  expectedOffset: number,
+  expected: { readonly offset: number; readonly segment: number },
 ): ChunkRecord {
   const bad = (why: string): UpdateError => invalid(image.name, `says of chunk ${chunk}: ${why}`);
+  const view = whole.subarray(indexBytes(chunk), indexBytes(chunk + 1));
   const kind = view.readUInt8(0);
   const rawOffset = chunk * image.chunkBytes;
   const rawBytes = Math.min(image.chunkBytes, image.rawBytes - rawOffset);
   const offset = Number(view.readBigUInt64LE(8));
   const compressedBytes = view.readUInt32LE(4);
-  if (kind !== KIND.zeros && kind !== KIND.zstd && kind !== KIND.stored) {
-    throw bad(`kind ${kind}, which this program does not know`);
-  }
-  if (view.readUIntLE(1, 3) !== 0 || view.readUInt32LE(20) !== 0) throw bad('reserved bytes set');
+  if (!isKind(kind)) throw bad(`kind ${kind}, which this program does not know`);
   if (view.readUInt32LE(16) !== rawBytes) {
     throw bad(`${view.readUInt32LE(16)} raw bytes, expected ${rawBytes}`);
   }
-  if (offset !== expectedOffset) throw bad(`offset ${offset}, expected ${expectedOffset}`);
+  if (offset !== expected.offset) throw bad(`offset ${offset}, expected ${expected.offset}`);
   const record: ChunkRecord = {
     image: image.name,
     chunk,
@@ -150,13 +158,21 @@ function decodeRecord(
   };
   const why = lengthFault(record) ?? zeroFault(record);
   if (why !== undefined) throw bad(why);
+  if (kind === KIND.delta) {
+    const own = readSegments(view, whole.subarray(indexBytes(image.chunks)), image.base, expected);
+    if (typeof own === 'string') throw bad(own);
+    return { ...record, segments: own };
+  }
+  if (view.readUIntLE(1, 3) !== 0 || view.readUInt32LE(20) !== 0) throw bad('reserved bytes set');
   return record;
 }
+
+const isKind = (kind: number): kind is ChunkKind => kind >= KIND.zeros && kind <= KIND.delta;
 
 /** B5.4: each kind has a length or a bound, so no record can ask for more than a chunk. */
 function lengthFault({ kind, rawBytes, compressedBytes }: ChunkRecord): string | undefined {
   const found = `${compressedBytes} compressed bytes`;
-  if (kind === KIND.zstd) {
+  if (kind === KIND.zstd || kind === KIND.delta) {
     const good = compressedBytes >= 1 && compressedBytes < rawBytes;
     return good ? undefined : `${found}, expected 1 to ${rawBytes - 1}`;
   }
@@ -185,14 +201,6 @@ export function imageIdOf(
   head.writeUInt32LE(image.chunkBytes, 16);
   const digests = Buffer.from(records.map((record) => record.rawSha256).join(''), 'hex');
   return hash('sha256', Buffer.concat([head, digests]), 'hex') as Sha256;
-}
-
-function delta(name: string, chunk: number): UpdateError {
-  return new UpdateError(
-    'bundle.delta_unsupported',
-    `image ${name} has a chunk of kind 3 (delta), which this program cannot apply`,
-    { detail: { image: name, chunk } },
-  );
 }
 
 function invalid(name: string, why: string): UpdateError {

@@ -18,6 +18,11 @@ const word = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' } as
 const version = { type: 'string', minLength: 5, maxLength: VERSION_CHARS_MAX } as const;
 const range = { type: 'string', minLength: 1, maxLength: RANGE_CHARS_MAX } as const;
 const sha256 = { type: 'string', pattern: '^[0-9a-f]{64}$' } as const;
+const rawBytes = {
+  type: 'integer',
+  minimum: 1,
+  maximum: CHUNKS_MAX * CHUNK_BYTES_MAX,
+} as const;
 const counter = { type: 'integer', minimum: 1, maximum: SAFE_MAX } as const;
 
 /** Fields of the manifest that people decide. */
@@ -109,7 +114,7 @@ export const manifestSchema = {
         ],
         properties: {
           ...decidedImage,
-          rawBytes: { type: 'integer', minimum: 1, maximum: CHUNKS_MAX * CHUNK_BYTES_MAX },
+          rawBytes,
           chunkBytes: { type: 'integer', minimum: CHUNK_BYTES_MIN, maximum: CHUNK_BYTES_MAX },
           chunks: { type: 'integer', minimum: 1, maximum: CHUNKS_MAX },
           compressedBytes: { type: 'integer', minimum: 1, maximum: MEMBER_BYTES_MAX },
@@ -117,6 +122,12 @@ export const manifestSchema = {
           indexSha256: sha256,
           rawSha256: sha256,
           imageId: sha256,
+          base: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['version', 'counter', 'rawBytes', 'rawSha256', 'imageId'],
+            properties: { version, counter, rawBytes, rawSha256: sha256, imageId: sha256 },
+          },
         },
       },
     },

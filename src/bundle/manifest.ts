@@ -4,8 +4,10 @@
  * the reader, which has judged its signature before, may call it verified. Imports core.
  */
 import { UpdateError } from '../core/errors.ts';
-import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from '../core/manifest.ts';
+import { MANIFEST_FORMAT } from '../core/manifest.ts';
+import type { Manifest, ManifestBase, ManifestImage } from '../core/manifest.ts';
 import { compareVersions, parseRange, parseVersion } from '../core/version.ts';
+import { SEGMENT_BYTES, SEGMENTS_MAX } from './delta.ts';
 import { parseStrictJson, type JsonRole } from './json.ts';
 import { indexBytes } from './index-codec.ts';
 import { MANIFEST_BYTES_MAX } from './limits.ts';
@@ -13,10 +15,10 @@ import { manifestSchema } from './manifest-schema.ts';
 import { quoted } from './quote.ts';
 import { checkOf } from './schema.ts';
 
-/** Entries of `requires` that this program knows: none yet. */
-export const KNOWN_FEATURES: readonly string[] = [];
-/** Entry of `requires` in a bundle with records of kind 3. */
+/** Entry of `requires` in a bundle with delta images (B4.4). */
 export const DELTA_FEATURE = 'delta';
+/** Entries of `requires` that this program knows. */
+export const KNOWN_FEATURES: readonly string[] = [DELTA_FEATURE];
 
 const ROLE: JsonRole = { code: 'bundle.invalid_manifest', what: 'the manifest' };
 const checkSchema = checkOf(manifestSchema);
@@ -52,6 +54,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   const manifest = checkSchema(value, ROLE) as unknown as Manifest;
   checkDecided(manifest);
   for (const image of manifest.images) checkSizes(image);
+  checkBases(manifest);
   return manifest;
 }
 
@@ -61,10 +64,12 @@ function checkFeatures(requires: readonly string[]): void {
   const first = unknown[0];
   if (first === undefined) return;
   const detail = { found: unknown.map((name) => name.slice(0, 64)), expected: KNOWN_FEATURES };
-  if (unknown.includes(DELTA_FEATURE)) {
-    throw new UpdateError('bundle.delta_unsupported', 'the bundle requires delta images', {
-      detail,
-    });
+  if (unknown.every((name) => name.startsWith(DELTA_FEATURE))) {
+    throw new UpdateError(
+      'bundle.delta_unsupported',
+      `the bundle requires ${quoted(first)}, a kind of delta that this program cannot apply`,
+      { detail },
+    );
   }
   throw new UpdateError(
     'bundle.unknown_format',
@@ -136,8 +141,25 @@ function checkSizes(image: ManifestImage): void {
     throw invalidImage(image, `${image.chunks} chunks, expected ${chunks}`);
   }
   const expected = indexBytes(chunks);
-  if (image.indexBytes !== expected) {
-    throw invalidImage(image, `an index of ${image.indexBytes} bytes, expected ${expected}`);
+  const segments = (image.indexBytes - expected) / SEGMENT_BYTES;
+  const most = image.base === undefined ? 0 : chunks * SEGMENTS_MAX;
+  if (!(Number.isInteger(segments) && segments >= 0 && segments <= most)) {
+    const up = most === 0 ? '' : ` and ${SEGMENT_BYTES} for each of at most ${most} segments`;
+    throw invalidImage(image, `an index of ${image.indexBytes} bytes, expected ${expected}${up}`);
+  }
+}
+
+/** B4.5: the feature is named exactly when an image needs it, and a base is no later release. */
+function checkBases({ requires, images }: Manifest): void {
+  const deltas = images.filter((image) => image.base !== undefined);
+  if (requires.includes(DELTA_FEATURE) !== deltas.length > 0) {
+    throw invalid(`requires ${requires.join(', ') || 'nothing'} and has ${deltas.length} deltas`);
+  }
+  for (const { base, ...image } of deltas) {
+    if (base === undefined) continue;
+    const why = orderDisagreement(image, base);
+    if (why !== undefined) throw invalidImage(image, `it and its base disagree: ${why}`);
+    if (base.counter > image.counter) throw invalidImage(image, 'its base is a later release');
   }
 }
 
@@ -199,7 +221,13 @@ function orderedImage(image: ManifestImage): ManifestImage {
     imageId: image.imageId,
     runsWith: image.runsWith,
     ...(image.formatLevel !== undefined && { formatLevel: image.formatLevel }),
+    ...(image.base !== undefined && { base: orderedBase(image.base) }),
   };
+}
+
+function orderedBase(base: ManifestBase): ManifestBase {
+  const { version, counter, rawBytes, rawSha256, imageId } = base;
+  return { version, counter, rawBytes, rawSha256, imageId };
 }
 
 function invalid(why: string): UpdateError {

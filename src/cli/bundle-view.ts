@@ -4,7 +4,7 @@
  * plain line per tenth. Imports core and the pieces of views.
  */
 import { UpdateError } from '../core/errors.ts';
-import type { Manifest } from '../core/manifest.ts';
+import type { Manifest, ManifestBase } from '../core/manifest.ts';
 import type { Progress } from '../core/model.ts';
 import { bar, bytes, clip, percent, plain, progressWords } from './render.ts';
 import type { CliIo } from './verb.ts';
@@ -32,11 +32,17 @@ export function manifestLines(bundle: string, manifest: Manifest, io: CliIo): re
     lines.push(
       `image       ${name}: ${image.class} ${text(image.version)} (counter ${counter}), ${sizes}`,
       `            runs with ${other} ${text(runsWith)}`,
+      ...(image.base === undefined ? [] : [`            ${baseWords(image.class, image.base)}`]),
     );
   }
   if (manifest.created !== undefined) lines.push(`created     ${text(manifest.created)}`);
   const notes = manifest.notes?.split('\n').map((line) => `  ${text(line)}`) ?? [];
   return notes.length === 0 ? lines : [...lines, 'notes', ...notes];
+}
+
+/** What a delta image can be installed over. */
+function baseWords(cls: string, { version, counter, imageId }: ManifestBase): string {
+  return `delta: installs over ${cls} ${version} (counter ${counter}, ${imageId.slice(0, 12)}) only`;
 }
 
 /** Shows the progress of one step on `err`; undefined where nobody asked for it. */

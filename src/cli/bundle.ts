@@ -25,10 +25,12 @@ async function make(args: readonly string[], values: VerbValues, io: CliIo): Pro
   const level = wholeNumber(values, 'level', { min: 1, max: 22 });
   const keys = await signingKeys(list(values, 'key'));
   const after = await earlier(list(values, 'after'));
+  const base = text(values, 'base');
   const progress = progressPrinter(io, 'compress');
   const made = await uninterrupted(io, () =>
     makeBundle(spec, imagePaths(spec, specPath, list(values, 'image')), out, {
       ...(level !== undefined && { level }),
+      ...(base !== undefined && { base }),
       ...(progress !== undefined && { onProgress: progress.show }),
       signal: io.signal,
       keys,
@@ -123,25 +125,32 @@ async function verify(args: readonly string[], values: VerbValues, io: CliIo): P
   }
   const { openFileSource } = await import('../bundle/source.ts');
   const { loadTrustRoot } = await import('../bundle/trust.ts');
+  const { openBase } = await import('../bundle/delta-base.ts');
   const { verifyBundle } = await import('../bundle/verify.ts');
   const path = args[0] ?? '';
   const root = await loadTrustRoot(rootPath);
   await using source = await openFileSource(path);
+  const basePath = text(values, 'base');
+  await using base = basePath === undefined ? null : await openBase(basePath, io.signal);
   const progress = progressPrinter(io, 'verify');
   const found = await uninterrupted(io, () =>
     verifyBundle(source, root, {
       ...(progress !== undefined && { onProgress: progress.show }),
+      ...(base !== null && { base }),
       signal: io.signal,
     }),
   ).finally(() => progress?.end());
   const { bundle, sizeBytes, manifest, signers } = found;
+  const delta = manifest.images.some((image) => image.base !== undefined);
+  const complete = !delta || base !== null;
   if (flag(values, 'json')) {
-    printJson(io, { file: path, trusted: true, bundle, sizeBytes, signers, manifest });
+    printJson(io, { file: path, trusted: true, complete, bundle, sizeBytes, signers, manifest });
     return EXIT.done;
   }
   printLines(io, [
     `verified ${path}: ${signers.length} trusted signatures, ${root.threshold} needed; ` +
       `all ${sizeBytes} bytes are as signed`,
+    ...(complete ? [] : ['what the deltas give was not checked: it takes their base, see --base']),
     ...manifestLines(bundle, manifest, io),
     ...signers.map((keyid) => `signed by   ${root.keys.get(keyid)?.scheme} ${keyid}`),
   ]);
@@ -190,7 +199,12 @@ export const bundleVerbs: readonly Verb[] = [
         value: 'NAME=FILE',
         help: 'File of an image; default what the spec says, relative to the spec.',
       },
-      level: { type: 'string', value: 'N', help: 'zstd level, 1 to 22; default 9.' },
+      base: {
+        type: 'string',
+        value: 'BUNDLE',
+        help: 'Full bundle of the release before: make a delta that updates from exactly it.',
+      },
+      level: { type: 'string', value: 'N', help: 'zstd level, 1 to 22; default 9, delta 19.' },
       key: { type: 'string', multiple: true, value: 'FILE', help: 'Sign at once with this key.' },
       after: {
         type: 'string',
@@ -246,7 +260,14 @@ export const bundleVerbs: readonly Verb[] = [
     maxArgs: 1,
     summary: 'Check the signatures and every byte of a bundle.',
     example: 'tandem bundle verify update.bin --root root.json',
-    options: { root: { type: 'string', value: 'FILE', help: 'Trust root (root.json); needed.' } },
+    options: {
+      root: { type: 'string', value: 'FILE', help: 'Trust root (root.json); needed.' },
+      base: {
+        type: 'string',
+        value: 'BUNDLE',
+        help: 'Full bundle that deltas are made from, to check what they give too.',
+      },
+    },
     run: verify,
   },
 ];

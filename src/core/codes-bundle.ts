@@ -44,7 +44,12 @@ export const BUNDLE_CODES = {
   },
   'bundle.delta_unsupported': {
     exit: EXIT.bundleDamaged,
-    title: 'The bundle is a delta bundle (record kind 3), which this program cannot apply.',
+    title: 'The bundle is a delta bundle of a kind that this program cannot apply.',
+    next: 'Use the full bundle of the same release.',
+  },
+  'bundle.wrong_base': {
+    exit: EXIT.noPath,
+    title: 'The delta bundle is made from another image than the one that is installed.',
     next: 'Use the full bundle of the same release.',
   },
   'bundle.invalid_input': {

@@ -8,6 +8,16 @@ import type { Brand, Sha256, SlotClass } from './model.ts';
 /** Manifest format that this program reads and writes. */
 export const MANIFEST_FORMAT = 1;
 
+/** The image of an earlier release that a delta image is made against. */
+export interface ManifestBase {
+  readonly version: string;
+  readonly counter: number;
+  readonly rawBytes: number;
+  readonly rawSha256: Sha256;
+  /** What the seal of the slot must say that the base is read from. */
+  readonly imageId: Sha256;
+}
+
 /** One image of a bundle, as the manifest describes it. */
 export interface ManifestImage {
   /** File-name-safe name, unique in the bundle: `[a-z0-9-]{1,32}`. */
@@ -36,6 +46,8 @@ export interface ManifestImage {
   readonly runsWith: string;
   /** Storage images: the on-disk format level. */
   readonly formatLevel?: number;
+  /** Delta images: what they are made against. Absent = the image is complete in itself. */
+  readonly base?: ManifestBase;
 }
 
 /** What `manifest.json` says (docs/bundle.md B4.3). */

@@ -23,7 +23,7 @@ export interface Identity {
 }
 
 /** Features of the bundle format that this program implements. */
-export const REQUIRES_KNOWN: readonly string[] = [];
+export const REQUIRES_KNOWN: readonly string[] = ['delta'];
 
 /** What policy has to know of the pair, from the newest reports of both nodes. */
 export function policyView(

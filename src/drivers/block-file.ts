@@ -60,10 +60,16 @@ export class BlockFile implements Disposable {
   /**
    * Opens an existing regular file of at least `sizeBytes` bytes, or a block device. With `claim` a
    * block device that is mounted or otherwise held is refused (open(2), O_EXCL): the booted slot is
-   * never written. One process claims once; its further threads open without. Throws `slot.io`.
+   * never written. One process claims once; its further threads open without. With `readOnly` a
+   * slot that is mounted can be read, and a write fails. Throws `slot.io`.
    */
-  static open(path: string, sizeBytes: number, options: { claim: boolean }): BlockFile {
-    const { O_RDWR, O_DIRECT, O_EXCL, O_NONBLOCK } = fs.constants;
+  static open(
+    path: string,
+    sizeBytes: number,
+    options: { readonly claim: boolean; readonly readOnly?: boolean },
+  ): BlockFile {
+    const { O_RDONLY, O_RDWR, O_DIRECT, O_EXCL, O_NONBLOCK } = fs.constants;
+    const access = options.readOnly === true ? O_RDONLY : O_RDWR;
     let bufferedFd = -1;
     try {
       const found = fs.statSync(path);
@@ -73,8 +79,8 @@ export class BlockFile implements Disposable {
         throw new UpdateError('slot.io', message, { detail: { path, sizeBytes } });
       }
       const exclusive = options.claim && found.isBlockDevice() ? O_EXCL : 0;
-      bufferedFd = fs.openSync(path, O_RDWR | exclusive | O_NONBLOCK);
-      return new BlockFile(path, sizeBytes, openDirect(path, O_RDWR | O_DIRECT), bufferedFd);
+      bufferedFd = fs.openSync(path, access | exclusive | O_NONBLOCK);
+      return new BlockFile(path, sizeBytes, openDirect(path, access | O_DIRECT), bufferedFd);
     } catch (cause) {
       if (bufferedFd >= 0) fs.closeSync(bufferedFd);
       throw slotError(path, 'be opened', cause);

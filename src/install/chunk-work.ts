@@ -1,7 +1,8 @@
 /**
  * The work on single chunks, the same in the main thread and in the worker, all synchronous.
  * Always holds: compressed bytes are compared with the signed index before anything decompresses
- * them, and raw bytes reach the slot only from there; a chunk counts as kept only after its bytes
+ * them, and raw bytes reach the slot only from there; what was made from another slot is written
+ * only after its own digest was compared; a chunk counts as kept only after its bytes
  * in the slot were hashed; the buffers of this file are all the memory that a thread works with.
  * Imports core, bundle and the block file.
  */
@@ -10,6 +11,7 @@ import { checkCompressed, checkRaw, inflateChunk } from '../bundle/chunk.ts';
 import { KIND, type ChunkRecord } from '../bundle/index-codec.ts';
 import { UpdateError } from '../core/errors.ts';
 import { allocateSlab, BlockFile } from '../drivers/block-file.ts';
+import { Dictionaries, type BaseJob } from './base-slot.ts';
 import { Board, CHUNK, PHASE, type BoardMemory } from './board.ts';
 import { readBundle } from './read-bundle.ts';
 
@@ -26,6 +28,8 @@ export interface SlotJob {
   /** That many chunks from the start are probably in the slot already. */
   readonly hintedChunks: number;
   readonly readBack: boolean;
+  /** What delta chunks are made from; null where there are none. */
+  readonly base: BaseJob | null;
 }
 
 /** One thread's hands on one slot. */
@@ -34,6 +38,7 @@ export class ChunkWork implements Disposable {
   readonly #slot: BlockFile;
   readonly #slab: Uint8Array;
   readonly #compressed: Buffer;
+  readonly #dictionaries: Dictionaries | null;
 
   /** `claim` in the first thread only, see BlockFile. Throws `slot.io`. */
   constructor(job: SlotJob, options: { readonly claim: boolean }) {
@@ -43,11 +48,18 @@ export class ChunkWork implements Disposable {
     this.#slab = allocateSlab(largest((record) => record.rawBytes));
     this.#compressed = Buffer.allocUnsafeSlow(largest((record) => record.compressedBytes));
     this.#slot = BlockFile.open(job.device, job.sizeBytes, options);
+    try {
+      this.#dictionaries = job.base === null ? null : new Dictionaries(job.base, job.records);
+    } catch (error) {
+      this.#slot[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /**
    * Brings chunk `chunk` into the slot, unless the hint says that it is there and its digest
-   * agrees. Durable only after a sync. Throws `bundle.damaged` before a byte is written, `slot.io`.
+   * agrees. Durable only after a sync. Throws `bundle.damaged` and `bundle.wrong_base` before a byte
+   * is written, `slot.io`.
    */
   write(chunk: number): typeof CHUNK.written | typeof CHUNK.kept {
     const record = this.#record(chunk);
@@ -76,6 +88,7 @@ export class ChunkWork implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#dictionaries?.[Symbol.dispose]();
     this.#slot[Symbol.dispose]();
   }
 
@@ -94,9 +107,12 @@ export class ChunkWork implements Disposable {
     const bytes = this.#compressed.subarray(0, record.compressedBytes);
     readBundle(this.#job.bundleFd, bytes, this.#job.dataOffset + record.offset);
     checkCompressed(record, bytes);
-    const raw = inflateChunk(record, bytes);
-    // The raw digest is checked once: by the read-back, or here when there is none.
-    if (!this.#job.readBack) checkRaw(record, raw);
+    const { segments } = record;
+    const dictionary = segments === undefined ? undefined : this.#dictionaries?.of(segments);
+    const raw = inflateChunk(record, bytes, dictionary);
+    // The raw digest is checked once, by the read-back, or here when there is none. But a base that
+    // is not the right one gives wrong bytes and no error, and they must not reach the slot.
+    if (record.kind === KIND.delta || !this.#job.readBack) checkRaw(record, raw);
     this.#slab.set(raw);
     // Gives the memory back at once instead of at some later collection: the process stays at a
     // third of the size. A pooled buffer cannot be detached, so only what is a whole buffer is.

@@ -15,7 +15,7 @@ import { Helper } from './crew.ts';
 import { Hints } from './hint.ts';
 import { lockPath } from './lock.ts';
 import { Meter, type OnProgress } from './meter.ts';
-import { planTarget } from './plan.ts';
+import { planTarget, type Plan } from './plan.ts';
 import type { InstallerRequest, InstallResult } from './protocol.ts';
 import { installSlot } from './slot-install.ts';
 
@@ -32,8 +32,8 @@ export interface InstallOptions {
 
 /**
  * Installs, and resumes by itself where the progress file knows slot and image. Throws `bundle.*`,
- * `trust.*`, `space.slot` (before the first write), `slot.io`, `slot.readback`, `state.locked`,
- * `state.io`, and the reason of the signal.
+ * `trust.*`, `space.slot` and `bundle.wrong_base` (before the first write), `slot.io`,
+ * `slot.readback`, `slot.base_damaged`, `state.locked`, `state.io`, and the reason of the signal.
  */
 export async function installImages(
   request: InstallRequest,
@@ -44,7 +44,10 @@ export async function installImages(
   const root = await loadTrustRoot(request.trustRoot);
   await using source = await openFileSource(request.path);
   const bundle = await openBundle(source, root, options.signal);
-  const plans = request.targets.map((target) => planTarget(bundle, target, request.format));
+  const plans: Plan[] = [];
+  for (const target of request.targets) {
+    plans.push(await planTarget(bundle, target, request.format));
+  }
   await using locks = new AsyncDisposableStack();
   for (const { target } of plans) locks.use(await lockSlot(target.device, options.signal));
   await using hints = await Hints.open(request.progressFile);

@@ -8,6 +8,7 @@ import { KIND, type ChunkRecord } from '../bundle/index-codec.ts';
 import type { OpenBundle, OpenImage } from '../bundle/reader.ts';
 import { UpdateError } from '../core/errors.ts';
 import { BLOCK_BYTES } from '../drivers/block-file.ts';
+import { checkBase, type BaseJob } from './base-slot.ts';
 import type { InstallTarget } from './protocol.ts';
 
 /** One target with the image that goes into it. */
@@ -20,14 +21,20 @@ export interface Plan {
   readonly records: readonly ChunkRecord[];
   /** Bytes of all records. */
   readonly bytes: number;
+  /** What a delta image is applied against; null for an image that is complete in itself. */
+  readonly base: BaseJob | null;
 }
 
 /**
  * The plan for one target. Throws `space.slot` with the missing bytes when the image is larger than
  * the slot, `bundle.invalid_manifest` when its chunks are no whole blocks, `internal.bug` when the
- * bundle has no such image of that class.
+ * bundle has no such image of that class, and what `checkBase` throws.
  */
-export function planTarget(bundle: OpenBundle, target: InstallTarget, format: boolean): Plan {
+export async function planTarget(
+  bundle: OpenBundle,
+  target: InstallTarget,
+  format: boolean,
+): Promise<Plan> {
   const opened = bundle.images.find(({ image }) => image.name === target.image);
   if (opened?.image.class !== target.class) {
     const found = opened === undefined ? 'not in the bundle' : `of class ${opened.image.class}`;
@@ -37,10 +44,11 @@ export function planTarget(bundle: OpenBundle, target: InstallTarget, format: bo
     );
   }
   checkFits(opened, target);
+  const base = await checkBase(opened.image, target);
   const wiped = format ? zerosAfter(opened, target.sizeBytes) : [];
   const records = [...opened.records, ...wiped];
   const bytes = records.reduce((sum, record) => sum + record.rawBytes, 0);
-  return { target, opened, product: bundle.manifest.product, records, bytes };
+  return { target, opened, product: bundle.manifest.product, records, bytes, base };
 }
 
 function checkFits({ image }: OpenImage, target: InstallTarget): void {

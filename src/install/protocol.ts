@@ -65,6 +65,12 @@ export interface InstallTarget {
   readonly slot: Slot;
   readonly device: string;
   readonly sizeBytes: number;
+  /** The slot of the same class that runs, and what its seal says: a delta is applied against it. */
+  readonly base?: {
+    readonly device: string;
+    readonly sizeBytes: number;
+    readonly imageId: Sha256;
+  };
 }
 
 /** Answer to `verify`, `stage` and `fetch`. */

@@ -6,6 +6,8 @@
  * was hashed in the slot already. Imports core and the files of this room.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { UpdateError } from '../core/errors.ts';
+import { explainBase } from './base-slot.ts';
 import { Board, CHUNK, PHASE } from './board.ts';
 import { ChunkWork, type SlotJob } from './chunk-work.ts';
 import type { Helper } from './crew.ts';
@@ -33,7 +35,7 @@ export interface SlotContext {
 
 /**
  * Writes the slot and says what was done. Throws `bundle.damaged`, `slot.io`, `slot.readback`,
- * `state.io`, and the reason of the signal; what was written until then stays, and the progress
+ * `slot.base_damaged`, `state.io`, and the reason of the signal; what was written until then stays, and the progress
  * record knows of it.
  */
 export async function installSlot(
@@ -52,8 +54,18 @@ export async function installSlot(
     throw error;
   });
   const both = await Promise.allSettled([one.run(work), guarded]);
-  for (const outcome of both) if (outcome.status === 'rejected') throw outcome.reason;
+  for (const outcome of both) {
+    if (outcome.status === 'rejected') throw await explained(outcome.reason, plan, context.signal);
+  }
   return one.result(hint);
+}
+
+/** A delta that did not come out of its base is the fault of one of the two; says which. */
+async function explained(reason: unknown, plan: Plan, signal: AbortSignal): Promise<unknown> {
+  const { base } = plan.opened.image;
+  const lost = reason instanceof UpdateError && reason.code === 'bundle.wrong_base';
+  if (!lost || base === undefined || plan.base === null) return reason;
+  return await explainBase(reason, base, plan.base, signal);
 }
 
 /**
@@ -85,6 +97,7 @@ function jobOf(plan: Plan, context: SlotContext, hint: SlotHint | null): SlotJob
     records,
     hintedChunks: open === -1 ? records.length : open,
     readBack: context.readBack,
+    base: plan.base,
   };
 }
 

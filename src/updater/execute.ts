@@ -14,6 +14,7 @@ import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/p
 import type { BootChooser, Depot, Fencer, Installer, Slots, Store } from '../ports.ts';
 import { MESSAGE_CHARS_MAX } from './effects.ts';
 import { DEMOTION_MS, fence, leave, REBOOT_MS, release } from './let-go.ts';
+import { installTargets } from './targets.ts';
 import { checkHealth, checkStillHealthy, watchService } from './health.ts';
 import type { HealthPorts, HealthTimes } from './health.ts';
 
@@ -312,6 +313,7 @@ export class Executor {
     const entry = (await depot.list()).find((one) => one.bundle === job.bundle);
     if (entry === undefined) throw new UpdateError('file.not_found', 'the bundle is not staged');
     await this.#checkTargets(job.targets);
+    const targets = await installTargets(slots, job.targets, entry.manifest);
     if ((await boot.read()).state.otherOk) {
       await boot.setOtherOk(false);
       await this.#observeBoot(dispatch);
@@ -322,16 +324,7 @@ export class Executor {
       do: 'install',
       path: entry.path,
       trustRoot: this.#options.trustRoot,
-      targets: job.targets.map((target) => {
-        const { path, sizeBytes } = slots.device(target.class, target.slot);
-        return {
-          image: target.image,
-          class: target.class,
-          slot: target.slot,
-          device: path,
-          sizeBytes,
-        };
-      }),
+      targets,
       progressFile: join(this.#options.stateDir, 'install.progress'),
       readBack: true,
       format: false,

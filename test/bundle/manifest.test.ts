@@ -200,15 +200,16 @@ await codes('later formats and features are refused by name', [
     'bundle.unknown_format',
     signed((m) => Object.assign(m, { requires: ['encrypted'], key: 'x' })),
   ],
-  ['delta', 'bundle.delta_unsupported', signed((m) => (m.requires = ['delta']))],
+  ['delta without one', invalid, signed((m) => (m.requires = ['delta']))],
+  ['a later kind of delta', 'bundle.delta_unsupported', signed((m) => (m.requires = ['delta-2']))],
   [
-    'delta with fields',
+    'a later kind of delta with fields',
     'bundle.delta_unsupported',
-    signed((m) => ((m.requires = ['delta']), (m.images[0].base = 'x'))),
+    signed((m) => ((m.requires = ['delta', 'delta-2']), (m.images[0].base = 'x'))),
   ],
   [
-    'delta and another',
-    'bundle.delta_unsupported',
+    'delta and something unknown',
+    'bundle.unknown_format',
     signed((m) => (m.requires = ['encrypted', 'delta'])),
   ],
 ]);

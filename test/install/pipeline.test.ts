@@ -114,6 +114,7 @@ t.test('a chunk that is as signed but not what the index calls raw', async (t) =
     records,
     hintedChunks: 0,
     readBack,
+    base: null,
   });
   {
     using work = new ChunkWork(job(false), { claim: true });
