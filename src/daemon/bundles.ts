@@ -4,6 +4,7 @@
  * a whole by the installer. Imports core and the updater.
  */
 import { CODES } from '../core/codes.ts';
+import { judgeDelta } from '../core/delta.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { NODES, peerOf, type Sha256 } from '../core/model.ts';
 import { judgeBundle, type PolicyView } from '../core/policy.ts';
@@ -15,7 +16,7 @@ import type { Depot } from '../ports.ts';
 import { pause, type Pause } from '../updater/effects.ts';
 import type { Executor } from '../updater/execute.ts';
 import type { Runner } from '../updater/runner.ts';
-import { policyView, type Identity } from './plan.ts';
+import { policyView, runningOf, type Identity } from './plan.ts';
 
 /** How often the peer is looked at while it pulls a bundle, and how long it may be silent. */
 const PEER_LOOK_MS = 100;
@@ -63,7 +64,9 @@ export class Bundles {
     const bundle = { digest: found.bundle, bytes: found.bytes };
     const known = policyView(runner.state, identity, bundle);
     const view = more === undefined ? known : await more(known, found.bundle);
-    return { report: judgeBundle(found.manifest, view), found, view };
+    const report = judgeBundle(found.manifest, view);
+    const running = runningOf(runner.state);
+    return { report: judgeDelta(report, found.manifest, view, running), found, view };
   }
 
   /** The file of a bundle, which may be named by its id when it is in the depot. */

@@ -2,6 +2,7 @@
  * From a validated bundle, or from what the other slots hold, to the first record of a rollout; and
  * what the policy has to know of the pair. Imports core.
  */
+import { runningImages, type RunningImages } from '../core/delta.ts';
 import { UpdateError } from '../core/errors.ts';
 import { schemaAt, sharedLevel } from '../core/levels.ts';
 import type { Manifest } from '../core/manifest.ts';
@@ -47,6 +48,13 @@ export function policyView(
     bundle: bundle?.digest ?? null,
     bundleBytes: bundle?.bytes ?? null,
   };
+}
+
+/** What each node runs, as its seals say; null where a node does not answer. */
+export function runningOf(s: NodeState): Readonly<Record<NodeId, RunningImages | null>> {
+  const peer = peerReport(s);
+  const [own, theirs] = [runningImages(reportOf(s, 0)), peer === null ? null : runningImages(peer)];
+  return me(s) === 'A' ? { A: own, B: theirs } : { A: theirs, B: own };
 }
 
 function nodeView(report: NodeReport, identity: Identity): NodeView {
