@@ -3,7 +3,7 @@
  * no `node_modules`. One file can lie beside it: `serialport.node`, the native part of the serial
  * port, which a program loads only for a serial line. Always holds: a program that this returns was
  * started once with `--version` and answered. `node scripts/build.ts [DIR]` builds into `build/`.
- * Imports esbuild and Node only.
+ * Imports esbuild and its plugins.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -11,7 +11,10 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build, type Plugin } from 'esbuild';
+import { build } from 'esbuild';
+import { BUILTINS, pluginsFor, SERIALPORT_FILE } from './build-plugins.ts';
+
+export { SERIALPORT_FILE } from './build-plugins.ts';
 
 const run = promisify(execFile);
 
@@ -45,9 +48,6 @@ const BANNER =
   "import { createRequire as tandemRequire } from 'node:module';" +
   'const require = tandemRequire(import.meta.url);';
 
-/** Name of the native part of the serial port, beside the program that uses it. */
-export const SERIALPORT_FILE = 'serialport.node';
-
 /** Path of the native part of the serial port for this machine, as its package brings it. */
 export function serialPortFile(): string {
   const fromHere = createRequire(import.meta.url);
@@ -55,35 +55,6 @@ export function serialPortFile(): string {
   const find = createRequire(main)('node-gyp-build') as { path(dir: string): string };
   return find.path(dirname(dirname(main)));
 }
-
-/** The package looks for its native part in its own folder, which an image does not have. */
-const NATIVE: Plugin = {
-  name: 'native',
-  setup(builder) {
-    const namespace = 'native';
-    const path = `./${SERIALPORT_FILE}`;
-    builder.onResolve({ filter: /^node-gyp-build$/ }, () => ({ path, namespace }));
-    builder.onResolve({ filter: /./, namespace }, () => ({ path, external: true }));
-    builder.onLoad({ filter: /./, namespace }, () => ({
-      contents: `module.exports = () => require(${JSON.stringify(path)});`,
-    }));
-  },
-};
-
-/**
- * The drawing library's table of characters asks for the whole of it, to learn how wide a tab is:
- * every widget would come along. The console draws no tab.
- */
-const LEAN: Plugin = {
-  name: 'lean',
-  setup(builder) {
-    const namespace = 'lean';
-    builder.onResolve({ filter: /^\.\.\/$/ }, ({ importer }) =>
-      importer.endsWith('/blessed/lib/unicode.js') ? { path: importer, namespace } : undefined,
-    );
-    builder.onLoad({ filter: /./, namespace }, () => ({ contents: 'module.exports = {};' }));
-  },
-};
 
 /**
  * Bundles one entry into one ES module for Node 24. Start-up is fast with Node's compile cache: the
@@ -108,7 +79,7 @@ export async function bundleEntry(entry: string, outFile: string): Promise<void>
     banner: { js: BANNER },
     // The package wants to know where it lies before it asks for its native part.
     define: { __dirname: '"/"' },
-    plugins: [NATIVE, LEAN],
+    plugins: [BUILTINS, ...pluginsFor(PROJECT_DIR)],
     // Its native part cannot be in a bundle; a program that has it beside itself opens shells.
     external: ['node-pty'],
     logLevel: 'silent',

@@ -28,6 +28,11 @@ export interface CheckedConfig {
   readonly lineOf: (setting: string) => number;
 }
 
+/** How the schema is read: all problems with what was found, and defaults are filled in. */
+export const CONFIG_CHECK_OPTIONS = { allErrors: true, verbose: true, useDefaults: true } as const;
+/** Words of the schema that are for people. */
+export const CONFIG_WORDS = ['example', 'derived'] as const;
+
 /** Problems beyond this number are not listed. */
 const PROBLEMS_MAX = 20;
 /** Sections nest one level deep; more brackets than this are refused before they are read. */
@@ -60,8 +65,8 @@ export async function checkConfig(text: string, file: string): Promise<CheckedCo
   };
   const checked = value as Record<string, unknown>;
   const { Ajv } = await import('ajv');
-  const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true });
-  ajv.addVocabulary(['example', 'derived']);
+  const ajv = new Ajv(CONFIG_CHECK_OPTIONS);
+  ajv.addVocabulary([...CONFIG_WORDS]);
   const good = ajv.validate(CONFIG_SCHEMA, checked);
   const wrong = new Map<string, ConfigProblem>();
   for (const error of good ? [] : (ajv.errors ?? [])) {

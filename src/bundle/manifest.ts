@@ -24,14 +24,16 @@ const ROLE: JsonRole = { code: 'bundle.invalid_manifest', what: 'the manifest' }
 const checkSchema = checkOf(manifestSchema);
 
 /** What every format of the manifest has, so that a later one is refused by its own name. */
-const checkHead = checkOf({
+export const headSchema = {
   type: 'object',
   required: ['format'],
   properties: {
     format: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     requires: { type: 'array', maxItems: 64, items: { type: 'string', maxLength: 64 } },
   },
-} as const);
+} as const;
+
+const checkHead = checkOf(headSchema);
 
 /**
  * Manifest from its bytes (B4.2): strict JSON, format, features, schema, consistency, in this

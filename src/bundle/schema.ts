@@ -1,13 +1,17 @@
 /**
  * JSON Schema checks: a schema becomes a function at its first use, so a command that reads no
- * bundle never pays for the compiler. Always holds: a value that passed has the schema's type.
- * Imports ajv and core.
+ * bundle never pays for the compiler; a built program finds the function made
+ * (scripts/precompiled.ts). Always holds: a value that passed has the schema's type. Imports ajv and
+ * core.
  */
 import { Ajv, type ErrorObject } from 'ajv';
 import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
 import { UpdateError } from '../core/errors.ts';
 import type { JsonRole } from './json.ts';
 import { quoted } from './quote.ts';
+
+/** How schemas are read here; strictTuples asks for minItems beside items: every tuple has both. */
+export const SCHEMA_OPTIONS = { strict: true, allErrors: false, ownProperties: true } as const;
 
 let ajv: Ajv | undefined;
 
@@ -21,8 +25,7 @@ export type Check<T> = (value: unknown, role: JsonRole) => T;
 export function checkOf<const S extends JSONSchema>(schema: S): Check<FromSchema<S>> {
   let validate: ReturnType<Ajv['compile']> | undefined;
   return (value, role) => {
-    // strictTuples asks for minItems beside items; every tuple here has both.
-    ajv ??= new Ajv({ strict: true, allErrors: false, ownProperties: true });
+    ajv ??= new Ajv(SCHEMA_OPTIONS);
     validate ??= ajv.compile(schema as object);
     if (validate(value)) return value as FromSchema<S>;
     const why = sentence(validate.errors?.[0]);

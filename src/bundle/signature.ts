@@ -37,7 +37,8 @@ export interface SignatureList {
 /** Payload type of the pre-authentication encoding (B3.7). */
 export const PAYLOAD_TYPE = 'application/vnd.tandem.manifest.v1+json';
 
-const listSchema = {
+/** manifest.sig as its bytes are checked, docs/bundle.md B3.5. */
+export const listSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['manifest', 'signatures'],

@@ -32,7 +32,8 @@ export interface TrustRoot {
   readonly revoked: ReadonlySet<KeyId>;
 }
 
-const rootSchema = {
+/** root.json as its bytes are checked, docs/bundle.md B3.4. */
+export const rootSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['schema', 'version', 'threshold', 'keys'],

@@ -1,0 +1,62 @@
+/**
+ * What esbuild must be told about packages and built-in modules, whatever it makes of the program.
+ * Always holds: nothing here changes what the program does, only what comes along and what is
+ * loaded. Imports esbuild's types and the checks that are made beforehand.
+ */
+import type { Plugin } from 'esbuild';
+import { precompiledChecks } from './precompiled.ts';
+
+/** Name of the native part of the serial port, beside the program that uses it. */
+export const SERIALPORT_FILE = 'serialport.node';
+
+/** The package looks for its native part in its own folder, which an image does not have. */
+const NATIVE: Plugin = {
+  name: 'native',
+  setup(builder) {
+    const namespace = 'native';
+    const path = `./${SERIALPORT_FILE}`;
+    builder.onResolve({ filter: /^node-gyp-build$/ }, () => ({ path, namespace }));
+    builder.onResolve({ filter: /./, namespace }, () => ({ path, external: true }));
+    builder.onLoad({ filter: /./, namespace }, () => ({
+      contents: `module.exports = () => require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
+/**
+ * The drawing library's table of characters asks for the whole of it, to learn how wide a tab is:
+ * every widget would come along. The console draws no tab.
+ */
+const LEAN: Plugin = {
+  name: 'lean',
+  setup(builder) {
+    const namespace = 'lean';
+    builder.onResolve({ filter: /^\.\.\/$/ }, ({ importer }) =>
+      importer.endsWith('/blessed/lib/unicode.js') ? { path: importer, namespace } : undefined,
+    );
+    builder.onLoad({ filter: /./, namespace }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
+/**
+ * Built-in modules are required instead of imported. An import reads every export to list it, and
+ * some of them load what nobody asked for when they are read: `node:http` loads a whole second HTTP
+ * client, which is two thirds of the start of a small program.
+ */
+export const BUILTINS: Plugin = {
+  name: 'builtins',
+  setup(builder) {
+    const namespace = 'builtin';
+    builder.onResolve({ filter: /^node:/ }, ({ path, namespace: from }) =>
+      from === namespace ? { path, external: true } : { path, namespace },
+    );
+    builder.onLoad({ filter: /./, namespace }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
+/** All but `BUILTINS`; `projectDir` is where packages are found. */
+export function pluginsFor(projectDir: string): Plugin[] {
+  return [NATIVE, LEAN, precompiledChecks(projectDir)];
+}
