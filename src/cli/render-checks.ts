@@ -45,6 +45,13 @@ export function renderEstimate(estimate: Estimate | null, options: RenderOptions
   ];
 }
 
+/** How a name was proved, for people; on the control socket it was not. */
+const VIA: Readonly<Record<NonNullable<AuditEntry['via']>, string>> = {
+  control: '',
+  console: ', logged in',
+  remote: ', by certificate',
+};
+
 /** `tandem history --audit`: who asked for what, when, why, and how it ended. */
 export function renderAudit(entries: readonly AuditEntry[], options: RenderOptions): string[] {
   if (entries.length === 0) return ['Nothing was asked of this node yet.'];
@@ -52,7 +59,7 @@ export function renderAudit(entries: readonly AuditEntry[], options: RenderOptio
     const why = entry.reason === null ? '' : ` (${plain(entry.reason, options)})`;
     const code = entry.code === null ? '' : ` [${entry.code}]`;
     // On the console socket the name was proved by a login, else it is what the caller said.
-    const by = `${plain(entry.by, options)}${entry.via === 'console' ? ', logged in' : ''}`;
+    const by = `${plain(entry.by, options)}${VIA[entry.via ?? 'control']}`;
     const head = `${stamp(entry.at)}  ${plain(entry.act, options)} by ${by}`;
     const end = `${entry.result}: ${plain(entry.message, options)}${code}`;
     return [...wrap(`${head}${why}`, options.columns), ...wrap(end, options.columns, '    ')];

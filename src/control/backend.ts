@@ -6,6 +6,7 @@ import type { Via } from '../core/access.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { PowerViews } from '../core/power.ts';
+import type { ChangePreview } from '../core/preview.ts';
 import type { Order, RolloutRecord } from '../core/records.ts';
 import type { SettingAnswer, SettingKey, SettingsView } from '../core/settings.ts';
 import type {
@@ -84,6 +85,8 @@ export interface Caller {
   /** Of the session on the console socket; on the control socket what the caller says. */
   readonly name: string;
   readonly via?: Via;
+  /** Id for the job that the request becomes, from `newJobId`; any other one when absent. */
+  readonly job?: string;
 }
 
 /** The node behind the control socket. */
@@ -96,6 +99,12 @@ export interface ControlBackend {
   validate(path: string, signal: AbortSignal): Promise<ValidateReport>;
   /** Accepts a change and returns its running job; throws the refusal. */
   start(request: JobRequest, caller: Caller): Promise<JobStatus>;
+  /** An id that no job has, for one of this kind. */
+  newJobId(kind: string): string;
+  /** What a change would do; changes nothing. */
+  previewJob(request: JobRequest, caller: Caller): Promise<ChangePreview>;
+  /** The same of a word of an operator. */
+  previewAct(request: ActRequest): Promise<ChangePreview>;
   jobs(): readonly JobStatus[];
   /** Throws `job.unknown`. */
   job(id: string): JobStatus;

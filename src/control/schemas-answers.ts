@@ -9,6 +9,7 @@ import type { ErrorReport } from '../core/errors.ts';
 import type { ActAnswer, ActKind, AuditEntry, Estimate, PrecheckReport } from '../core/operator.ts';
 import type { PrecheckRow, TakeoverView } from '../core/operator.ts';
 import type { PowerKind, PowerView } from '../core/power.ts';
+import type { ChangePreview } from '../core/preview.ts';
 import { PHASES } from '../core/records.ts';
 import { SETTING_KEYS, type NetworkInterface, type NetworkView } from '../core/settings.ts';
 import type { DateOrder, SettingAnswer, Settings, SettingsView } from '../core/settings.ts';
@@ -23,7 +24,7 @@ import { code, node, PAIR_SCHEMAS, perNode } from './schemas-pair.ts';
 
 const phase = words(PHASES);
 const role = words(ROLES);
-const via = wordsOf<Via>({ control: true, console: true });
+const via = wordsOf<Via>({ control: true, console: true, remote: true });
 const refusal = orNull(
   object<NonNullable<PowerView['refusal']>>('Why it is refused.', {
     code,
@@ -90,6 +91,12 @@ const CHANGES: Readonly<Record<string, Schema>> = {
     does: text(),
     costs: list(text()),
     word: text(),
+  }),
+  ChangePreview: object<ChangePreview>('A change that was judged and not begun.', {
+    change: text('Kind of the job, or word of the operator.'),
+    refusal: orNull(ref('ErrorReport')),
+    changes: yesNo('False when it is so already, and when it would be refused.'),
+    does: orNull(text('What it would do.')),
   }),
   AuditEntry: object<AuditEntry>('What somebody asked this node for, and how it ended.', {
     v: constant(1),

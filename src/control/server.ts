@@ -1,52 +1,62 @@
 /**
- * The control server: HTTP and JSON on a unix socket, the daemon's only door for command line,
- * scripts and console. Always holds: every answer is JSON with a request id, an error is an
- * ErrorReport and never a stack; bodies, open requests and idle time are limited, so that no client
- * can hold up the daemon; on the console socket nothing is answered before a login but the login
- * itself, and nothing is done that the table of needs does not allow the role. Imports core and its
- * own folder.
+ * The control server: HTTP and JSON, the daemon's only door for command line, scripts, consoles and
+ * other machines. Always holds: every answer is JSON with a request id, an error is an ErrorReport
+ * and never a stack; bodies, open requests, requests per second and idle time are limited, so that
+ * no client can hold up the daemon; a gate judges every request before the daemon sees it. Imports
+ * core and its own folder.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import { needOf, ROUTE_NEEDS, wordOf } from '../core/access-rules.ts';
 import { LOGIN_BYTES_MAX } from './access-protocol.ts';
 import type { ControlBackend } from './backend.ts';
 import type { Desk, Visitor } from './desk.ts';
-import { BODY_BYTES_MAX, checkRouteBody, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
-import type { Route, RouteContext } from './route.ts';
+import { consoleGate, CONTROL_GATE, STRANGER, type Gate } from './gate.ts';
 import { httpStatus } from './http-status.ts';
+import { LimitBook, SOCKET_LIMITS, type Limits } from './limits.ts';
+import { BODY_BYTES_MAX, checkRouteBody, HEARTBEAT_MS, STALL_MS, usage } from './protocol.ts';
 import { readQuery } from './query.ts';
-import { findRoute, keyOf } from './routes.ts';
+import { keyOfHeader, memoryBook, printOf, Repeats, type KeyBook } from './repeats.ts';
+import type { Route, RouteContext } from './route.ts';
+import { findRoute } from './routes.ts';
 import { listenOn } from './socket.ts';
 import { Strangers } from './strangers.ts';
 
+/** What every door shares. */
+export interface DoorOptions {
+  /** The one who judges access. */
+  readonly desk?: Desk;
+  /** Where idempotency keys are kept; without one they are forgotten with the process. */
+  readonly book?: KeyBook;
+  /** How much one client may have. */
+  readonly limits?: Partial<Limits>;
+  readonly heartbeatMs?: number;
+  readonly stallMs?: number;
+}
+
 /** Where the server listens, and who may use it. */
-export interface ControlOptions {
+export interface ControlOptions extends DoorOptions {
   readonly socketPath: string;
   /** Group that may use the socket, when there is such a group. */
   readonly group?: string;
-  /** The one who judges access. */
-  readonly desk?: Desk;
   /** Everyone may connect and has to log in at the desk first: this is the console socket. */
   readonly login?: boolean;
   /** Connections without a login at once, and how long one may stay. */
   readonly strangersMax?: number;
   readonly strangerMs?: number;
-  /** Requests in work at once, streams included; one more is refused with `daemon.busy`. */
-  readonly requestsMax?: number;
-  readonly heartbeatMs?: number;
-  readonly stallMs?: number;
 }
 
-const REQUESTS_MAX = 64;
 /** Connections beyond this are dropped without an answer. */
 const CONNECTIONS_MAX = 256;
-const HEADER_BYTES_MAX = 8 * 1024;
-const HEADERS_MS = 5_000;
-const REQUEST_MS = 10_000;
-const IDLE_MS = 5_000;
-const CHECK_MS = 1_000;
+/** How the server reads requests. */
+export const HTTP_OPTIONS: ServerOptions = {
+  maxHeaderSize: 8 * 1024,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 1_000,
+};
 
 /**
  * Opens the control socket. Throws `state.locked` when another daemon answers on it. Disposing ends
@@ -56,41 +66,51 @@ export async function startControl(
   backend: ControlBackend,
   options: ControlOptions,
 ): Promise<AsyncDisposable> {
-  const control = new Control(backend, options);
-  const { socketPath, group, login } = options;
-  await listenOn(control.server, socketPath, login === true ? 'everyone' : { group });
-  return control;
+  const { socketPath, group, login, strangersMax, strangerMs } = options;
+  const server = createServer(HTTP_OPTIONS);
+  server.maxConnections = CONNECTIONS_MAX;
+  let gate: Gate = CONTROL_GATE;
+  if (login === true) {
+    const strangers = new Strangers(strangersMax, strangerMs);
+    server.on('connection', (socket) => strangers.add(socket));
+    gate = consoleGate(() => deskOf(options), strangers);
+  }
+  const door = new Door(backend, server, gate, options);
+  await listenOn(server, socketPath, login === true ? 'everyone' : { group });
+  return door;
 }
 
-class Control implements AsyncDisposable {
-  readonly server: Server;
-  readonly #backend: ControlBackend;
-  readonly #options: ControlOptions;
-  readonly #strangers: Strangers | null;
-  #requests = 0;
-  #open = 0;
+/** The one who judges access; throws where there is none. */
+export function deskOf({ desk }: DoorOptions): Desk {
+  if (desk === undefined) throw usage('there is no access to be asked about here');
+  return desk;
+}
 
-  constructor(backend: ControlBackend, options: ControlOptions) {
+/** What answers behind one listener; disposing it ends all streams and the listener. */
+export class Door implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #backend: ControlBackend;
+  readonly #gate: Gate;
+  readonly #options: DoorOptions;
+  readonly #limits: LimitBook;
+  readonly #repeats = new Repeats();
+  readonly #memory = memoryBook();
+  readonly #salt = String(Math.random());
+  #requests = 0;
+
+  constructor(backend: ControlBackend, server: Server, gate: Gate, options: DoorOptions) {
     this.#backend = backend;
+    this.#server = server;
+    this.#gate = gate;
     this.#options = options;
-    const { login, strangersMax, strangerMs } = options;
-    this.#strangers = login === true ? new Strangers(strangersMax, strangerMs) : null;
-    this.server = createServer({
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      keepAliveTimeout: IDLE_MS,
-      connectionsCheckingInterval: CHECK_MS,
-    });
-    this.server.maxConnections = CONNECTIONS_MAX;
-    this.server.on('request', (request, response) => void this.#answer(request, response));
-    this.server.on('connection', (socket) => this.#strangers?.add(socket));
-    this.server.on('clientError', refuseGarbage);
+    this.#limits = new LimitBook({ ...SOCKET_LIMITS, ...options.limits });
+    server.on('request', (request, response) => void this.#answer(request, response));
+    server.on('clientError', refuseGarbage);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    this.server.closeAllConnections();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
     await closed;
   }
 
@@ -101,16 +121,11 @@ class Control implements AsyncDisposable {
     response.on('error', () => response.destroy());
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    this.#open++;
     try {
-      if (this.#open > (this.#options.requestsMax ?? REQUESTS_MAX)) {
-        throw new UpdateError('daemon.busy', `${this.#open - 1} requests are open already`);
-      }
+      using _open = this.#limits.begin();
       await this.#route(request, response, gone.signal);
     } catch (error) {
       sendError(response, asUpdateError(error), id);
-    } finally {
-      this.#open--;
     }
   }
 
@@ -119,25 +134,18 @@ class Control implements AsyncDisposable {
     response: ServerResponse,
     signal: AbortSignal,
   ): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://tandem');
+    const url = urlOf(request.url);
     const { route, params } = findRoute(request.method ?? '', url.pathname);
-    const visitor = await this.#enter(route, request);
-    const { ended } = visitor;
-    // What a session still waits for, or listens to, ends with it.
-    const leave = (): void => {
-      // A logout, which ends its own session, still gets its answer.
-      setImmediate(() => {
-        if (!response.writableEnded) response.destroy();
-      });
-    };
-    ended?.addEventListener('abort', leave, { once: true });
-    signal.addEventListener('abort', () => ended?.removeEventListener('abort', leave));
+    const visitor = await this.#gate.enter(route, request);
+    // Whoever has not proved anything has limits of another kind: strangers.ts, the queue of logins.
+    using _own = visitor === STRANGER ? null : this.#limits.of(`${visitor.via} ${visitor.name}`);
+    endWithSession(visitor, response, signal);
     const longest = visitor === STRANGER ? LOGIN_BYTES_MAX : BODY_BYTES_MAX;
     const body = route.method === 'POST' ? await readBody(request, longest) : undefined;
-    this.#permit(visitor, route, body);
+    this.#gate.permit(visitor, route, body);
     const context: RouteContext = {
       backend: this.#backend,
-      desk: () => this.#desk(),
+      desk: () => deskOf(this.#options),
       operator: () => {
         const { desk } = this.#options;
         return desk === undefined ? {} : { operator: desk.operator() };
@@ -153,52 +161,60 @@ class Control implements AsyncDisposable {
       heartbeatMs: this.#options.heartbeatMs ?? HEARTBEAT_MS,
       stallMs: this.#options.stallMs ?? STALL_MS,
     };
-    const result = await route.handle(context);
+    const key = keyOfHeader(request.headers['idempotency-key']);
+    const keyed = key !== undefined && route.keyed !== undefined;
+    const result = await (keyed
+      ? this.#once(route, key, url.pathname, context)
+      : route.handle(context));
     if (!response.headersSent) sendJson(response, route.status, result);
   }
 
-  #desk(): Desk {
-    const { desk } = this.#options;
-    if (desk === undefined) throw usage('there is no access to be asked about here');
-    return desk;
-  }
-
-  /** Who asks. On the console socket only a route that the table opens needs no token. */
-  async #enter(route: Route, request: IncomingMessage): Promise<Visitor> {
-    const { authorization, 'x-tandem-caller': claimed } = request.headers;
-    if (this.#options.login !== true) {
-      const name = callerName(claimed);
-      return { name, via: 'control', role: 'administrator', ended: null };
-    }
-    const need = ROUTE_NEEDS[keyOf(route)];
-    if (need !== undefined && 'role' in need && need.role === null) return STRANGER;
-    const visitor = await this.#desk().enter(tokenOf(authorization));
-    this.#strangers?.known(request.socket);
-    return visitor;
-  }
-
-  /** Throws what the table of needs refuses; the control socket is not bound by it. */
-  #permit(visitor: Visitor, route: Route, body: unknown): void {
-    if (visitor.via === 'control' || visitor === STRANGER) return;
-    const key = keyOf(route);
-    this.#desk().permit(visitor, needOf(key, body), wordOf(key, body));
+  /** A change that has an idempotency key. */
+  async #once(route: Route, key: string, path: string, context: RouteContext): Promise<unknown> {
+    const { visitor, body, caller, backend, response } = context;
+    const kept = route.keyed === 'kept';
+    const kind =
+      route.begins === undefined ? null : String((body as { readonly kind?: unknown }).kind);
+    const asked = {
+      scope: `${visitor.via} ${visitor.name}`,
+      key,
+      print: printOf(route.method, path, body, kept ? '' : this.#salt),
+      book: kept ? (this.#options.book ?? this.#memory) : this.#memory,
+      kind,
+    };
+    const { answer, replayed } = await this.#repeats.once(asked, {
+      newJob: (of) => backend.newJobId(of),
+      jobOf: (id) => backend.jobs().find((job) => job.id === id) ?? null,
+      run: async (job) => {
+        const named = job === null ? caller : { ...caller, job };
+        return await route.handle({ ...context, caller: named });
+      },
+    });
+    if (replayed) response.setHeader('idempotency-replayed', 'true');
+    return answer;
   }
 }
 
-/** One who has not logged in yet. */
-const STRANGER: Visitor = { name: 'nobody', via: 'console', role: 'viewer', ended: null };
-
-/** The token of a request, or null when it has none in the only form that is taken. */
-function tokenOf(header: string | undefined): string | null {
-  return /^Bearer ([\w-]{1,128})$/.exec(header ?? '')?.[1] ?? null;
+/** What a session still waits for, or listens to, ends with it. */
+function endWithSession({ ended }: Visitor, response: ServerResponse, signal: AbortSignal): void {
+  const leave = (): void => {
+    // A logout, which ends its own session, still gets its answer.
+    setImmediate(() => {
+      if (!response.writableEnded) response.destroy();
+    });
+  };
+  ended?.addEventListener('abort', leave, { once: true });
+  signal.addEventListener('abort', () => ended?.removeEventListener('abort', leave));
 }
 
-/**
- * Node cannot read the peer credentials of a unix socket, so the name is the client's claim; what
- * authorises is the mode of the socket. The audit log shows it as such.
- */
-function callerName(claimed: string | string[] | undefined): string {
-  return typeof claimed === 'string' && /^[\w.-]{1,32}$/.test(claimed) ? claimed : 'local';
+/** Where a request goes; throws `usage.invalid` for what is no path. */
+function urlOf(target: string | undefined): URL {
+  // As much as a proxy would send: a path with its query, and nothing else.
+  const text = target ?? '/';
+  const url = text.startsWith('/') ? URL.parse(`http://tandem${text}`) : null;
+  if (url !== null) return url;
+  const message = `${text.slice(0, 100)} is no path`;
+  throw new UpdateError('usage.invalid', message, { detail: { http: 404 } });
 }
 
 async function readBody(request: IncomingMessage, longest: number): Promise<unknown> {
@@ -240,6 +256,8 @@ function sendError(response: ServerResponse, error: UpdateError, request: string
   const status = httpStatus(error);
   // The rest of a body that is not read would be taken for the next request.
   if (status === 413) response.setHeader('connection', 'close');
+  const waitS = error.detail?.['waitS'];
+  if (typeof waitS === 'number') response.setHeader('retry-after', waitS);
   sendJson(response, status, { error: error.report(), request });
 }
 

@@ -15,8 +15,11 @@ export function atLeast(role: Role, needed: Role): boolean {
   return ROLES.indexOf(role) >= ROLES.indexOf(needed);
 }
 
-/** Where a request came in: `control` proves itself by the mode of the socket, without a login. */
-export type Via = 'control' | 'console';
+/**
+ * Where a request came in: `control` proves itself by the mode of the socket, without a login;
+ * `remote` by a client certificate.
+ */
+export type Via = 'control' | 'console' | 'remote';
 
 /** `POST /v1/session`. `tty` and `remote` are for people: where this user sits. */
 export interface LoginRequest {

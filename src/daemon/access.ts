@@ -20,6 +20,7 @@ import type { ShellAnswer, ShellRequest } from '../core/access.ts';
 import type { UserAnswer, UserRequest, UsersView } from '../core/access.ts';
 import { passwordRefusal } from '../core/access-policy.ts';
 import { permits, type Need } from '../core/access-rules.ts';
+import type { Code } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import { Holding } from './access-holder.ts';
@@ -132,17 +133,20 @@ export class AccessDesk implements Desk, AsyncDisposable {
       // A key in a console that looks on is no attempt at anything.
       if (error instanceof UpdateError && error.code !== 'access.idle') {
         const { code, message } = error;
-        this.#note(asked, visitor.name, { result: 'refused', code, message });
+        const { name: by, via } = visitor;
+        this.#parts.audit.note({ act: asked, by, via, reason: null }, refusedWith(code, message));
       }
       throw error;
     }
-    if (need?.kind === 'change') this.#holding.claim(visitor, asked);
+    // A machine holds nothing: a person who comes later need not wait for it.
+    const person = visitor.via !== 'remote';
+    if (need?.kind === 'change' && person) this.#holding.claim(visitor, asked);
   }
 
   #judge(visitor: Visitor, need: Need | null, asked: string): void {
     const { name, role } = visitor;
     if (need === null) throw new UpdateError('access.role', `nobody may do this here: ${asked}`);
-    const watching = this.#sessionOf.get(visitor)?.watching ?? true;
+    const watching = this.#sessionOf.get(visitor)?.watching ?? visitor.via !== 'remote';
     if (!permits(need, role, false)) {
       const detail = { role, needs: need.role ?? 'nobody' };
       const message = `${asked} needs the role ${need.role}; ${name} has the role ${role}`;
@@ -331,6 +335,10 @@ export class AccessDesk implements Desk, AsyncDisposable {
   #note(act: string, by: string, noted: Noted): void {
     this.#parts.audit.note({ act, by, via: 'console', reason: null }, noted);
   }
+}
+
+function refusedWith(code: Code, message: string): Noted {
+  return { result: 'refused', code, message };
 }
 
 function locked(waitS: number): UpdateError {

@@ -32,9 +32,9 @@ export class ArchiveDesk {
 
   /** Begins the job of an archive that is kept; throws `job.busy` while another one is made. */
   start(asked: Asked): JobStatus {
-    this.#idle();
+    this.idle();
     const { support, desk, live } = this.#parts;
-    const id = support.newId();
+    const id = asked.job ?? support.newId();
     this.#making = id;
     const tell = ({ done, total, what }: SupportProgress): void =>
       desk.tell(id, 'support', `reading ${what}`, Math.floor((done * 100) / total));
@@ -48,6 +48,10 @@ export class ArchiveDesk {
         this.#making = null;
       }
     });
+  }
+
+  newId(): string {
+    return this.#parts.support.newId();
   }
 
   view(): Promise<SupportView> {
@@ -67,7 +71,7 @@ export class ArchiveDesk {
     const { support, live, auditLog } = this.#parts;
     const asked = { act: 'support', by: caller.name, via: caller.via, reason: reason ?? null };
     return auditLog.around(asked, async () => {
-      this.#idle();
+      this.idle();
       const id = support.newId();
       const value = this.#guarded(id, await support.stream(id, live, signal));
       return { value, noted: { result: 'accepted', message: `${id} is sent to the caller` } };
@@ -78,7 +82,7 @@ export class ArchiveDesk {
     id: string,
     bytes: AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array, void, void> {
-    this.#idle();
+    this.idle();
     this.#making = id;
     try {
       yield* bytes;
@@ -96,7 +100,8 @@ export class ArchiveDesk {
     });
   }
 
-  #idle(): void {
+  /** Throws `job.busy` while an archive is made. */
+  idle(): void {
     if (this.#making === null) return;
     throw new UpdateError('job.busy', `${this.#making} is being made; one archive at a time`);
   }

@@ -22,6 +22,8 @@ export interface Asked {
   readonly by: string;
   readonly via?: Via | undefined;
   readonly reason: string | null;
+  /** Id that the job of it gets; a new one when absent. */
+  readonly job?: string | undefined;
 }
 
 /** How it ended. */

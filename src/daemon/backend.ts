@@ -8,7 +8,8 @@ import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import { canCancel } from '../core/phases.ts';
 import type { PowerViews } from '../core/power.ts';
-import type { Policy, Reason, RolloutRecord } from '../core/records.ts';
+import type { ChangePreview } from '../core/preview.ts';
+import type { Reason, RolloutRecord } from '../core/records.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
@@ -24,14 +25,14 @@ import { pairStatus, type LastHeard } from '../updater/status.ts';
 import { ArchiveDesk } from './archive-desk.ts';
 import { AuditLog, type Asked } from './audit.ts';
 import { Bundles, refusal } from './bundles.ts';
-import { Checks, type Checked, type CheckParts } from './dry-run.ts';
+import { Checks, type CheckParts } from './dry-run.ts';
 import type { JobBook } from './job-book.ts';
 import { JobDesk } from './job-desk.ts';
-import { commitId, Jobs, newId } from './jobs.ts';
+import { Jobs, newId } from './jobs.ts';
 import { Operator } from './operator.ts';
-import { commitRecord, policyView, rollbackRecord, updateRecord } from './plan.ts';
 import type { PowerNotes } from './power-note.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
+import { Starts } from './starts.ts';
 import { StorageCare } from './storage-care.ts';
 import type { Support } from './support.ts';
 import { liveSources } from './support-live.ts';
@@ -78,6 +79,7 @@ export class Backend implements ControlBackend {
   readonly #care: StorageCare;
   readonly #upkeep: Upkeep;
   readonly #archives: ArchiveDesk;
+  readonly #starts: Starts;
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
@@ -96,6 +98,17 @@ export class Backend implements ControlBackend {
     this.#upkeep = new Upkeep({ ...parts, desk: this.#desk, localJob, now });
     const live = liveSources(this, parts.runner);
     this.#archives = new ArchiveDesk({ ...parts, desk: this.#desk, auditLog: this.#audit, live });
+    this.#starts = new Starts({
+      ...parts,
+      jobs: this.#jobs,
+      desk: this.#desk,
+      bundles: this.#bundles,
+      checks: this.#checks,
+      care: this.#care,
+      upkeep: this.#upkeep,
+      archives: this.#archives,
+      now,
+    });
   }
 
   get #state(): NodeState {
@@ -161,11 +174,27 @@ export class Backend implements ControlBackend {
 
   async start(request: JobRequest, caller: Caller): Promise<JobStatus> {
     const { kind, reason = null } = request;
-    const asked = { act: kind, by: caller.name, via: caller.via, reason };
+    const asked = this.#asked(kind, caller, reason);
     const why = reason === null ? '' : ` (${reason})`;
     const msg = `${kind} asked for by ${caller.name}${why}`;
     this.#parts.events.emit({ job: null, phase: null, state: 'request', msg });
-    return this.#audited(asked, () => this.#start(request, asked));
+    return this.#audited(asked, () => this.#starts.start(request, asked));
+  }
+
+  #asked(act: string, { name: by, via, job }: Caller, reason: string | null): Asked {
+    return { act, by, via, reason, job };
+  }
+
+  newJobId(kind: string): string {
+    return kind === 'support' ? this.#archives.newId() : newId(kind);
+  }
+
+  previewJob(request: JobRequest, caller: Caller): Promise<ChangePreview> {
+    return this.#starts.preview(request, this.#asked(request.kind, caller, null));
+  }
+
+  previewAct(request: ActRequest): Promise<ChangePreview> {
+    return Promise.resolve(this.#operator.preview(request));
   }
 
   /** Notes a change that was accepted as a job, or refused. */
@@ -176,32 +205,8 @@ export class Backend implements ControlBackend {
     });
   }
 
-  async #start(request: JobRequest, asked: Asked): Promise<JobStatus> {
-    switch (request.kind) {
-      case 'stage':
-        return this.#startStage(request.path, asked);
-      case 'update':
-        return this.#startUpdate(request, asked);
-      case 'rollback':
-        return this.#startRollback(asked);
-      case 'commit':
-        return this.#startCommit(asked);
-      case 'verify':
-        return this.#startVerify(asked);
-      case 'resync':
-        return this.#startResync(asked);
-      case 'resolve':
-        return this.#startResolve(request.keep, asked);
-      case 'support':
-        return this.#archives.start(asked);
-      case 'restart':
-      case 'shutdown':
-        return this.#upkeep.start(request, asked);
-    }
-  }
-
   cancel(id: string, caller: Caller, reason?: string): Promise<JobStatus> {
-    const asked = { act: 'cancel', by: caller.name, via: caller.via, reason: reason ?? null };
+    const asked = this.#asked('cancel', caller, reason ?? null);
     return this.#audited(asked, () => this.#cancel(id, asked));
   }
 
@@ -278,108 +283,6 @@ export class Backend implements ControlBackend {
   /** After the start of the daemon: goes on with the job that ended the boot before. */
   resume(): void {
     this.#upkeep.resume();
-  }
-
-  async #accepted(path: string): Promise<Checked> {
-    const checked = await this.#checks.judge(path, new AbortController().signal);
-    const { code, message } = checked.report;
-    if (code !== null) throw new UpdateError(code, message);
-    return checked;
-  }
-
-  /** Both nodes hold the bundle at the end; no slot is written. */
-  async #startStage(path: string, asked: Asked): Promise<JobStatus> {
-    const { found } = await this.#accepted(path);
-    const id = newId('stage');
-    return this.#desk.begin(id, 'stage', asked, async (signal) => {
-      await this.#bundles.stage(id, path, found, signal);
-      await this.#bundles.replicate(found, signal);
-      return `bundle ${found.bundle} is staged on both nodes`;
-    });
-  }
-
-  async #startUpdate(request: JobRequest & { kind: 'update' }, asked: Asked): Promise<JobStatus> {
-    this.#checks.idle();
-    const path = await this.#bundles.pathOf(request.source);
-    const checked = await this.#accepted(path);
-    this.#checks.healthy(checked.facts);
-    await this.#checks.hooks(checked);
-    const policy: Policy = {
-      ...this.#parts.policy,
-      ...(request.order === undefined ? {} : { order: request.order }),
-      ...(request.onSecondFailure === undefined
-        ? {}
-        : { onSecondFailure: request.onSecondFailure }),
-    };
-    // Another one may have begun while this bundle was read.
-    this.#checks.idle();
-    const id = newId('update');
-    const { found } = checked;
-    return this.#desk.begin(id, 'update', asked, async (signal) => {
-      await this.#bundles.stage(id, path, found, signal);
-      this.#checks.healthy();
-      const bundle = { digest: found.bundle, bytes: found.bytes };
-      const view = policyView(this.#state, this.#parts.identity, bundle);
-      const { totalS: estimateS } = this.#checks.estimate(checked);
-      const draft = { id, at: this.#at(), policy, estimateS };
-      const record = updateRecord(this.#state, found.manifest, view, draft);
-      signal.throwIfAborted();
-      await this.#parts.requests.ask({ do: 'start', record });
-      return 'the rollout has begun';
-    });
-  }
-
-  async #startRollback(asked: Asked): Promise<JobStatus> {
-    this.#checks.idle();
-    const estimateS = this.#parts.history.estimateS('rollback');
-    const draft = { id: newId('rollback'), at: this.#at(), policy: this.#parts.policy, estimateS };
-    const record = rollbackRecord(this.#state, draft);
-    this.#checks.healthy();
-    await this.#parts.requests.ask({ do: 'start', record });
-    return this.#desk.begin(record.id, 'rollback', asked, () =>
-      Promise.resolve('the rollback has begun'),
-    );
-  }
-
-  async #startCommit(asked: Asked): Promise<JobStatus> {
-    const { rollout } = this.#state;
-    if (rollout?.finalized === true) return this.#jobs.get(commitId(rollout));
-    const open = rollout?.phase === 'DONE' && rollout.kind === 'update';
-    if (!open) this.#checks.idle();
-    const past = this.#parts.history.with(rollout);
-    const record = open ? rollout : commitRecord(this.#state, past, this.#at());
-    if (record === null) {
-      const message = 'there is no update that waits for its commit';
-      throw new UpdateError('rollback.unavailable', message);
-    }
-    this.#checks.healthy();
-    await this.#parts.requests.ask(open ? { do: 'finalize' } : { do: 'start', record });
-    return this.#desk.begin(commitId(record), 'commit', asked, () =>
-      Promise.resolve('the commit has begun'),
-    );
-  }
-
-  async #startVerify(asked: Asked): Promise<JobStatus> {
-    await this.#care.beginVerify();
-    const id = newId('verify');
-    const tell = this.#desk.progressOf(id, 'verify');
-    return this.#desk.begin(id, 'verify', asked, (signal) => this.#care.followVerify(tell, signal));
-  }
-
-  async #startResync(asked: Asked): Promise<JobStatus> {
-    this.#checks.idle();
-    await this.#care.beginResync();
-    const id = newId('resync');
-    const tell = this.#desk.progressOf(id, 'resync');
-    return this.#desk.begin(id, 'resync', asked, (signal) => this.#care.followResync(tell, signal));
-  }
-
-  async #startResolve(keep: NodeId, asked: Asked): Promise<JobStatus> {
-    await this.#care.checkResolve(keep);
-    const because = { by: asked.by, reason: asked.reason ?? '' };
-    return this.#desk.begin(newId('resolve'), 'resolve', asked, () =>
-      this.#care.resolve(keep, because),
-    );
   }
 
   /** A job of this process that must not run beside a change of the pair. */

@@ -12,6 +12,7 @@ import type { Host } from '../ports.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
 import { AccessDesk } from './access.ts';
 import { AuditLog } from './audit.ts';
+import { openKeyBook } from './key-book.ts';
 
 /** What the doors need of their daemon. */
 export interface DoorParts {
@@ -51,8 +52,9 @@ export async function openDoors(
       log,
     }),
   );
-  stack.use(await startControl(backend, { socketPath: socket, group, desk }));
-  stack.use(await startControl(backend, { socketPath: consoleSocket, desk, login: true }));
+  const book = stack.use(await openKeyBook(stateDir, () => host.monotonicMs(), log));
+  stack.use(await startControl(backend, { socketPath: socket, group, desk, book }));
+  stack.use(await startControl(backend, { socketPath: consoleSocket, desk, book, login: true }));
   const held = stack.move();
   return { [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

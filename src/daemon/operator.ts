@@ -5,10 +5,11 @@
  * is in the audit log and is an event. Imports core and the updater.
  */
 import type { ActRequest, Caller } from '../control/backend.ts';
-import { UpdateError } from '../core/errors.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, TakeoverView } from '../core/operator.ts';
 import { restPoint } from '../core/pause.ts';
+import type { ChangePreview } from '../core/preview.ts';
 import { me, other, peerReport, running, type Event, type NodeState } from '../core/state.ts';
 import type { Host } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
@@ -77,12 +78,54 @@ export class Operator {
     }
   }
 
+  /** What it would do now; changes nothing and throws no refusal. */
+  preview(request: ActRequest): ChangePreview {
+    const { act: change } = request;
+    try {
+      return { change, refusal: null, ...this.#judge(request) };
+    } catch (error) {
+      return { change, refusal: asUpdateError(error).report(), changes: false, does: null };
+    }
+  }
+
+  #judge(request: ActRequest): { readonly changes: boolean; readonly does: string } {
+    const s = this.#state;
+    const [own, peer] = [`node ${me(s)}`, `node ${other(s)}`];
+    switch (request.act) {
+      case 'switchover': {
+        const from = serving(s);
+        passes(from === me(s) ? switchoverRefusal(s) : null);
+        const to = from === me(s) ? peer : own;
+        return { changes: true, does: `${to} takes the service over; clients see a short gap` };
+      }
+      case 'takeover': {
+        this.#checkPeer(request.peer);
+        if (takeoverNeedless(s)) return { changes: false, does: `${own} needs no word` };
+        passes(takeoverRefusal(s));
+        return { changes: true, does: `${own} serves without ${peer}` };
+      }
+      case 'stand-down': {
+        const changes = standsDown(s) !== request.on;
+        if (changes) passes(standDownRefusal(s, request.on));
+        const word = request.on ? 'promises not to take over' : 'may take over again';
+        return { changes, does: `${own} ${word}` };
+      }
+      case 'pause':
+      case 'resume': {
+        const on = request.act === 'pause';
+        this.#checkPausable(request.job);
+        passes(pauseRefusal(s, on));
+        const does = on ? 'the update rests at its next safe point' : 'the update goes on';
+        return { changes: isPaused(s) !== on, does };
+      }
+    }
+  }
+
   async #switchover(): Promise<ActAnswer> {
     const { runner, requests } = this.#parts;
     const from = serving(runner.state);
     // Judged here too: also where nobody serves, the reason is better than that alone.
-    const refusal = from === me(runner.state) ? switchoverRefusal(runner.state) : null;
-    if (refusal !== null) throw refusal;
+    passes(from === me(runner.state) ? switchoverRefusal(runner.state) : null);
     await requests.ask({ do: 'switchover' });
     const to = from === me(runner.state) ? other(runner.state) : me(runner.state);
     const message = `node ${to} takes the service over`;
@@ -91,10 +134,7 @@ export class Operator {
 
   async #takeover(peer: NodeId): Promise<ActAnswer> {
     const s = this.#state;
-    if (peer !== other(s)) {
-      const message = `the word is that node ${peer} is off, but this is node ${me(s)}`;
-      throw new UpdateError('usage.invalid', message);
-    }
+    this.#checkPeer(peer);
     const act = 'takeover';
     if (takeoverNeedless(s)) {
       const message = `node ${me(s)} needs no word: node ${peer} cannot take over`;
@@ -104,6 +144,13 @@ export class Operator {
     const { epoch } = this.#state.record.role;
     const message = `node ${me(s)} goes on without node ${peer} (epoch ${epoch})`;
     return { act, changed: true, message, serving: serving(this.#state) };
+  }
+
+  #checkPeer(peer: NodeId): void {
+    const s = this.#state;
+    if (peer === other(s)) return;
+    const message = `the word is that node ${peer} is off, but this is node ${me(s)}`;
+    throw new UpdateError('usage.invalid', message);
   }
 
   async #standDown(on: boolean): Promise<ActAnswer> {
@@ -120,21 +167,23 @@ export class Operator {
     caller: Caller,
   ): Promise<ActAnswer> {
     const on = request.act === 'pause';
-    const { requests, checkJob } = this.#parts;
-    const { job } = request;
+    const { requests } = this.#parts;
     const s = this.#state;
-    if (job !== undefined && !(running(s.rollout) && s.rollout.id === job)) {
-      checkJob(job);
-      throw new UpdateError('job.not_pausable', `job ${job} is no update that is running`);
-    }
-    const refusal = pauseRefusal(s, on);
-    if (refusal !== null) throw refusal;
+    this.#checkPausable(request.job);
+    passes(pauseRefusal(s, on));
     const changed = isPaused(s) !== on;
     if (changed) await requests.ask({ do: 'pause', by: on ? caller.name : null });
     const { rollout } = this.#state;
     const restsAfter = on && running(rollout) ? restPoint(rollout) : null;
     const message = on ? `the update rests at the end of ${restsAfter}` : 'the update goes on';
     return { act: request.act, changed, message, serving: serving(this.#state), restsAfter };
+  }
+
+  #checkPausable(job: string | undefined): void {
+    const { rollout } = this.#state;
+    if (job === undefined || (running(rollout) && rollout.id === job)) return;
+    this.#parts.checkJob(job);
+    throw new UpdateError('job.not_pausable', `job ${job} is no update that is running`);
   }
 
   /** An event of the machine, with the reason when it has no meaning now. */
@@ -167,6 +216,11 @@ export class Operator {
       word: `${peer} is off`,
     };
   }
+}
+
+/** Throws the refusal, if there is one. */
+function passes(refusal: UpdateError | null): void {
+  if (refusal !== null) throw refusal;
 }
 
 function costsOf(s: NodeState, heard: string | null): readonly string[] {

@@ -75,6 +75,8 @@ function safeBackend(
     slots: () => Promise.resolve({ A: [], B: [] }),
     history: () => Promise.resolve([]),
     validate: () => Promise.resolve().then(refuse),
+    previewJob: () => Promise.resolve().then(refuse),
+    previewAct: () => Promise.resolve().then(refuse),
     act: () => Promise.resolve().then(refuse),
     takeover: refuse,
     storage: () => Promise.resolve().then(refuse),

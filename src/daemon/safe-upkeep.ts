@@ -21,7 +21,7 @@ import { ArchiveDesk } from './archive-desk.ts';
 /** The part of a backend that works in safe mode too. */
 export type SafeUpkeep = Pick<
   ControlBackend,
-  'start' | 'jobs' | 'job' | 'cancel' | 'audit' | 'power'
+  'start' | 'newJobId' | 'jobs' | 'job' | 'cancel' | 'audit' | 'power'
 > &
   Pick<ControlBackend, 'support' | 'supportArchive' | 'supportStream' | 'deleteSupport'>;
 
@@ -45,12 +45,13 @@ export function safeUpkeep(
   };
   const start = async (request: JobRequest, caller: Caller): Promise<JobStatus> => {
     const { kind, reason = null } = request;
-    const asked = { act: kind, by: caller.name, via: caller.via, reason };
+    const { name: by, via, job } = caller;
+    const asked = { act: kind, by, via, reason, job };
     return audit.around(asked, async () => {
       const job = await Promise.resolve().then(() => {
         if (kind === 'support') return archives.start(asked);
         if (kind !== 'restart' && kind !== 'shutdown') return refuse();
-        const id = newId(kind);
+        const id = asked.job ?? newId(kind);
         const words = `${kind} asked for by ${caller.name}, in safe mode`;
         return desk.begin(id, kind, asked, () =>
           kind === 'restart' ? host.reboot(words) : host.powerOff(words),
@@ -62,6 +63,7 @@ export function safeUpkeep(
   const known = (id: string): JobStatus => jobs.list().find((one) => one.id === id) ?? refuse();
   return {
     start,
+    newJobId: (kind) => (kind === 'support' ? archives.newId() : newId(kind)),
     jobs: () => jobs.list(),
     job: known,
     cancel: async (id) => {

@@ -37,11 +37,16 @@ export class Upkeep {
     return this.#power.views();
   }
 
+  /** Throws why the node may not go now. */
+  check({ force = false }: JobRequest & { kind: 'restart' | 'shutdown' }): void {
+    this.#power.check(force);
+  }
+
   /** Begins it; throws the refusal. */
   start(request: JobRequest & { kind: 'restart' | 'shutdown' }, asked: Asked): JobStatus {
     const { kind, force = false } = request;
-    this.#power.check(force);
-    const job = newId(kind);
+    this.check(request);
+    const job = asked.job ?? newId(kind);
     const order = { job, kind, asked, force };
     const tell = (step: string): void => this.#desk.tell(job, kind, step);
     this.#leaving = job;

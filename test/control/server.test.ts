@@ -157,7 +157,7 @@ t.test('a body that is too long is cut off, bytes that are not HTTP are refused'
 });
 
 t.test('one request more than the limit is told that the daemon is busy', async (t) => {
-  await using bench = await openBench({ requestsMax: 2 });
+  await using bench = await openBench({ limits: { requestsMax: 2 } });
   const { backend } = bench;
   const gate = Promise.withResolvers<void>();
   backend.gate = gate.promise;

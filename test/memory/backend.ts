@@ -13,7 +13,7 @@ import type {
   StagedBundle,
 } from '../../src/control/backend.ts';
 import { UpdateError } from '../../src/core/errors.ts';
-import { NODES, parseSha256, type NodeId, type Release } from '../../src/core/model.ts';
+import { NODES, type NodeId } from '../../src/core/model.ts';
 import type {
   ActAnswer,
   AuditEntry,
@@ -21,6 +21,7 @@ import type {
   TakeoverView,
 } from '../../src/core/operator.ts';
 import type { PowerViews } from '../../src/core/power.ts';
+import type { ChangePreview } from '../../src/core/preview.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type {
   JobStatus,
@@ -38,8 +39,10 @@ import type { SupportArchive, SupportView } from '../../src/core/support.ts';
 
 import {
   AT,
+  jobStatus,
   powerViews,
   precheckReport,
+  release,
   settingsView,
   supportView,
   takeoverView,
@@ -47,11 +50,6 @@ import {
 } from './views.ts';
 
 export * from './views.ts';
-
-/** A release of the system or storage class. */
-export function release(version: string, cls: Release['class'] = 'system'): Release {
-  return { product: 'appliance', class: cls, version, counter: Number(version.split('.')[0]) };
-}
 
 /** A node that is fresh and well. */
 export function nodeStatus(node: NodeId, changes: Partial<NodeStatus> = {}): NodeStatus {
@@ -131,65 +129,6 @@ export function rolloutStatus(changes: Partial<RolloutStatus> = {}): RolloutStat
   };
 }
 
-/** One rollout as history keeps it. */
-export function rolloutRecord(changes: Partial<RolloutRecord> = {}): RolloutRecord {
-  const node = {
-    from: { system: release('1.0.0'), storage: release('1.0.0', 'storage') },
-    skip: false,
-    attempts: 1,
-    log: [{ at: AT, phase: 'STAGE' as const, text: 'checks passed' }],
-  };
-  return {
-    schema: 1,
-    id: 'r1',
-    kind: 'update',
-    to: {
-      bundle: parseSha256('a'.repeat(64)),
-      bytes: 1000,
-      product: 'appliance',
-      version: '2.0.0',
-      counter: 2,
-      images: [],
-    },
-    first: 'A',
-    policy: {
-      order: 'active-first',
-      onSecondFailure: 'hold',
-      retries: 1,
-      soakS: 60,
-      tries: 2,
-      deadmanS: 2700,
-    },
-    writer: { epoch: 7, seq: 12 },
-    phase: 'DONE',
-    nodes: { A: node, B: node },
-    abort: null,
-    result: null,
-    soak: null,
-    startedAt: AT,
-    phaseAt: AT,
-    estimateS: 240,
-    finalized: false,
-    ...changes,
-  };
-}
-
-/** A job that runs. */
-export function jobStatus(changes: Partial<JobStatus> = {}): JobStatus {
-  return {
-    id: 'r1',
-    kind: 'update',
-    state: 'running',
-    exit: null,
-    code: null,
-    message: 'installing',
-    next: null,
-    startedAt: AT,
-    endedAt: null,
-    ...changes,
-  };
-}
-
 /** The daemon in memory. */
 export class FakeBackend implements ControlBackend {
   pair: PairStatus = pairStatus();
@@ -202,6 +141,7 @@ export class FakeBackend implements ControlBackend {
   view: TakeoverView = takeoverView();
   copies: StorageView = { verify: null, split: null };
   checks: PrecheckReport = precheckReport();
+  preview: Omit<ChangePreview, 'change'> = { refusal: null, changes: true, does: 'does it' };
   powers: PowerViews = powerViews();
   supports: SupportView = supportView();
   /** Chunks of every archive that is asked for; an error among them breaks it off. */
@@ -226,6 +166,7 @@ export class FakeBackend implements ControlBackend {
   }[] = [];
   readonly #listeners = new Set<(event: TandemEvent) => void>();
   #seq = 0;
+  #ids = 0;
 
   get listeners(): number {
     return this.#listeners.size;
@@ -283,7 +224,20 @@ export class FakeBackend implements ControlBackend {
     this.asked.push({ what: 'start', value: request, by: caller.name });
     await this.beforeStart();
     if (this.refusal) throw this.refusal;
-    return this.put({ kind: request.kind });
+    const { job: id } = caller;
+    return this.put({ kind: request.kind, ...(id === undefined ? {} : { id }) });
+  }
+
+  async previewJob({ kind: change }: JobRequest): Promise<ChangePreview> {
+    return { ...this.preview, change };
+  }
+
+  async previewAct({ act: change }: ActRequest): Promise<ChangePreview> {
+    return { ...this.preview, change };
+  }
+
+  newJobId(kind: string): string {
+    return `${kind}-${String(++this.#ids)}`;
   }
 
   jobs(): readonly JobStatus[] {

@@ -3,10 +3,12 @@
  * bundle and of a pair that is well. Always holds: each is whole, and a test changes what it needs.
  * Imports core.
  */
+import { parseSha256, type Release } from '../../src/core/model.ts';
+import type { RolloutRecord } from '../../src/core/records.ts';
 import { DEFAULT_SETTINGS, type SettingsView } from '../../src/core/settings.ts';
 import type { PrecheckReport, TakeoverView } from '../../src/core/operator.ts';
 import type { PowerView, PowerViews } from '../../src/core/power.ts';
-import type { ValidateReport } from '../../src/core/status.ts';
+import type { JobStatus, ValidateReport } from '../../src/core/status.ts';
 import type { SupportView } from '../../src/core/support.ts';
 
 /** The moment of every answer. */
@@ -114,6 +116,70 @@ export function settingsView(changes: Partial<SettingsView> = {}): SettingsView 
       serial: '/dev/ttyS1, 115200 bit/s',
       service: '192.0.2.9:80',
     },
+    ...changes,
+  };
+}
+
+/** A release of the system or storage class. */
+export function release(version: string, cls: Release['class'] = 'system'): Release {
+  return { product: 'appliance', class: cls, version, counter: Number(version.split('.')[0]) };
+}
+
+/** One rollout as history keeps it. */
+export function rolloutRecord(changes: Partial<RolloutRecord> = {}): RolloutRecord {
+  const node = {
+    from: { system: release('1.0.0'), storage: release('1.0.0', 'storage') },
+    skip: false,
+    attempts: 1,
+    log: [{ at: AT, phase: 'STAGE' as const, text: 'checks passed' }],
+  };
+  return {
+    schema: 1,
+    id: 'r1',
+    kind: 'update',
+    to: {
+      bundle: parseSha256('a'.repeat(64)),
+      bytes: 1000,
+      product: 'appliance',
+      version: '2.0.0',
+      counter: 2,
+      images: [],
+    },
+    first: 'A',
+    policy: {
+      order: 'active-first',
+      onSecondFailure: 'hold',
+      retries: 1,
+      soakS: 60,
+      tries: 2,
+      deadmanS: 2700,
+    },
+    writer: { epoch: 7, seq: 12 },
+    phase: 'DONE',
+    nodes: { A: node, B: node },
+    abort: null,
+    result: null,
+    soak: null,
+    startedAt: AT,
+    phaseAt: AT,
+    estimateS: 240,
+    finalized: false,
+    ...changes,
+  };
+}
+
+/** A job that runs. */
+export function jobStatus(changes: Partial<JobStatus> = {}): JobStatus {
+  return {
+    id: 'r1',
+    kind: 'update',
+    state: 'running',
+    exit: null,
+    code: null,
+    message: 'installing',
+    next: null,
+    startedAt: AT,
+    endedAt: null,
     ...changes,
   };
 }
