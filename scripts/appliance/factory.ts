@@ -41,6 +41,8 @@ export interface FactoryPair {
   readonly rootKeys?: string;
   /** The command that asks the power controller; default: there is no fencer. */
   readonly fenceCommand?: readonly string[];
+  /** Seconds that a standby waits before it fences; default: that of the configuration. */
+  readonly fenceHeadStartS?: number;
   /** Serial line to the peer as the second channel of the link, `/dev/ttyS1` for one. */
   readonly serialLine?: string;
   /** Where clients are; default: on the cable between the nodes. */
@@ -70,7 +72,7 @@ function configText(node: NodeId, pair: FactoryPair): string {
   const ends = (port: number): object => {
     return { listen: `${ADDRESS[node]}:${port}`, peer: `${ADDRESS[peerOf(node)]}:${port}` };
   };
-  const { serialLine, clients, fenceCommand: command } = pair;
+  const { serialLine, clients, fenceCommand: command, fenceHeadStartS: headStartS } = pair;
   const fencer =
     command === undefined
       ? {}
@@ -95,7 +97,11 @@ function configText(node: NodeId, pair: FactoryPair): string {
     host: { driver: 'machine', watchdog: '/dev/watchdog' },
     power: { restart: ['/sbin/reboot'], shutdown: ['/sbin/poweroff'] },
     policy: pair.policy ?? {},
-    fence: { policy: pair.fence ?? 'manual', ...fencer },
+    fence: {
+      policy: pair.fence ?? 'manual',
+      ...fencer,
+      ...(headStartS === undefined ? {} : { headStartS }),
+    },
   };
   const title = `// Node ${node}. "tandem config example" explains every setting.`;
   return `${title}\n${JSON.stringify(config, null, 2)}\n`;

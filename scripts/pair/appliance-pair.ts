@@ -6,7 +6,7 @@
  * line, its network and root's key; everything ends with the process. Imports core, control and the
  * parts beside it.
  */
-import { cp, mkdir, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,6 +20,7 @@ import { copyDisk, makeOverlay } from '../vm/disks.ts';
 import { Pair, type NodeSpec } from '../vm/pair.ts';
 import type { DiskSpec, Machine } from '../vm/machine.ts';
 import { runCommand, type Command } from './command.ts';
+import { lockState } from '../../src/drivers/state-lock.ts';
 import { Door, DOOR_PORTS, type RootResult } from './door.ts';
 import { FIRST } from './releases.ts';
 import { Watch } from './watch.ts';
@@ -63,13 +64,17 @@ export interface PairOptions {
   /** Opened already; default: opened now. */
   readonly workshop?: PairWorkshop;
   /** Folder for disks, logs and sockets, at most some 60 bytes; default: one that goes away. */
-  readonly dir?: string;
+  readonly dir?: string | undefined;
   /**
-   * `overlay` (default): the disks take writes into a file of their own; `logged`: raw copies with a
-   * log of every write and flush (`Machine.writeLogs`), and the copies as they were at the start.
+   * `overlay` (default): the disks take writes into a file of their own; `logged`: raw copies with
+   * a log of every write and flush (`Machine.writeLogs`), and copies as they were at the start.
    */
   readonly disks?: 'overlay' | 'logged';
   readonly memoryMiB?: number;
+  /** Disks to run from in the place of the factory's; they are not written to. */
+  readonly made?: PairDisks;
+  /** Disks with a snapshot, `A.qcow2` and `B.qcow2`, from which both go on (snapshot.ts). */
+  readonly snapshot?: { readonly folder: string; readonly tag: string };
   /** Told what takes long. */
   readonly say?: (line: string) => void;
 }
@@ -94,13 +99,16 @@ export class AppliancePair implements AsyncDisposable {
   readonly nodes: Readonly<Record<NodeId, BenchNode>>;
   readonly watch: Watch;
   readonly #isOwnDir: boolean;
+  readonly #lock: AsyncDisposable;
   readonly #ended = new AbortController();
   #clients = 0;
 
   private constructor(
     parts: Pick<AppliancePair, 'dir' | 'workshop' | 'made' | 'vms' | 'nodes'>,
+    lock: AsyncDisposable,
     isOwnDir: boolean,
   ) {
+    this.#lock = lock;
     this.dir = parts.dir;
     this.workshop = parts.workshop;
     this.made = parts.made;
@@ -115,23 +123,25 @@ export class AppliancePair implements AsyncDisposable {
    * `state.locked` when another harness works in the folder.
    */
   static async open(options: PairOptions = {}): Promise<AppliancePair> {
-    const { say, disks: kind = 'overlay', memoryMiB = 320 } = options;
+    const { say, disks: kind = 'overlay', memoryMiB = 512, snapshot } = options;
     const workshop = options.workshop ?? (await PairWorkshop.open(say));
-    const settings = { ...DEFAULT_SETTINGS, ...options.settings };
-    const made = await workshop.disks(settings);
+    const made = await AppliancePair.disksOf({ ...options, workshop });
     const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'tandem-bench-')));
     await mkdir(dir, { recursive: true });
     await using undo = new AsyncDisposableStack();
     if (options.dir === undefined) {
       undo.defer(() => rm(dir, { recursive: true, force: true }));
     }
+    // Before anything in the folder is touched that another bench may be using.
+    const lock = undo.use(await lockState(dir));
     const media = { A: join(dir, 'medium-A.img'), B: join(dir, 'medium-B.img') };
     const specOf = async (node: NodeId): Promise<NodeSpec> => {
       await writeFile(media[node], '');
       await truncate(media[node], MEDIUM_BYTES);
       return {
-        disk: await diskOf(made.disks[node], join(dir, node), kind),
+        disk: await diskOf(made.disks[node], dir, node, kind, snapshot?.folder),
         memoryMiB,
+        ...(snapshot === undefined ? {} : { loadSnapshot: snapshot.tag }),
         guestPorts: [...DOOR_PORTS, { address: SERVICE_HOST, port: Number(SERVICE_PORT) }],
         extra: mediumArguments(media[node]),
       };
@@ -147,7 +157,16 @@ export class AppliancePair implements AsyncDisposable {
     };
     const nodes = { A: await nodeOf('A'), B: await nodeOf('B') };
     undo.move();
-    return new AppliancePair({ dir, workshop, made, vms, nodes }, options.dir === undefined);
+    return new AppliancePair({ dir, workshop, made, vms, nodes }, lock, options.dir === undefined);
+  }
+
+  /** The disks that a pair with these options runs from. */
+  static async disksOf({
+    settings,
+    workshop,
+    made,
+  }: PairOptions & { readonly workshop: PairWorkshop }): Promise<PairDisks> {
+    return made ?? workshop.disks({ ...DEFAULT_SETTINGS, ...settings });
   }
 
   /** Ends every wait of this pair when it is closed. */
@@ -193,7 +212,8 @@ export class AppliancePair implements AsyncDisposable {
   async shell(node: NodeId, command: string, timeoutMs = COMMAND_MS): Promise<string> {
     const { status, output } = await this.run(node, command, timeoutMs);
     if (status === 0) return output;
-    const message = `"${command}" on node ${node} ended with ${String(status)}: ${output.slice(-500)}`;
+    const words = output.slice(-500);
+    const message = `"${command}" on node ${node} ended with ${String(status)}: ${words}`;
     throw new UpdateError('tool.failed', message);
   }
 
@@ -204,8 +224,8 @@ export class AppliancePair implements AsyncDisposable {
   }
 
   /**
-   * Brings a bundle into an appliance, as with a medium that a technician plugs in; returns its path
-   * there.
+   * Brings a bundle into an appliance, as with a medium that a technician plugs in; returns its
+   * path there.
    */
   async push(node: NodeId, file: string): Promise<string> {
     const { size } = await stat(file);
@@ -238,24 +258,6 @@ export class AppliancePair implements AsyncDisposable {
     return new DemoClient(ways, `client-${String(this.#clients)}`);
   }
 
-  /** Keeps what explains a failure in a folder: serial logs, what was seen, journals. */
-  async keepEvidence(folder: string): Promise<void> {
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'watch.txt'), `${this.watch.lines.join('\n')}\n`);
-    const events = this.watch.events.map((event) => JSON.stringify(event));
-    await writeFile(join(folder, 'events.ndjson'), `${events.join('\n')}\n`);
-    for (const node of NODES) {
-      const { machine } = this.nodes[node];
-      await cp(machine.serialFile, join(folder, `serial-${node}.log`), { force: true });
-      const power = machine.events.all.map((event) => JSON.stringify(event));
-      await writeFile(join(folder, `machine-${node}.ndjson`), `${power.join('\n')}\n`);
-      await this.#keepFiles(node, folder).catch(async (error: unknown) => {
-        const words = `nothing could be read: ${asUpdateError(error).message}\n`;
-        await writeFile(join(folder, `node-${node}.txt`), words);
-      });
-    }
-  }
-
   /** Cuts the power of both, frees the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended.signal.aborted) return;
@@ -263,17 +265,8 @@ export class AppliancePair implements AsyncDisposable {
     await this.watch.stop();
     await Promise.all(NODES.map((node) => this.nodes[node].door[Symbol.asyncDispose]()));
     await this.vms[Symbol.asyncDispose]();
+    await this.#lock[Symbol.asyncDispose]();
     if (this.#isOwnDir) await rm(this.dir, { recursive: true, force: true });
-  }
-
-  async #keepFiles(node: NodeId, folder: string): Promise<void> {
-    const { door } = this.nodes[node];
-    if (!door.isOpen) throw new UpdateError('daemon.unreachable', `node ${node} lets nobody in`);
-    const messages = await door.run('logread; free; ps -o pid,ppid,rss,stat,time,args', 60_000);
-    await writeFile(join(folder, `node-${node}.txt`), messages.output);
-    const pack = 'cd /data/tandem && tar -c --exclude=depot --exclude=store . | base64';
-    const { output } = await door.run(pack, 60_000);
-    await writeFile(join(folder, `state-${node}.tar`), Buffer.from(output, 'base64'));
   }
 
   async #view(node: NodeId): Promise<{ status: PairStatus | null; good: boolean; text: string }> {
@@ -289,7 +282,18 @@ export class AppliancePair implements AsyncDisposable {
 }
 
 /** The disk that a machine writes to, in the pair's folder. */
-async function diskOf(base: string, path: string, kind: 'overlay' | 'logged'): Promise<DiskSpec> {
+async function diskOf(
+  base: string,
+  dir: string,
+  node: NodeId,
+  kind: 'overlay' | 'logged',
+  snapshots: string | undefined,
+): Promise<DiskSpec> {
+  const path = join(dir, node);
+  if (snapshots !== undefined) {
+    await copyDisk(join(snapshots, `${node}.qcow2`), `${path}.qcow2`);
+    return { path: `${path}.qcow2`, format: 'qcow2' };
+  }
   if (kind === 'overlay') return makeOverlay({ path: base, format: 'raw' }, `${path}.qcow2`);
   await copyDisk(base, `${path}.start.img`);
   await copyDisk(base, `${path}.img`);

@@ -1,9 +1,9 @@
 /**
  * The way into a running appliance of the bench: commands of root over SSH, and the daemon's
- * control socket as a socket of this computer. Always holds: the door follows the machine, it opens
- * at each boot once the appliance lets root in and closes when the machine goes; while it is closed
- * there is no socket, as on an appliance that is down; its processes end with it. Imports core, the
- * machine and the tools.
+ * control socket as a socket of this computer. Always holds: both follow the machine, they are
+ * there at each boot once the appliance lets root in, or has its daemon, and are gone when the
+ * machine goes; while there is no daemon there is no socket, as on an appliance that is down; its
+ * processes end with it. Imports core, the machine and the tools.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,38 +14,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../../src/core/errors.ts';
 import { needTool } from '../image/tools.ts';
 import type { Machine } from '../vm/machine.ts';
+import { BRIDGE_PORTS, BRIDGE_READY, START_BRIDGE } from './bridge.ts';
 
-/** Ports of the guest that the door needs: SSH, and the bridge to the control socket. */
-export const DOOR_PORTS = [22, 7900] as const;
-const [SSH_PORT, BRIDGE_PORT] = DOOR_PORTS;
-const CONTROL_SOCKET = '/run/tandem/control.sock';
-/** Address of the guest that the harness reaches and nobody else. */
-const GUEST_ADDRESS = '10.0.2.15';
+const SSH_PORT = 22;
+/** Ports of the guest that the door needs. */
+export const DOOR_PORTS = [SSH_PORT, ...BRIDGE_PORTS] as const;
+const [BRIDGE_PORT, CANARY_PORT] = BRIDGE_PORTS;
 const LOGGED_IN = 'root is in';
-const BRIDGE_READY = 'bridge ready';
-/** Time for SSH's greeting; a system that boots does not answer at all. */
-const GREETING_MS = 2000;
-const LOOK_AGAIN_MS = 250;
+/** Time for a greeting; a system that boots does not answer at all. */
+const GREETING_MS = 3000;
+const LOOK_AGAIN_MS = 200;
 const OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
-
-/** Runs in the guest as long as its input is open: each connection is one to the daemon. */
-const BRIDGE = `
-const net = require('node:net');
-const server = net.createServer({ allowHalfOpen: true }, (client) => {
-  const daemon = net.connect({ path: '${CONTROL_SOCKET}', allowHalfOpen: true });
-  for (const [one, other] of [[client, daemon], [daemon, client]]) {
-    one.pipe(other);
-    one.on('error', () => other.destroy());
-    one.on('close', () => other.destroy());
-  }
-});
-server.listen(${String(BRIDGE_PORT)}, '${GUEST_ADDRESS}', () => console.log('${BRIDGE_READY}'));
-process.stdin.resume().on('end', () => process.exit(0));
-`;
-/** The daemon first: what it starts up with is not slowed down by the harness. */
-const START_BRIDGE =
-  `echo ${LOGGED_IN}; until [ -S ${CONTROL_SOCKET} ]; do usleep 200000; done; ` +
-  `exec node --max-semi-space-size=1 -e '${BRIDGE.replaceAll("'", `'\\''`)}'`;
 
 /** What a command of root gave back. */
 export interface RootResult {
@@ -57,7 +36,7 @@ export interface RootResult {
 
 /** The door of one appliance; it is at work until it is disposed of. */
 export class Door implements AsyncDisposable {
-  /** The control socket of the appliance's daemon on this computer, while the door is open. */
+  /** The control socket of the appliance's daemon on this computer, while that has one. */
   readonly controlSocket: string;
   readonly #machine: Machine;
   readonly #ssh: string;
@@ -66,9 +45,10 @@ export class Door implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #connections = new Set<Socket>();
   readonly #waiting = new Set<() => void>();
-  readonly #work: Promise<void>;
+  readonly #children = new Set<ChildProcess>();
+  readonly #work: Promise<unknown>;
   #isOpen = false;
-  #children = new Set<ChildProcess>();
+  #isShut = false;
 
   private constructor(machine: Machine, dir: string, key: string, ssh: string) {
     this.#machine = machine;
@@ -76,7 +56,10 @@ export class Door implements AsyncDisposable {
     this.#key = key;
     this.controlSocket = join(dir, `control-${machine.spec.name}.sock`);
     this.#master = join(dir, `ssh-${machine.spec.name}`);
-    this.#work = this.#follow();
+    this.#work = Promise.all([
+      this.#again(() => this.#holdShell()),
+      this.#again(() => this.#holdControl()),
+    ]);
   }
 
   /** `dir` gets the sockets; `key` is root's. Throws `tool.missing`. */
@@ -84,7 +67,7 @@ export class Door implements AsyncDisposable {
     return new Door(machine, dir, key, await needTool('ssh'));
   }
 
-  /** Whether commands can be run now; the control socket is there once the daemon has its own. */
+  /** Whether commands can be run now. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
@@ -123,11 +106,31 @@ export class Door implements AsyncDisposable {
     return { status: status ?? 255, output };
   }
 
+  /**
+   * Shuts the door or lets it open again: while it is shut nobody is in, so that a snapshot holds
+   * no connection that its guest would wait on for ever.
+   */
+  async shut(isShut: boolean): Promise<void> {
+    this.#isShut = isShut;
+    if (!isShut) return;
+    for (const child of this.#children) end(child);
+    for (const socket of this.#connections) socket.destroy();
+    while (this.#isOpen || this.#connections.size > 0) await sleep(LOOK_AGAIN_MS / 10);
+  }
+
   /** Closes the door for good. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    for (const child of this.#children) end(child);
+    await this.shut(true);
     await this.#work;
+  }
+
+  async #again(hold: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      if (!this.#isShut && this.#machine.power === 'on') await hold();
+      await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 
   #start(options: readonly string[], command: string): ChildProcess {
@@ -147,57 +150,55 @@ export class Door implements AsyncDisposable {
     return child;
   }
 
-  /** From boot to boot: waits for SSH, then holds the bridge open as long as it stands. */
-  async #follow(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      const greeted = this.#machine.power === 'on' && (await this.#greeted());
-      if (signal.aborted) return;
-      if (greeted) await this.#hold();
-      await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  /** Whether somebody speaks SSH. */
-  async #greeted(): Promise<boolean> {
-    let port: number;
-    try {
-      port = this.#machine.forwardedPort(SSH_PORT);
-    } catch {
-      return false;
-    }
-    const socket = connect({ port, host: '127.0.0.1' });
+  /** A connection to a port of the guest that has said `words`, or null. */
+  async #greeted(guestPort: number, words: string): Promise<Socket | null> {
+    const socket = connect({ port: this.#machine.forwardedPort(guestPort), host: '127.0.0.1' });
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), GREETING_MS);
-    socket.once('data', (bytes) => resolve(bytes.toString('latin1').startsWith('SSH-')));
+    socket.once('data', (bytes) => resolve(bytes.toString('latin1').startsWith(words)));
     socket.on('error', () => resolve(false));
-    socket.on('close', () => resolve(false));
+    socket.once('close', () => resolve(false));
     const found = await promise;
     clearTimeout(timer);
+    if (found) return socket;
     socket.destroy();
-    return found;
+    return null;
   }
 
-  async #hold(): Promise<void> {
+  /** One session of SSH that every command uses; it starts the bridge, once in a boot. */
+  async #holdShell(): Promise<void> {
+    const probe = await this.#greeted(SSH_PORT, 'SSH-').catch(() => null);
+    probe?.destroy();
+    if (probe === null || this.#isShut) return;
     await rm(this.#master, { force: true });
-    await rm(this.controlSocket, { force: true });
-    const child = this.#start(['-M', '-S', this.#master], START_BRIDGE);
-    const ended = once(child, 'close');
-    let server: Server | null = null;
+    const command = `echo ${LOGGED_IN}; ${START_BRIDGE} exec cat >/dev/null`;
+    const child = this.#start(['-M', '-S', this.#master], command);
     let words = '';
     child.stderr?.resume();
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       words = (words + text).slice(-200);
-      if (!this.#isOpen && words.includes(LOGGED_IN)) this.#tell();
-      if (server !== null || !words.includes(BRIDGE_READY)) return;
-      server = this.#listen();
+      if (this.#isOpen || !words.includes(LOGGED_IN)) return;
+      this.#isOpen = true;
+      for (const tell of this.#waiting) tell();
+      this.#waiting.clear();
     });
-    await ended;
+    await once(child, 'close');
     this.#isOpen = false;
-    const closing = server as Server | null;
-    if (closing === null) return;
-    const closed = once(closing, 'close');
-    closing.close();
+  }
+
+  /** The control socket as long as the bridge in the guest lives. */
+  async #holdControl(): Promise<void> {
+    const canary = await this.#greeted(CANARY_PORT, BRIDGE_READY).catch(() => null);
+    if (canary === null) return;
+    const gone = once(canary, 'close');
+    canary.resume();
+    await rm(this.controlSocket, { force: true });
+    const server = this.#listen();
+    await gone;
+    const closed = once(server, 'close');
+    server.close();
     for (const socket of this.#connections) socket.destroy();
     await closed;
   }
@@ -206,8 +207,7 @@ export class Door implements AsyncDisposable {
     const server = createServer({ allowHalfOpen: true }, (client) => {
       const port = this.#machine.forwardedPort(BRIDGE_PORT);
       const guest = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-      const both = [client, guest] as const;
-      for (const [one, other] of [both, [guest, client] as const]) {
+      for (const [one, other] of [[client, guest] as const, [guest, client] as const]) {
         this.#connections.add(one);
         one.pipe(other);
         one.on('error', () => other.destroy());
@@ -218,14 +218,7 @@ export class Door implements AsyncDisposable {
       }
     });
     server.on('error', () => undefined);
-    server.listen(this.controlSocket);
-    return server;
-  }
-
-  #tell(): void {
-    this.#isOpen = true;
-    for (const tell of this.#waiting) tell();
-    this.#waiting.clear();
+    return server.listen(this.controlSocket);
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * Two machines as a pair of appliances: a network cable and a serial cable between them, one power
- * controller, a folder of their own each. Always holds: the cables go nowhere else; both machines end with the harness; a
- * second harness in the same folder is refused. Imports core and the machine.
+ * controller, a folder of their own each. Always holds: the cables go nowhere else; both machines
+ * end with the harness; a second harness in the same folder is refused. Imports core and the
+ * machine.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,0 +1,6 @@
+/**
+ * Scenario: the boot loader finds no file system in the new slot. Imports the bench.
+ */
+import { failsOnFirst } from '../failures.ts';
+
+export default failsOnFirst('file-system', 'the boot loader finds no file system in the new slot');

@@ -1,0 +1,6 @@
+/**
+ * Scenario: the new root file system has no init. Imports the bench.
+ */
+import { failsOnFirst } from '../failures.ts';
+
+export default failsOnFirst('no-init', 'the new root file system has no init');

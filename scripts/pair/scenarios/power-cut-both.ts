@@ -1,0 +1,7 @@
+/**
+ * Scenario: the power of both nodes is cut in the middle of an update, in a phase and at a moment
+ * that the seed draws. Imports the bench.
+ */
+import { cutInUpdate } from '../power-cuts.ts';
+
+export default cutInUpdate('both');

@@ -1,0 +1,75 @@
+/**
+ * All scenarios by their names, and which of them a run plays: named selections, in the order in
+ * which they are played. Always holds: a larger selection has everything of a smaller one. Imports
+ * the scenarios.
+ */
+import activeCrash from './scenarios/active-crash.ts';
+import activeFileSystem from './scenarios/active-file-system.ts';
+import activeInitHangs from './scenarios/active-init-hangs.ts';
+import activeKernelBody from './scenarios/active-kernel-body.ts';
+import activeKernelHeader from './scenarios/active-kernel-header.ts';
+import activeNoInit from './scenarios/active-no-init.ts';
+import activePanics from './scenarios/active-panics.ts';
+import activeUnhealthy from './scenarios/active-unhealthy.ts';
+import cancelled from './scenarios/cancelled.ts';
+import frozen from './scenarios/frozen.ts';
+import good from './scenarios/good.ts';
+import linkLost from './scenarios/link-lost.ts';
+import linkNetwork from './scenarios/link-network.ts';
+import panic from './scenarios/panic.ts';
+import powerCutA from './scenarios/power-cut-a.ts';
+import powerCutB from './scenarios/power-cut-b.ts';
+import powerCutBoth from './scenarios/power-cut-both.ts';
+import refused from './scenarios/refused.ts';
+import rollback from './scenarios/rollback.ts';
+import standbyHeld from './scenarios/standby-held.ts';
+import standbyRolledBack from './scenarios/standby-rolled-back.ts';
+import storageFails from './scenarios/storage-fails.ts';
+import takeover from './scenarios/takeover.ts';
+import watchdog from './scenarios/watchdog.ts';
+import type { Scenario } from './story.ts';
+
+/** For every change: refusals, the good way, fencing, the boot loader's fallback, one channel. */
+const CI = {
+  refused,
+  good,
+  takeover,
+  'active-no-init': activeNoInit,
+  'link-network': linkNetwork,
+};
+/** Each outcome, bad images, moments drawn by the seed, the watchdog. */
+const TEST = {
+  ...CI,
+  'active-crash': activeCrash,
+  'active-unhealthy': activeUnhealthy,
+  'active-kernel-header': activeKernelHeader,
+  'storage-fails': storageFails,
+  'standby-held': standbyHeld,
+  rollback,
+  cancelled,
+  frozen,
+  'power-cut-a': powerCutA,
+  'power-cut-b': powerCutB,
+  'power-cut-both': powerCutBoth,
+  'link-lost': linkLost,
+  watchdog,
+};
+const ALL = {
+  ...TEST,
+  'active-file-system': activeFileSystem,
+  'active-init-hangs': activeInitHangs,
+  'active-kernel-body': activeKernelBody,
+  'active-panics': activePanics,
+  panic,
+  'standby-rolled-back': standbyRolledBack,
+};
+
+/** All scenarios by name, in the order in which they are played. */
+export const SCENARIOS: ReadonlyMap<string, Scenario> = new Map(Object.entries(ALL));
+
+/** Names of scenarios by the name of the selection. */
+export const SELECTIONS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ci', Object.keys(CI)],
+  ['test', Object.keys(TEST)],
+  ['all', Object.keys(ALL)],
+]);
