@@ -24,12 +24,14 @@ export const PROJECT_DIR = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Where everything that is made goes unless the caller says otherwise; git ignores it. */
 export const BUILD_DIR = join(PROJECT_DIR, 'build');
 
-/** Paths of the three programs. */
+/** Paths of the programs. */
 export interface Programs {
   /** Daemon, command line and installer. */
   readonly tandem: string;
-  /** The storage software. */
+  /** The storage software that keeps its copy in a directory. */
   readonly storage: string;
+  /** The storage software on DRBD; absent in versions that had none. */
+  readonly storageDrbd?: string;
   /** The sample workload. */
   readonly workload: string;
 }
@@ -37,8 +39,10 @@ export interface Programs {
 const ENTRIES = {
   tandem: 'src/main.ts',
   storage: 'images/storage/main.ts',
+  storageDrbd: 'images/storage-drbd/main.ts',
   workload: 'images/workload/records.ts',
 } as const satisfies Record<keyof Programs, string>;
+const NAMES = ['tandem', 'storage', 'storageDrbd', 'workload'] as const;
 
 /**
  * Packages in CommonJS form ask for built-in modules with `require`, which an ES module lacks: the
@@ -105,18 +109,19 @@ export async function programVersion(file: string): Promise<string> {
 }
 
 /**
- * Builds the three programs and what lies beside them into `outDir` and starts each program once
+ * Builds the programs and what lies beside them into `outDir` and starts each program once
  * with `--version`.
  */
-export async function buildProgram(outDir: string = BUILD_DIR): Promise<Programs> {
+export async function buildProgram(outDir: string = BUILD_DIR): Promise<Required<Programs>> {
   await mkdir(outDir, { recursive: true });
-  const programs: Programs = {
+  const programs: Required<Programs> = {
     tandem: join(outDir, 'tandem.mjs'),
     storage: join(outDir, 'storage.mjs'),
+    storageDrbd: join(outDir, 'storage-drbd.mjs'),
     workload: join(outDir, 'workload.mjs'),
   };
   await replaceIfOther(join(outDir, SERIALPORT_FILE), await readFile(serialPortFile()));
-  for (const name of ['tandem', 'storage', 'workload'] as const) {
+  for (const name of NAMES) {
     await bundleEntry(join(PROJECT_DIR, ENTRIES[name]), programs[name]);
     await programVersion(programs[name]);
   }

@@ -20,6 +20,11 @@ export type StorageVariant = 'good' | 'unhealthy';
 /** Storage images that can be asked for, the good one first. */
 export const STORAGE_VARIANTS: readonly StorageVariant[] = ['good', 'unhealthy'];
 
+/** How the storage software keeps its copies level: by itself in directories, or with DRBD. */
+export type StorageKind = 'directory' | 'drbd';
+/** Storage software that can be asked for, the usual one first. */
+export const STORAGE_KINDS: readonly StorageKind[] = ['directory', 'drbd'];
+
 /** What both kinds of image are made from. */
 export interface ImageSpec {
   readonly product: string;
@@ -55,12 +60,18 @@ export async function makeStorageImage(
     /** On-disk format level that the software writes. */
     readonly formatLevel: number;
     readonly variant?: StorageVariant;
+    /** Default `directory`; only appliances with partitions can run `drbd`. */
+    readonly kind?: StorageKind;
   },
 ): Promise<number> {
   const { product, version, counter, programs, formatLevel } = spec;
+  const program = spec.kind === 'drbd' ? programs.storageDrbd : programs.storage;
+  if (program === undefined) {
+    throw new UpdateError('usage.invalid', `version ${version} has no storage software on DRBD`);
+  }
   const files: ImageFile[] = [
     releaseFile({ product, class: 'storage', version, counter, formatLevel }),
-    { path: '/opt/storage/storage.mjs', mode: 0o644, from: programs.storage },
+    { path: '/opt/storage/storage.mjs', mode: 0o644, from: program },
   ];
   if (spec.variant === 'unhealthy') {
     const text = 'the storage software of this image fails its health check on purpose\n';
@@ -76,10 +87,11 @@ function sized(spec: ImageSpec): { out: string; sizeBytes?: number } {
 }
 
 const USAGE = `Usage: node scripts/make-image.ts system|storage --version V --counter N --out FILE
-         [--product NAME] [--size BYTES] [--variant WORD] [--format-level N]
+         [--product NAME] [--size BYTES] [--variant WORD] [--format-level N] [--kind WORD]
 
   --variant       system: ${SYSTEM_VARIANTS.join(', ')}; storage: ${STORAGE_VARIANTS.join(', ')}
   --format-level  storage only; default 1
+  --kind          storage only: ${STORAGE_KINDS.join(', ')}
 
 Example: node scripts/make-image.ts system --version 1.2.0 --counter 12 --out build/system.img
 `;
@@ -90,10 +102,10 @@ function wholeNumber(name: string, text: string): number {
   throw new UpdateError('usage.invalid', `--${name} is "${text}"; it must be a positive number`);
 }
 
-function oneOf<T extends string>(words: readonly T[], text: string): T {
+function oneOf<T extends string>(option: string, words: readonly T[], text: string): T {
   const word = words.find((one) => one === text);
   if (word !== undefined) return word;
-  throw new UpdateError('usage.invalid', `--variant is "${text}"; accepted: ${words.join(', ')}`);
+  throw new UpdateError('usage.invalid', `--${option} is "${text}"; accepted: ${words.join(', ')}`);
 }
 
 async function main(): Promise<number> {
@@ -107,6 +119,7 @@ async function main(): Promise<number> {
       size: { type: 'string' },
       variant: { type: 'string', default: 'good' },
       'format-level': { type: 'string', default: '1' },
+      kind: { type: 'string', default: 'directory' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -128,8 +141,13 @@ async function main(): Promise<number> {
   const formatLevel = wholeNumber('format-level', values['format-level']);
   const bytes =
     cls === 'system'
-      ? await makeSystemImage({ ...spec, variant: oneOf(SYSTEM_VARIANTS, variant) })
-      : await makeStorageImage({ ...spec, formatLevel, variant: oneOf(STORAGE_VARIANTS, variant) });
+      ? await makeSystemImage({ ...spec, variant: oneOf('variant', SYSTEM_VARIANTS, variant) })
+      : await makeStorageImage({
+          ...spec,
+          formatLevel,
+          variant: oneOf('variant', STORAGE_VARIANTS, variant),
+          kind: oneOf('kind', STORAGE_KINDS, values.kind),
+        });
   console.log(`${spec.out}  ${cls} ${version}  ${String(bytes)} bytes`);
   return 0;
 }

@@ -67,8 +67,8 @@ export async function prepareProbe(dataDir: string): Promise<void> {
   });
 }
 
-/** Writes, syncs and reads back a few bytes, in place. */
-async function checkDisk(dataDir: string): Promise<void> {
+/** Writes, syncs and reads back a few bytes, in place; throws `store.io`, `store.full`. */
+export async function checkDisk(dataDir: string): Promise<void> {
   try {
     const path = join(dataDir, 'probe');
     await using file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);

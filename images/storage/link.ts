@@ -14,6 +14,8 @@ import { encodeFrame, frameReader, type Frame, type Hello, type Message } from '
 
 /** Names the channel in the handshake, so that a wrong port is found out there. */
 const ALPN = 'tandem-store';
+/** The same of storage software that replicates by other means: the two never meet. */
+export const ALPN_DRBD = 'tandem-store-drbd';
 const PING_MS = 200;
 const SILENT_TICKS = 6;
 const HANDSHAKE_MS = 4000;
@@ -50,6 +52,8 @@ export interface ReplicationLinkOptions {
   /** `host:port`; node A dials it. */
   readonly peer: string;
   readonly keys: PairKeys;
+  /** Name of the channel in the handshake; default: that of copies in directories. */
+  readonly alpn?: string;
   /** Called with every connection whose other end has proved its key. */
   readonly onConnection: (connection: PeerConnection) => ConnectionListener;
 }
@@ -78,9 +82,9 @@ export class ReplicationLink implements AsyncDisposable {
       this.#dial();
       return;
     }
-    const { keys, listen } = this.#options;
+    const { keys, listen, alpn = ALPN } = this.#options;
     const server = createServer(
-      { ...tlsOptions(keys), ALPNProtocols: [ALPN], handshakeTimeout: HANDSHAKE_MS },
+      { ...tlsOptions(keys), ALPNProtocols: [alpn], handshakeTimeout: HANDSHAKE_MS },
       (socket) => this.#proved(socket),
     );
     this.#server = server;
@@ -114,8 +118,8 @@ export class ReplicationLink implements AsyncDisposable {
   }
 
   #dial(): void {
-    const { peer, keys } = this.#options;
-    const socket = connect({ ...parseAddress(peer), ...tlsOptions(keys), ALPNProtocols: [ALPN] });
+    const { peer, keys, alpn = ALPN } = this.#options;
+    const socket = connect({ ...parseAddress(peer), ...tlsOptions(keys), ALPNProtocols: [alpn] });
     this.#socket = socket;
     socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error('the handshake took too long')));
     socket.once('secureConnect', () => {
@@ -135,8 +139,8 @@ export class ReplicationLink implements AsyncDisposable {
   #proved(socket: TLSSocket): void {
     try {
       assertPinned(socket, this.#options.keys);
-      if (socket.alpnProtocol !== ALPN) {
-        throw new UpdateError('pair.protocol', 'the other end is not a storage process');
+      if (socket.alpnProtocol !== (this.#options.alpn ?? ALPN)) {
+        throw new UpdateError('pair.protocol', 'the other end is no such storage software');
       }
     } catch (error) {
       // Whoever is dialled should be the peer; whoever knocks may be anybody.

@@ -14,6 +14,7 @@ import type { SavedRecords, SplitSide, SplitView, StoreDifference } from '../../
 import { syncDirectory } from '../../src/drivers/fs-atomic.ts';
 import { Comparison, type Difference } from './compare.ts';
 import { DIFFERENCES_MAX, RESERVE_BYTES } from './limits.ts';
+import type { Objects } from './objects.ts';
 import type { Replica } from './replica.ts';
 import { ioFailure } from './segments.ts';
 import type { Session } from './session.ts';
@@ -137,32 +138,47 @@ export async function yieldCopy(
     keys.push(key);
     add(sum, mine[2]);
   });
-  const file = keys.length === 0 ? null : await save(replica, keys, sum.bytes, why);
+  const { objects, state } = replica;
+  const { pair, generation, epoch } = state.now;
+  const { by, reason } = why;
+  const head = { node, pair, epoch, generation, by, reason };
+  const folder = join(dirname(objects.dir), 'saved');
+  const file = await saveRecords({ objects, keys, bytes: sum.bytes, folder, head });
   await replica.giveWay();
   return { node, file, ...sum };
 }
 
-/** Writes the records to a new file, synced; a file that fails leaves nothing behind. */
-async function save(
-  replica: Replica,
-  keys: readonly string[],
-  bytes: number,
-  { by, reason }: { readonly by: string; readonly reason: string },
-): Promise<string> {
-  const { dir } = replica.objects;
-  const folder = join(dirname(dir), 'saved');
-  const { node, pair, generation, epoch } = replica.state.now;
+/** Records that are to be saved. */
+export interface SaveSpec {
+  readonly objects: Objects;
+  readonly keys: readonly string[];
+  /** Bytes of their values. */
+  readonly bytes: number;
+  /** Folder of the file, on the data partition. */
+  readonly folder: string;
+  /** What the first line of the file says beside date and number. */
+  readonly head: { readonly node: NodeId; readonly by: string; readonly reason: string };
+}
+
+/**
+ * Writes the records to a new file, synced; one that fails leaves nothing behind. Returns its path,
+ * null without a record. Throws `store.full` with the missing bytes, `store.io`, `store.corrupt`.
+ */
+export async function saveRecords(spec: SaveSpec): Promise<string | null> {
+  const { keys, bytes, folder, head } = spec;
+  if (keys.length === 0) return null;
   const at = new Date().toISOString();
   const stamp = at.replace(/\.\d+Z$/, 'Z').replaceAll(/[-:]/g, '');
-  const path = join(folder, `split-${node}-${stamp}-${randomBytes(2).toString('hex')}.ndjson`);
+  const name = `split-${head.node}-${stamp}-${randomBytes(2).toString('hex')}.ndjson`;
+  const path = join(folder, name);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await needRoomFor(folder, Math.ceil((bytes * 4) / 3) + keys.length * LINE_BYTES * 2);
-    const head = { v: 1, node, pair, at, epoch, generation, by, reason, records: keys.length };
+    const first = { v: 1, at, ...head, records: keys.length };
     const part = `${path}.part`;
     try {
       await using out = await open(part, 'wx', 0o600);
-      await writeRecords(replica, keys, out, `${JSON.stringify(head)}\n`);
+      await writeRecords(spec, out, `${JSON.stringify(first)}\n`);
       await out.sync();
     } catch (error) {
       await rm(part, { force: true });
@@ -178,12 +194,10 @@ async function save(
 }
 
 async function writeRecords(
-  replica: Replica,
-  keys: readonly string[],
+  { objects, keys }: SaveSpec,
   out: FileHandle,
   head: string,
 ): Promise<void> {
-  const { objects } = replica;
   let text = head;
   for (const key of keys) {
     const entry = objects.entry(key);

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { NodeId } from '../../src/core/model.ts';
 import type { Generation } from '../../src/core/records.ts';
+import type { Amount } from '../../src/core/store.ts';
 import { createDiskFile, openDiskFile } from '../../src/drivers/disk-file.ts';
 import { newCopies, TWO_COPY_BYTES, TwoCopy } from '../../src/drivers/two-copy.ts';
 import { newGeneration } from './generation.ts';
@@ -35,6 +36,10 @@ export interface CopyState {
   readonly aloneSince?: string | null;
   /** Level that records are written at; raised only by `finalizeFormat`. */
   readonly formatLevel: number;
+  /** With DRBD only: whether its meta-data were begun, or made; absent = neither. */
+  readonly metaData?: 'begun' | 'made';
+  /** With DRBD only: what the copy held when this node could look at it last. */
+  readonly counted?: Amount;
 }
 
 /** The open state; `now` is always what is on disk. */

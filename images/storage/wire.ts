@@ -25,6 +25,8 @@ export interface Hello {
   readonly generation: Generation;
   /** Highest format level that the sender can write. */
   readonly formatMax: number;
+  /** With DRBD only: the sender was told that both copies were written alone. */
+  readonly splitBrain?: boolean;
 }
 
 /** A key, what the sender holds of it (null = nothing, or `DAMAGED`), and its bytes. */
