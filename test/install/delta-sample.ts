@@ -73,8 +73,8 @@ export function deltaSpec(counter: number): BundleSpec {
   };
 }
 
-export interface DeltaSample {
-  readonly dir: string;
+/** Both releases, and what they are trusted with. */
+export interface Releases {
   readonly key: SigningKey;
   readonly rootPath: string;
   readonly old: Images;
@@ -82,6 +82,11 @@ export interface DeltaSample {
   /** Bundles by path: the full old one, the full new one, the delta. */
   readonly paths: Readonly<Record<'old' | 'full' | 'delta', string>>;
   readonly made: Readonly<Record<'old' | 'full' | 'delta', MadeBundle>>;
+}
+
+/** A node that runs the old release, with both releases at hand. */
+export interface DeltaSample extends Releases {
+  readonly dir: string;
   readonly slots: Slots;
   /** Installs a bundle into the slots B. */
   request(path: string, overrides?: Partial<InstallRequest>): InstallRequest;
@@ -90,8 +95,8 @@ export interface DeltaSample {
   slot(cls: 'system' | 'storage'): Promise<Buffer>;
 }
 
-/** Lays everything out in `dir`. */
-export async function makeDeltaSample(dir: string): Promise<DeltaSample> {
+/** Makes the three bundles in `dir`. */
+export async function makeReleases(dir: string): Promise<Releases> {
   await mkdir(dir, { recursive: true });
   const key = generateSigningKey();
   const rootPath = join(dir, 'root.json');
@@ -123,6 +128,13 @@ export async function makeDeltaSample(dir: string): Promise<DeltaSample> {
       base: paths.old,
     }),
   };
+  return { key, rootPath, old, raw, paths, made };
+}
+
+/** Lays a node out in `dir`. */
+export async function makeDeltaSample(dir: string, releases: Releases): Promise<DeltaSample> {
+  const { rootPath, old, raw, made } = releases;
+  await mkdir(dir, { recursive: true });
   const slots = await installOld(join(dir, 'slots'), old);
   const target = (cls: 'system' | 'storage', overrides = {}): InstallTarget => {
     const { path: device, sizeBytes } = slots.device(cls, 'B');
@@ -132,13 +144,8 @@ export async function makeDeltaSample(dir: string): Promise<DeltaSample> {
     return { image: cls, class: cls, slot: 'B', device, sizeBytes, base: offered, ...overrides };
   };
   return {
+    ...releases,
     dir,
-    key,
-    rootPath,
-    old,
-    raw,
-    paths,
-    made,
     slots,
     target,
     request: (path, overrides = {}) => ({

@@ -18,8 +18,11 @@ import { ChunkWork, type SlotJob } from '../../src/install/chunk-work.ts';
 import { Hints } from '../../src/install/hint.ts';
 import { installImages, type InstallRequest } from '../../src/install/pipeline.ts';
 import type { InstallResult } from '../../src/install/protocol.ts';
-import { CHUNK, imageOf, makeDeltaSample, noise, type DeltaSample } from './delta-sample.ts';
+import { CHUNK, imageOf, makeDeltaSample, makeReleases, noise } from './delta-sample.ts';
+import type { DeltaSample } from './delta-sample.ts';
 import { ENTRY, flipBit } from './sample.ts';
+
+const RELEASES = await makeReleases(t.testdir());
 
 async function install(
   request: InstallRequest,
@@ -62,7 +65,7 @@ for (const [name, entry, readBack] of [
   ['no read-back', null, false],
 ] as const) {
   t.test(`a delta gives the new images: ${name}`, async (t) => {
-    const sample = await makeDeltaSample(t.testdir());
+    const sample = await makeDeltaSample(t.testdir(), RELEASES);
     const before = await readFile(sample.slots.device('system', 'A').path);
     const done = await install(sample.request(sample.paths.delta, { readBack }), { entry });
     t.ok(await holds(sample));
@@ -80,7 +83,7 @@ for (const [name, entry, readBack] of [
 }
 
 t.test('a full bundle does not mind that a base is offered', async (t) => {
-  const sample = await makeDeltaSample(t.testdir());
+  const sample = await makeDeltaSample(t.testdir(), RELEASES);
   await install(sample.request(sample.paths.full));
   t.ok(await holds(sample));
 });
@@ -90,7 +93,7 @@ for (const [begun, finished] of [
   ['full', 'delta'],
 ] as const) {
   t.test(`begun with the ${begun} bundle, finished with the ${finished} one`, async (t) => {
-    const sample = await makeDeltaSample(t.testdir());
+    const sample = await makeDeltaSample(t.testdir(), RELEASES);
     const { dir, paths, raw } = sample;
     const targets = [sample.target('system')];
     await install(sample.request(paths[begun], { targets }));
@@ -113,7 +116,7 @@ for (const [begun, finished] of [
 }
 
 t.test('another base, or none: refused before the first write to any slot', async (t) => {
-  const sample = await makeDeltaSample(t.testdir());
+  const sample = await makeDeltaSample(t.testdir(), RELEASES);
   pattern(sample);
   const { delta } = sample.paths;
   const other = imageOf(sample.made.full, 'system').imageId;
@@ -139,7 +142,7 @@ t.test('another base, or none: refused before the first write to any slot', asyn
 });
 
 t.test('the slot that is written is never the base, whatever it is called', async (t) => {
-  const sample = await makeDeltaSample(t.testdir());
+  const sample = await makeDeltaSample(t.testdir(), RELEASES);
   pattern(sample);
   const { path: device } = sample.slots.device('system', 'B');
   const [soft, hard] = [join(sample.dir, 'soft'), join(sample.dir, 'hard')];
@@ -155,7 +158,7 @@ t.test('the slot that is written is never the base, whatever it is called', asyn
 });
 
 t.test('a base of the same size with other content, under the right seal', async (t) => {
-  const sample = await makeDeltaSample(t.testdir());
+  const sample = await makeDeltaSample(t.testdir(), RELEASES);
   pattern(sample);
   const { path } = sample.slots.device('system', 'A');
   writeFileSync(path, noise('foreign', readFileSync(path).length));
@@ -179,7 +182,7 @@ t.test('a base of the same size with other content, under the right seal', async
 });
 
 t.test('one rotten bit in the base: the chunk that it spoils is not written', async (t) => {
-  const sample = await makeDeltaSample(t.testdir());
+  const sample = await makeDeltaSample(t.testdir(), RELEASES);
   const { records } = await openedSystem(sample);
   const base = sample.slots.device('system', 'A').path;
   const intact = readFileSync(base);
@@ -208,7 +211,7 @@ t.test('one rotten bit in the base: the chunk that it spoils is not written', as
 });
 
 t.test('a base that changes between check and use', async (t) => {
-  const sample = await makeDeltaSample(t.testdir());
+  const sample = await makeDeltaSample(t.testdir(), RELEASES);
   const opened = await openedSystem(sample);
   const job = jobOf(sample, opened);
   await using source = await openFileSource(sample.paths.delta);
@@ -227,7 +230,7 @@ t.test('a base that changes between check and use', async (t) => {
 t.test(
   'a delta whose index says something else than it gives is the fault of the bundle',
   async (t) => {
-    const sample = await makeDeltaSample(t.testdir());
+    const sample = await makeDeltaSample(t.testdir(), RELEASES);
     const opened = await openedSystem(sample);
     const records = opened.records.map((record) => ({
       ...record,
