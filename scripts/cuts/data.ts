@@ -73,7 +73,7 @@ export async function readData(image: string, work: string): Promise<DataFacts> 
   return { problem, journal: await journalIn(work), store: await storeIn(work) };
 }
 
-/** A check that mends something says so with its status, and finds nothing when it is asked again. */
+/** Whoever mends something says so with the status, and finds nothing when asked again. */
 async function mend(image: string): Promise<string | null> {
   let problem: string | null = null;
   for (let round = 0; round < 2; round += 1) {

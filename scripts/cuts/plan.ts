@@ -94,7 +94,7 @@ export function bootWords(verdict: Verdict | undefined): string {
 }
 
 /**
- * The disks that are booted: of every node and kind in turn, decisive ones first, each time one that
+ * Disks that are booted: of every node and kind in turn, decisive ones first, each time one that
  * boots something else where there is one.
  */
 export function bootCases(
