@@ -7,6 +7,7 @@
 import { FENCE_SCHEMA } from './config-fence.ts';
 import { INTERFACE_PATTERN, MACHINE_SCHEMAS, SERVICE_SCHEMAS } from './config-machine.ts';
 import { POWER_SCHEMA } from './config-power.ts';
+import { remoteSchema } from './config-remote.ts';
 
 /** `host:port`, an IPv6 host in brackets. */
 const ADDRESS = '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]{1,253}):[0-9]{1,5}$';
@@ -284,6 +285,7 @@ export const CONFIG_SCHEMA = {
     policy: POLICY,
     fence: FENCE_SCHEMA,
     power: POWER_SCHEMA,
+    remote: remoteSchema(address),
   },
 } as const;
 

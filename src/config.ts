@@ -16,6 +16,8 @@ import {
   type ServiceInterface,
 } from './config-machine.ts';
 import { checkPower, completePower, type GivenPower, type PowerConfig } from './config-power.ts';
+import { checkRemote, completeRemote } from './config-remote.ts';
+import type { GivenRemote, RemoteConfig } from './config-remote.ts';
 import { UpdateError } from './core/errors.ts';
 import type { NodeId } from './core/model.ts';
 import type { Order } from './core/records.ts';
@@ -88,6 +90,8 @@ export interface Config extends MachineConfig {
   };
   readonly fence: FenceConfig;
   readonly power: PowerConfig;
+  /** The control API for other machines; null = there is none. */
+  readonly remote: RemoteConfig | null;
 }
 
 /** Where the configuration is looked for when neither `--config` nor TANDEM_CONFIG names it. */
@@ -162,6 +166,7 @@ type Given = Omit<
   | 'service'
   | 'fence'
   | 'power'
+  | 'remote'
   | keyof MachineConfig
 > &
   GivenMachine & {
@@ -183,6 +188,7 @@ type Given = Omit<
     readonly service: GivenService & { readonly program: string };
     readonly fence: GivenFence;
     readonly power: GivenPower;
+    readonly remote: GivenRemote;
   };
 
 function complete(given: Given, folder: string): Config {
@@ -227,6 +233,7 @@ function complete(given: Given, folder: string): Config {
     policy: { ...given.policy },
     fence: completeFence(given.fence, folder),
     power: completePower(given.power),
+    remote: completeRemote(given.remote, folder),
   };
 }
 
@@ -249,6 +256,7 @@ function contradictions(
     'storage.listen': storage.listen,
     'storage.peer': storage.peer,
     'service.address': service.address,
+    ...(config.remote === null ? {} : { 'remote.listen': config.remote.listen }),
   };
   for (const [setting, text] of Object.entries(addresses)) {
     const port = Number(text.slice(text.lastIndexOf(':') + 1));
@@ -269,6 +277,12 @@ function contradictions(
   }
   checkFence(given.fence, add);
   checkPower(given.power, add);
+  const taken = {
+    'link.listen': link.listen,
+    'storage.listen': storage.listen,
+    'service.address': service.address,
+  };
+  checkRemote(given.remote, taken, add);
   const own = [link.listen, link.peer, link.bulk, storage.listen, storage.peer];
   const hosts = own.map((address) => address.replace(/:\d+$/, '').replaceAll(/[[\]]/g, ''));
   checkMachine(given, given.service, hosts, add);

@@ -10,7 +10,7 @@ import { VERSION } from './cli/version.ts';
 import { parseAddress, type Config } from './config.ts';
 import type { UpdateError } from './core/errors.ts';
 import { peerOf, type Slot } from './core/model.ts';
-import type { Policy } from './core/records.ts';
+import type { Policy, Reason } from './core/records.ts';
 import { running } from './core/state.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
@@ -93,6 +93,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     config,
     host,
     updating: () => running(node.runner.state.rollout),
+    onRemoteTrouble: (reason) => void (node.remote.trouble = reason),
     log,
   });
   node.runner.start();
@@ -207,6 +208,7 @@ async function openNode(
   const { burnInH } = config.policy;
   listeners.connect(runner, requests, drivers.store, drivers.storage, burnInH);
   watchHungStorage({ storage: drivers.storage, runner, host, events, log });
+  const remote: { trouble: Reason | null } = { trouble: null };
   const fence = stack.use(new FenceWatch(drivers.fencer, (event) => runner.dispatch(event), log));
   const backend = new Backend({
     ...drivers,
@@ -227,7 +229,7 @@ async function openNode(
     holdH: config.policy.holdH,
     linkTroubles: () => [
       ...listeners.linkTroubles(),
-      ...(fence.trouble === null ? [] : [fence.trouble]),
+      ...[fence.trouble, remote.trouble].filter((one) => one !== null),
     ],
   });
   backend.resume();
@@ -236,6 +238,7 @@ async function openNode(
     runner,
     backend,
     fence,
+    remote,
     drivers,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
   };

@@ -26,6 +26,11 @@ export const ACCESS_CODES = {
     title: 'The role of this user does not allow it.',
     next: 'Log in as a user with the role that is named.',
   },
+  'access.certificate': {
+    exit: EXIT.notPermitted,
+    title: 'The client certificate has no role on this node.',
+    next: 'Add its name to the lists in the section `remote` of the configuration.',
+  },
   'access.held': {
     exit: EXIT.notPermitted,
     title: 'Somebody else holds the right to change the pair.',

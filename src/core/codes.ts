@@ -235,6 +235,11 @@ export const CODES = {
     title: 'This client asks the daemon for more per second than it answers.',
     next: 'Ask less often: follow the events in place of polling, and try again in a second.',
   },
+  'remote.failed': {
+    exit: EXIT.usage,
+    title: 'The listener for other machines cannot be opened.',
+    next: 'Correct what the message names in the section `remote`; it is tried again by itself.',
+  },
   'request.key_reused': {
     exit: EXIT.usage,
     title: 'The idempotency key stands for another request already.',

@@ -31,6 +31,7 @@ export const ACCESS_RECOVERY: Readonly<Record<keyof typeof ACCESS_CODES, CodeRec
   },
   'access.locked': LOCKED_OUT,
   'access.role': LOCKED_OUT,
+  'access.certificate': LOCKED_OUT,
   'access.held': {
     ...UNTOUCHED,
     steps: ['The holder is in the status; the right also ends with the session of the holder.'],

@@ -236,6 +236,15 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
   'wait.detached': JOB_GOES_ON,
   'daemon.busy': REFUSED,
   'daemon.rate_limited': UNTOUCHED,
+  'remote.failed': {
+    works: 'Everything but the control API for other machines.',
+    costs: NOTHING,
+    steps: [
+      'Check the section `remote`: `tandem config check`.',
+      'Look at dates and names of the files: `openssl x509 -in FILE -noout -text`.',
+    ],
+    alarm: true,
+  },
   'request.key_reused': UNTOUCHED,
   'request.interrupted': {
     works: 'The service goes on where it is; the request took effect as a whole or not at all.',

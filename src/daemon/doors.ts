@@ -1,12 +1,15 @@
 /**
- * The two doors of a daemon: the control socket for root and the group, and the console socket, on
- * which everyone may knock and has to log in. Always holds: both are served by the same backend and
- * judged by the same desk; in safe mode too, since a person has to get in most of all then. Imports
+ * The doors of a daemon: the control socket for root and the group, the console socket, on which
+ * everyone may knock and has to log in, and the listener for other machines, where it is
+ * configured. Always holds: all are served by the same backend and judged by the same desk; in safe mode too, since a person has to get in most of all then. Imports
  * core, control and the desk.
  */
-import type { Config } from '../config.ts';
+import { parseAddress, type Config } from '../config.ts';
+import type { RemoteConfig } from '../config-remote.ts';
 import type { ControlBackend } from '../control/backend.ts';
-import { startControl } from '../control/server.ts';
+import { startRemote } from '../control/remote.ts';
+import { startControl, type DoorOptions } from '../control/server.ts';
+import type { Reason } from '../core/records.ts';
 import type { Settings } from '../core/settings.ts';
 import type { Host } from '../ports.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
@@ -16,7 +19,7 @@ import { openKeyBook } from './key-book.ts';
 
 /** What the doors need of their daemon. */
 export interface DoorParts {
-  readonly config: Pick<Config, 'node' | 'stateDir' | 'control' | 'console'>;
+  readonly config: Pick<Config, 'node' | 'stateDir' | 'control' | 'console' | 'remote'>;
   readonly host: Pick<Host, 'monotonicMs' | 'nowMs'>;
   readonly audit: LineLog;
   /** How long a console may be idle is one of them. */
@@ -25,10 +28,12 @@ export interface DoorParts {
   readonly events: Pick<EventLog, 'emit'> | null;
   /** Whether an update runs. */
   readonly updating: () => boolean;
+  /** Why other machines cannot get in; null when they can. */
+  readonly onRemoteTrouble: (reason: Reason | null) => void;
   readonly log: (line: string) => void;
 }
 
-/** Opens both sockets; throws what `startControl` throws. Disposing closes them. */
+/** Opens them; throws what `startControl` throws. Disposing closes them. */
 export async function openDoors(
   backend: ControlBackend,
   parts: DoorParts,
@@ -55,6 +60,37 @@ export async function openDoors(
   const book = stack.use(await openKeyBook(stateDir, () => host.monotonicMs(), log));
   stack.use(await startControl(backend, { socketPath: socket, group, desk, book }));
   stack.use(await startControl(backend, { socketPath: consoleSocket, desk, book, login: true }));
+  if (config.remote !== null)
+    stack.use(await openRemote(backend, config.remote, { desk, book }, parts));
   const held = stack.move();
   return { [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/** The listener for other machines, with the roles that its section gives to certificates. */
+function openRemote(
+  backend: ControlBackend,
+  remote: RemoteConfig,
+  shared: DoorOptions,
+  { audit, config, host, onRemoteTrouble, log }: DoorParts,
+): Promise<AsyncDisposable> {
+  const at = (): string => new Date(host.nowMs()).toISOString();
+  const notes = new AuditLog(audit, config.node, at);
+  const asked = { act: 'connect', by: 'unknown', via: 'remote', reason: null } as const;
+  return startRemote(backend, {
+    ...shared,
+    ...parseAddress(remote.listen),
+    files: remote,
+    roleOf: (name) => {
+      if (remote.administrators.includes(name)) return 'administrator';
+      if (remote.operators.includes(name)) return 'operator';
+      return remote.role === 'none' ? null : remote.role;
+    },
+    onTrouble: (reason) => {
+      log(reason === null ? `other machines may connect to ${remote.listen}` : reason.message);
+      onRemoteTrouble(reason);
+    },
+    onRefused: (message) => {
+      notes.note(asked, { result: 'refused', code: 'access.certificate', message });
+    },
+  });
 }

@@ -42,8 +42,16 @@ export async function serveSafeMode(
   const settings = await SettingsFile.open(config);
   await using lines = new FileLineLog(join(config.stateDir, 'logs/audit.ndjson'));
   const backend = safeBackend(config, host, error, { settings, lines });
-  const parts = { config, host, audit: lines, settings, events: null, updating: () => false, log };
-  await using _doors = await openDoors(backend, parts);
+  const parts = {
+    config,
+    host,
+    audit: lines,
+    settings,
+    events: null,
+    updating: () => false,
+    onRemoteTrouble: NOT_SHOWN,
+  };
+  await using _doors = await openDoors(backend, { ...parts, log });
   const timer = setInterval(() => host.feedWatchdog(), 1000);
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();
@@ -55,6 +63,9 @@ export async function serveSafeMode(
   if (end !== null) clearTimeout(end);
   if (older && !signal.aborted) await host.reboot(`a trial in safe mode: ${error.code}`);
 }
+
+/** The one alarm of safe mode is safe mode; the log has this too. */
+const NOT_SHOWN = (): void => {};
 
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 

@@ -26,6 +26,7 @@ const configOf = (socket: string): Config =>
     stateDir: dirname(socket),
     runDir: dirname(socket),
     console: { serviceShell: 'off' },
+    remote: null,
     link: { listen: '', peer: '', bulk: '', serial: null, serialBaud: 9600 },
     service: { address: '' },
   }) as unknown as Config;
