@@ -35,6 +35,8 @@ export const CUTS_DIR = join(BUILD_DIR, 'cuts');
 /** Time between two looks at the logs of both nodes. */
 const MOMENT_MS = 50;
 const LOOK_MS = 1000;
+/** How often the update is asked for. */
+const STARTS = 10;
 /** Longest update, some ten times what an idle computer takes. */
 const UPDATE_MS = 40 * 60_000;
 /** The client goes on writing for so long when the update is done. */
@@ -121,12 +123,7 @@ async function runUpdate(
   const active = before.nodes.B.serving ? 'B' : 'A';
   say(`the pair is highly available, node ${active} serves`);
   const path = await pair.push(active, bundle);
-  const { exit, stdout, stderr } = await pair.tandem(active, 'update', path, '--yes', '--detach')
-    .done;
-  if (exit !== 0) {
-    const words = `${stdout}${stderr}`.slice(-2000);
-    throw new UpdateError('tool.failed', `the update ended with status ${String(exit)}: ${words}`);
-  }
+  await beginUpdate(pair, active, path, say);
   say(`the update ended: ${await endOfRollout(pair)}`);
   const after = await pair.waitAvailable();
   for (const node of NODES) {
@@ -136,6 +133,25 @@ async function runUpdate(
   }
   say('the update is done');
   await sleep(AFTERWARDS_MS);
+}
+
+/** Starts the update, again where a node was silent for a while on a busy computer. */
+async function beginUpdate(
+  pair: AppliancePair,
+  active: NodeId,
+  path: string,
+  say: (line: string) => void,
+): Promise<void> {
+  for (let left = STARTS; ; left -= 1) {
+    const { exit, stdout, stderr } = await pair.tandem(active, 'update', path, '--yes', '--detach')
+      .done;
+    if (exit === 0) return;
+    const words = `${stdout}${stderr}`.slice(-2000);
+    const message = `the update ended with status ${String(exit)}: ${words}`;
+    if (left <= 1) throw new UpdateError('tool.failed', message);
+    say(message);
+    await pair.waitAvailable();
+  }
 }
 
 /** Waits for the end of a rollout, and returns the phase that it ended in. */

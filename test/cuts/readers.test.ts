@@ -13,7 +13,8 @@ import { cutAt, keyOf } from '../../scripts/cuts/timeline.ts';
 import { bytesView, type DiskView } from '../../scripts/cuts/view.ts';
 import { partitionOf } from '../../scripts/appliance/layout.ts';
 import { encodeGrubCounter } from '../../src/drivers/boot-grub-env.ts';
-import { DiskBench, FAT, LAYOUT, sealOf } from './disk-bench.ts';
+import { DiskBench, FAT, LAYOUT } from './disk-bench.ts';
+import { update } from './update-story.ts';
 
 const SECTOR = 512;
 const whole = (disk: DiskView): Buffer => disk.read(0, disk.sizeBytes);
@@ -93,30 +94,10 @@ t.test('a file on the FAT', async (t) => {
   t.ok(changed(long)?.equals(counter));
 });
 
-/** The writes of an update without its journal: in three boots, to the commit. */
-async function story(): Promise<{ bench: DiskBench; bootsAt: readonly number[] }> {
-  const bench = new DiskBench();
-  await using chooser = bench.chooser();
-  bench.seal('system', 'B', null);
-  bench.install('system', 'B', '2.0.0');
-  bench.seal('system', 'B', sealOf('system', '2.0.0', null));
-  await chooser.arm({ id: 1, slot: 'B', tries: 2 });
-  bench.write('tandem-data', 0, Buffer.alloc(SECTOR));
-  const second = bench.entries.length;
-  bench.count(1, 1);
-  bench.write('tandem-data', 0, Buffer.alloc(SECTOR));
-  const third = bench.entries.length;
-  bench.count(1, 2);
-  bench.flush();
-  await chooser.commit(1);
-  bench.seal('system', 'B', sealOf('system', '2.0.0', 1));
-  return { bench, bootsAt: [second, third] };
-}
-
 const keysOf = (points: readonly DrawnPoint[]): string => points.map(({ key }) => key).join(' ');
 
 t.test('stretches of an update and the points in them', async (t) => {
-  const { bench, bootsAt } = await story();
+  const { bench, bootsAt } = await update('none');
   const [second = 0, third = 0] = bootsAt;
   const entries = bench.entries.map((entry, at) => {
     return { ...entry, boot: at < second ? 0 : at < third ? 1 : 2 };
@@ -125,13 +106,14 @@ t.test('stretches of an update and the points in them', async (t) => {
     bench.written(entry).subarray(0, size),
   );
   const words = marks.map(({ what, state }) => (state ? `${what} ${state.trial}` : what));
-  const wanted = 'seal, seal, state B, counter, counter, state null, seal';
+  const seals = 'seal, seal, seal, seal';
+  const wanted = `${seals}, state B, counter, counter, state null, seal`;
   t.equal(words.join(', '), wanted);
   const stretches = findStretches(entries, marks);
-  const armed = marks[2]?.entry ?? 0;
-  const committed = marks[5]?.entry ?? 0;
+  const [armed = 0, committed = 0] = [4, 7].map((at) => marks[at]?.entry);
+  const unsealed = marks[0]?.entry ?? 0;
   t.strictSame(stretches, [
-    { kind: 'slot', from: 0, to: armed },
+    { kind: 'slot', from: Math.max(0, unsealed - 5), to: armed },
     { kind: 'arming', from: 0, to: second },
     { kind: 'boot', from: second, to: committed },
     { kind: 'commit', from: 0, to: entries.length },
@@ -162,7 +144,7 @@ t.test('stretches of an update and the points in them', async (t) => {
 });
 
 t.test('positions in logs', async (t) => {
-  const { bench } = await story();
+  const { bench } = await update('none');
   const entries = bench.entries.map((entry, at) => ({ ...entry, boot: at < 3 ? 0 : 1 }));
   const end = (at: number): number => entries[at]?.endBytes ?? 0;
   t.equal(entriesAt(entries, { boot: 0, bytes: 0 }), 0);
