@@ -11,7 +11,7 @@ import { parseAddress, type Config } from './config.ts';
 import type { UpdateError } from './core/errors.ts';
 import { peerOf, type Slot } from './core/model.ts';
 import type { Policy, Reason } from './core/records.ts';
-import { running } from './core/state.ts';
+import { running, type NodeState } from './core/state.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
 import { openDoors } from './daemon/doors.ts';
@@ -28,6 +28,7 @@ import { openPowerNotes } from './daemon/power-note.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
+import { TrustKeeper, waitingDirOf } from './daemon/trust-keeper.ts';
 import { SettingsFile } from './daemon/settings.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { withFailpoints } from './drivers/failpoints.ts';
@@ -201,8 +202,18 @@ async function openNode(
       execute: (...words: Parameters<Executor['run']>) => executor.run(...words),
     },
   );
-  const listeners = new Listeners({ events, history, link, host, log, onFatal });
+  const trust = await TrustKeeper.open({
+    trustRoot: config.trustRoot,
+    waitingDir: waitingDirOf(config.stateDir),
+    depot: drivers.depot,
+    events,
+    dispatch: (event) => runner.dispatch(event),
+    log,
+  });
+  const onState = (state: NodeState): void => trust.look(state);
+  const listeners = new Listeners({ events, history, link, host, log, onFatal, onState });
   const runner: Runner = new Runner(initial, { ...ports, link, host }, execute, listeners);
+  stack.use(trust);
   stack.use(runner);
   const requests = new DriverRequests(runner, link);
   const { burnInH } = config.policy;
@@ -221,6 +232,7 @@ async function openNode(
     policy: policyOf(config),
     fencePolicy: config.fence.policy,
     trustRoot: config.trustRoot,
+    trust: () => trust.status(),
     depotDir,
     lastHeard: () => listeners.lastHeard,
     reformingSinceMs: () => listeners.reformingSinceMs,

@@ -17,10 +17,11 @@ import { encodeIndex, imageIdOf } from './index-codec.ts';
 import type { SigningKey } from './keys.ts';
 import { layoutOf, type Layout } from './layout.ts';
 import { CHUNK_BYTES_DEFAULT, END_BYTES, MANIFEST_BYTES_MAX } from './limits.ts';
-import { DELTA_FEATURE, manifestText, orderDisagreement } from './manifest.ts';
+import { DELTA_FEATURE, manifestText, orderDisagreement, ROOT_FEATURE } from './manifest.ts';
 import { progressMeter, type OnProgress } from './progress.ts';
 import { inspectBundle, inspectImages, type OpenImage } from './reader.ts';
 import { replaceFile, writeAll } from './replace-file.ts';
+import { manifestRoot } from './rotation.ts';
 import { bundleId, encodeSignatures, signManifest } from './signature.ts';
 import { fileSource, type FileSource } from './source.ts';
 import { checkSpec, invalidInput, type BundleSpec, type CheckedSpec } from './spec.ts';
@@ -52,6 +53,8 @@ export interface MakeOptions {
   readonly after?: readonly EarlierRelease[];
   /** Signs at once; without keys the bundle has an empty list of signatures. */
   readonly keys?: readonly SigningKey[];
+  /** `roots.json`: new trust roots for the nodes; the signatures are then judged by the newest. */
+  readonly roots?: Uint8Array;
 }
 
 /** What was made, for the one who signs or ships it. */
@@ -108,7 +111,7 @@ export async function makeBundle(
       written.push(image);
       at += image.compressedBytes;
     }
-    const made = describe(checked, chunkBytes, written);
+    const made = describe(checked, chunkBytes, written, options.roots);
     await assemble(out, made, spool.handle, options);
     await readBack(out, made.bundle);
     const { bundle, manifest, manifestBytes } = made;
@@ -192,6 +195,7 @@ interface Description {
   readonly manifest: Manifest;
   readonly manifestBytes: Uint8Array;
   readonly indexes: readonly Buffer[];
+  readonly roots: Uint8Array | undefined;
   readonly layout: Layout;
 }
 
@@ -200,6 +204,7 @@ function describe(
   spec: CheckedSpec,
   chunkBytes: number,
   written: readonly WrittenImage[],
+  roots: Uint8Array | undefined,
 ): Description {
   const indexes = written.map((image) => encodeIndex(chunkBytes, image.records));
   const images = spec.images.map((decided, i): ManifestImage => {
@@ -219,7 +224,10 @@ function describe(
     };
   });
   const { chunkBytes: _chunkBytes, ...decided } = spec;
-  const plain: Manifest = { ...decided, format: MANIFEST_FORMAT, requires: [], images };
+  const root = roots && manifestRoot(roots);
+  const requires = root === undefined ? [] : [ROOT_FEATURE];
+  const head = { ...decided, format: MANIFEST_FORMAT, requires };
+  const plain: Manifest = { ...head, ...(root !== undefined && { root }), images };
   const manifest = images.some((image) => image.base !== undefined) ? asDelta(plain) : plain;
   const manifestBytes = Buffer.from(manifestText(manifest));
   if (manifestBytes.length > MANIFEST_BYTES_MAX) {
@@ -228,27 +236,28 @@ function describe(
     );
   }
   const layout = layoutOf(manifestBytes.length, manifest);
-  return { bundle: bundleId(manifestBytes), manifest, manifestBytes, indexes, layout };
+  return { bundle: bundleId(manifestBytes), manifest, manifestBytes, indexes, roots, layout };
 }
 
 /** A program that cannot apply deltas must not come as far as to try (B7.9). */
 function asDelta(manifest: Manifest): Manifest {
   const old = compareVersions(manifest.minUpdater, DELTA_UPDATER) < 0;
   const minUpdater = old ? DELTA_UPDATER : manifest.minUpdater;
-  return { ...manifest, minUpdater, requires: [DELTA_FEATURE] };
+  return { ...manifest, minUpdater, requires: [DELTA_FEATURE, ...manifest.requires] };
 }
 
 /** Writes every member in its place (B2.1). */
 async function assemble(
   out: FileHandle,
-  { bundle, layout, manifestBytes, indexes }: Description,
+  { bundle, layout, manifestBytes, indexes, roots }: Description,
   spool: FileHandle,
   options: MakeOptions,
 ): Promise<void> {
   const signatures = (options.keys ?? []).map((key) => signManifest(manifestBytes, key));
   const list = encodeSignatures({ manifest: bundle, signatures });
-  const head = [layout.manifest, layout.signature, ...layout.indexes];
-  const contents = [manifestBytes, list, ...indexes];
+  const third = layout.roots === undefined ? [] : [layout.roots];
+  const head = [layout.manifest, layout.signature, ...third, ...layout.indexes];
+  const contents = [manifestBytes, list, ...(roots === undefined ? [] : [roots]), ...indexes];
   for (const [i, member] of head.entries()) {
     const bytes = Buffer.alloc(member.endOffset - member.headerOffset);
     bytes.set(memberHeader(member.name, member.sizeBytes));

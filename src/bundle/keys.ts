@@ -1,5 +1,5 @@
 /**
- * Keys of the people who sign bundles: public keys in the three encodings of the trust root, the
+ * Keys of the people who sign bundles: public keys in the encodings of the trust root, the
  * key id, and private key files, docs/bundle.md B3.2 and B3.3. Always holds: every key is
  * Ed25519, and its id is computed here from the key itself, never taken from a file. Private keys
  * are made with mode 0600 and never replace an existing file. Imports core.
@@ -15,9 +15,11 @@ import { quoted } from './quote.ts';
 import { fileError, readSmallFile } from './source.ts';
 
 /** How a signature is made and checked; the trust root binds each key to one of them. */
-export type Scheme = 'ed25519' | 'sshsig' | 'minisign';
+export type Scheme = 'ed25519' | 'sshsig' | 'sshsig-sk' | 'minisign';
 /** Signature schemes that this program judges. */
-export const SCHEMES: readonly Scheme[] = ['ed25519', 'sshsig', 'minisign'];
+export const SCHEMES: readonly Scheme[] = ['ed25519', 'sshsig', 'sshsig-sk', 'minisign'];
+/** Schemes of `ssh-keygen -Y sign`, whose keys are bound to a namespace. */
+export const SSH_SCHEMES: readonly Scheme[] = ['sshsig', 'sshsig-sk'];
 
 /** Whether a word names a signature scheme that this program judges. */
 export function isScheme(word: string): word is Scheme {
@@ -33,6 +35,8 @@ export interface PublicKey {
   readonly key: KeyObject;
   /** minisign's own name of the key, 8 bytes in hexadecimal; only for that scheme. */
   readonly keyNumber?: string;
+  /** What a security key signs for, mostly `ssh:`; only for scheme `sshsig-sk`. */
+  readonly application?: string;
 }
 
 /** A private key that signs with scheme `ed25519`. */
@@ -69,19 +73,63 @@ function parseDer(text: string): PublicKey | undefined {
   return publicKeyOf(der.subarray(SPKI_HEAD.length));
 }
 
-/** The 32 bytes of a public key blob of SSH (RFC 8709, section 4). */
-export function parseSshBlob(blob: Buffer): PublicKey | undefined {
-  const head = Buffer.from('\0\0\0\x0bssh-ed25519\0\0\0\x20', 'latin1');
-  if (blob.length !== head.length + RAW_KEY_BYTES) return undefined;
-  if (!blob.subarray(0, head.length).equals(head)) return undefined;
-  return publicKeyOf(blob.subarray(head.length));
+/** Types of SSH keys by scheme, as they stand in blobs and .pub files. */
+export const SSH_KEY_TYPES = {
+  sshsig: 'ssh-ed25519',
+  'sshsig-sk': 'sk-ssh-ed25519@openssh.com',
+} as const;
+/** A scheme of `ssh-keygen -Y sign`. */
+export type SshScheme = keyof typeof SSH_KEY_TYPES;
+
+/** All SSH strings in `bytes` (RFC 4251, section 5); undefined when they do not fill it exactly. */
+export function sshStrings(bytes: Buffer): Buffer[] | undefined {
+  const strings: Buffer[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + 4 > bytes.length) return undefined;
+    const end = at + 4 + bytes.readUInt32BE(at);
+    if (end > bytes.length) return undefined;
+    strings.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return strings;
 }
 
-/** `sshsig`: `ssh-ed25519 BASE64`, with or without a comment, as in a .pub file. */
-function parseSshLine(text: string): PublicKey | undefined {
-  const [type, blob] = text.trim().split(/\s+/, 2);
-  const bytes = type === 'ssh-ed25519' && blob !== undefined ? fromBase64(blob) : undefined;
-  return bytes === undefined ? undefined : parseSshBlob(bytes);
+/**
+ * Public key blob of SSH: type and key (RFC 8709, section 4); of a security key the application
+ * too (PROTOCOL.u2f of OpenSSH).
+ */
+export function parseSshBlob(
+  blob: Buffer,
+): (PublicKey & { readonly scheme: SshScheme }) | undefined {
+  const [type, raw, application, ...rest] = sshStrings(blob) ?? [];
+  if (raw?.length !== RAW_KEY_BYTES || rest.length > 0) return undefined;
+  const name = type?.toString('latin1');
+  if (name === SSH_KEY_TYPES.sshsig && application === undefined) {
+    return { ...publicKeyOf(raw), scheme: 'sshsig' };
+  }
+  const text = application?.toString('latin1');
+  if (name !== SSH_KEY_TYPES['sshsig-sk'] || text === undefined) return undefined;
+  if (!/^[\x21-\x7e]{1,255}$/.test(text)) return undefined;
+  return { ...publicKeyOf(raw), scheme: 'sshsig-sk', application: text };
+}
+
+/** A line of a .pub file of ssh-keygen, with or without a comment; undefined for another type. */
+export function parseSshLine(
+  line: string,
+): (PublicKey & { readonly scheme: SshScheme; readonly public: string }) | undefined {
+  const [type = '', text = ''] = line.trim().split(/\s+/, 2);
+  const blob = fromBase64(text);
+  const key = blob && parseSshBlob(blob);
+  if (key === undefined || SSH_KEY_TYPES[key.scheme] !== type) return undefined;
+  return { ...key, public: `${type} ${text}` };
+}
+
+function sshKey(scheme: SshScheme): (text: string) => PublicKey | undefined {
+  return (text) => {
+    const key = parseSshLine(text);
+    return key?.scheme === scheme ? key : undefined;
+  };
 }
 
 /** `minisign`: base64 of `Ed`, 8 bytes of key number, 32 bytes of key: line 2 of a .pub file. */
@@ -95,7 +143,8 @@ function parseMinisign(text: string): PublicKey | undefined {
 
 const PARSERS = {
   ed25519: parseDer,
-  sshsig: parseSshLine,
+  sshsig: sshKey('sshsig'),
+  'sshsig-sk': sshKey('sshsig-sk'),
   minisign: parseMinisign,
 } as const satisfies Record<Scheme, (text: string) => PublicKey | undefined>;
 

@@ -4,6 +4,7 @@
  * and builder share it. Imports core types.
  */
 import type { Manifest, ManifestImage } from '../core/manifest.ts';
+import type { Sha256 } from '../core/model.ts';
 import { BLOCK_BYTES, END_BYTES, SIGNATURE_BYTES } from './limits.ts';
 import { paddedBytes } from './ustar.ts';
 
@@ -11,6 +12,8 @@ import { paddedBytes } from './ustar.ts';
 export const MANIFEST_NAME = 'manifest.json';
 /** Name of the second member. */
 export const SIGNATURE_NAME = 'manifest.sig';
+/** Name of the third member of a bundle that brings new trust roots. */
+export const ROOTS_NAME = 'roots.json';
 
 /** A member of the archive. */
 export interface Member {
@@ -21,7 +24,7 @@ export interface Member {
   readonly dataOffset: number;
   /** Position after its padding. */
   readonly endOffset: number;
-  /** The image that it belongs to; undefined for the manifest and its signatures. */
+  /** The image that it belongs to; undefined for the first two and new trust roots. */
   readonly image?: ManifestImage;
 }
 
@@ -29,6 +32,8 @@ export interface Member {
 export interface Layout {
   readonly manifest: Member;
   readonly signature: Member;
+  /** Undefined where the bundle brings no new trust roots. */
+  readonly roots: (Member & { readonly sha256: Sha256 }) | undefined;
   readonly indexes: readonly Member[];
   readonly images: readonly Member[];
   /** Everything before the first byte of the first image. */
@@ -47,10 +52,18 @@ export function memberAt(headerOffset: number, name: string, sizeBytes: number):
 }
 
 /** Layout of a bundle with a manifest of `manifestBytes` bytes. */
-export function layoutOf(manifestBytes: number, manifest: Pick<Manifest, 'images'>): Layout {
+export function layoutOf(
+  manifestBytes: number,
+  manifest: Pick<Manifest, 'images' | 'root'>,
+): Layout {
   const first = memberAt(0, MANIFEST_NAME, manifestBytes);
   const signature = memberAt(first.endOffset, SIGNATURE_NAME, SIGNATURE_BYTES);
-  let at = signature.endOffset;
+  const { root } = manifest;
+  const roots = root && {
+    ...memberAt(signature.endOffset, ROOTS_NAME, root.sizeBytes),
+    sha256: root.sha256,
+  };
+  let at = (roots ?? signature).endOffset;
   const place = (name: string, sizeBytes: number, image: ManifestImage): Member => {
     const member = { ...memberAt(at, name, sizeBytes), image };
     at = member.endOffset;
@@ -66,6 +79,7 @@ export function layoutOf(manifestBytes: number, manifest: Pick<Manifest, 'images
   return {
     manifest: first,
     signature,
+    roots,
     indexes,
     images,
     headBytes,

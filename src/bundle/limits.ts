@@ -27,5 +27,11 @@ export const MEMBER_BYTES_MAX = 2 ** 33 - 1;
 export const ROOT_BYTES_MAX = 64 * 1024;
 /** Keys in a trust root at most. */
 export const ROOT_KEYS_MAX = 64;
+/** `roots.json`, the new trust roots that a bundle brings, at most. */
+export const ROOTS_BYTES_MAX = 1024 * 1024;
+/** New trust roots in one `roots.json` at most. */
+export const ROOTS_MAX = 16;
+/** Signatures of one new trust root at most: of the old and of the new keys. */
+export const ROOT_SIGNATURES_MAX = 64;
 /** Key files and attached signature files at most. */
 export const KEY_FILE_BYTES_MAX = 16 * 1024;

@@ -10,6 +10,7 @@ import {
   CHUNKS_MAX,
   MANIFEST_BYTES_MAX,
   MEMBER_BYTES_MAX,
+  ROOTS_BYTES_MAX,
 } from './limits.ts';
 
 const SAFE_MAX = Number.MAX_SAFE_INTEGER;
@@ -94,6 +95,16 @@ export const manifestSchema = {
     ...decided,
     format: { const: 1 },
     requires: { type: 'array', maxItems: 64, items: { type: 'string', maxLength: 64 } },
+    root: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['version', 'sizeBytes', 'sha256'],
+      properties: {
+        version: counter,
+        sizeBytes: { type: 'integer', minimum: 1, maximum: ROOTS_BYTES_MAX },
+        sha256,
+      },
+    },
     images: {
       type: 'array',
       minItems: 1,

@@ -5,7 +5,7 @@
  */
 import { UpdateError } from '../core/errors.ts';
 import { MANIFEST_FORMAT } from '../core/manifest.ts';
-import type { Manifest, ManifestBase, ManifestImage } from '../core/manifest.ts';
+import type { Manifest, ManifestBase, ManifestImage, ManifestRoot } from '../core/manifest.ts';
 import { compareVersions, parseRange, parseVersion } from '../core/version.ts';
 import { SEGMENT_BYTES, SEGMENTS_MAX } from './delta.ts';
 import { parseStrictJson, type JsonRole } from './json.ts';
@@ -15,10 +15,12 @@ import { manifestSchema } from './manifest-schema.ts';
 import { quoted } from './quote.ts';
 import { checkOf } from './schema.ts';
 
+/** Entry of `requires` in a bundle that brings new trust roots (B3.14). */
+export const ROOT_FEATURE = 'root';
 /** Entry of `requires` in a bundle with delta images (B4.4). */
 export const DELTA_FEATURE = 'delta';
 /** Entries of `requires` that this program knows. */
-export const KNOWN_FEATURES: readonly string[] = [DELTA_FEATURE];
+export const KNOWN_FEATURES: readonly string[] = [DELTA_FEATURE, ROOT_FEATURE];
 
 const ROLE: JsonRole = { code: 'bundle.invalid_manifest', what: 'the manifest' };
 const checkSchema = checkOf(manifestSchema);
@@ -57,6 +59,11 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   checkDecided(manifest);
   for (const image of manifest.images) checkSizes(image);
   checkBases(manifest);
+  // A reader that does not know new trust roots must have been told.
+  const named = manifest.requires.includes(ROOT_FEATURE);
+  if (named !== (manifest.root !== undefined)) {
+    throw invalid(named ? 'requires root and has none' : 'has a root without requiring it');
+  }
   return manifest;
 }
 
@@ -199,12 +206,17 @@ export function manifestText(manifest: Manifest): string {
     minUpdater: manifest.minUpdater,
     pair: { protocol: pair.protocol, sideBySide: pair.sideBySide },
     requires: manifest.requires,
+    ...(manifest.root !== undefined && { root: orderedRoot(manifest.root) }),
     images: manifest.images.map(orderedImage),
     ...(health !== undefined && { health }),
     ...(manifest.notes !== undefined && { notes: manifest.notes }),
     ...(manifest.created !== undefined && { created: manifest.created }),
   };
   return `${JSON.stringify(ordered, undefined, 2)}\n`;
+}
+
+function orderedRoot({ version, sizeBytes, sha256 }: ManifestRoot): ManifestRoot {
+  return { version, sizeBytes, sha256 };
 }
 
 function orderedImage(image: ManifestImage): ManifestImage {

@@ -40,7 +40,7 @@ export function checkMinisignSignature(
   if (found.keyNumber !== trusted.keyNumber) return 'was made with another key than it says';
   const signed = found.prehashed ? hash('blake2b512', message, 'buffer') : message;
   const good = verify(null, signed, trusted.key, found.signature);
-  return good ? undefined : 'does not match the manifest';
+  return good ? undefined : 'does not match what is signed';
 }
 
 /** Blob from a .minisig file; undefined when it is not one. */

@@ -6,20 +6,21 @@
  * which their records cover. Works on a `ByteSource`, so on a file and on a bundle that arrives
  * over the network alike. Imports core.
  */
-import { hash } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
 import type { Manifest, ManifestImage, VerifiedManifest } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
+import { judgeSigned, readSigned, type Judged, type Signed } from './head.ts';
 import { decodeIndex, type ChunkRecord } from './index-codec.ts';
 import type { KeyId } from './keys.ts';
-import { layoutOf, memberAt, MANIFEST_NAME, SIGNATURE_NAME } from './layout.ts';
-import type { Layout, Member } from './layout.ts';
-import { BLOCK_BYTES, END_BYTES, MANIFEST_BYTES_MAX, SIGNATURE_BYTES } from './limits.ts';
+import { layoutOf, ROOTS_NAME, type Layout } from './layout.ts';
+import { END_BYTES } from './limits.ts';
 import { parseManifest } from './manifest.ts';
-import { bundleId, decodeSignatures, verifySignatures, type SignatureList } from './signature.ts';
+import { checkDigest, checkZeros, expectHeader, readMember } from './members.ts';
+import { readPadding, truncated } from './members.ts';
+import type { RootLink } from './rotation.ts';
+import { bundleId, type SignatureList } from './signature.ts';
 import type { ByteSource } from './source.ts';
 import type { TrustRoot } from './trust.ts';
-import { checkHeader, looksLikeFirst, wrongType, type Place } from './ustar.ts';
 
 /** An image of an open bundle. */
 export interface OpenImage {
@@ -28,6 +29,16 @@ export interface OpenImage {
   readonly records: readonly ChunkRecord[];
   /** Position of the image's member data in the bundle; records count from there. */
   readonly dataOffset: number;
+}
+
+/** New trust roots that a bundle brings, judged from the root of this node. */
+export interface Rotation {
+  /** Version of the newest one. */
+  readonly version: number;
+  /** Exact bytes of its root.json. */
+  readonly root: Uint8Array;
+  /** Exact bytes of roots.json: who keeps these can judge again. */
+  readonly roots: Uint8Array;
 }
 
 /** A bundle whose signature, manifest, index and frame of members were all checked. */
@@ -41,6 +52,10 @@ export interface OpenBundle {
   readonly images: readonly OpenImage[];
   /** Trusted keys that signed. */
   readonly signers: readonly KeyId[];
+  /** The root that it was judged with: the caller's, or the newest that the bundle brings. */
+  readonly root: TrustRoot;
+  /** What it brings that is newer than the caller's root. */
+  readonly rotation: Rotation | null;
 }
 
 /** What a bundle says about itself before anybody checked who signed it. Never to be installed. */
@@ -53,6 +68,8 @@ export interface UntrustedBundle {
   readonly manifest: Manifest;
   readonly manifestBytes: Uint8Array;
   readonly signatures: SignatureList;
+  /** New trust roots that it brings; empty when none. */
+  readonly roots: readonly RootLink[];
   readonly layout: Layout;
 }
 
@@ -66,10 +83,12 @@ export async function openBundle(
   root: TrustRoot,
   signal?: AbortSignal,
 ): Promise<OpenBundle> {
-  const { manifestBytes, signatures } = await readSigned(source, signal);
-  const signers = verifySignatures(manifestBytes, signatures, root);
+  const signed = await readSigned(source, signal);
+  const { manifestBytes } = signed;
+  const judged = judgeSigned(signed, root, source.sizeBytes);
   const manifest = parseManifest(manifestBytes) as VerifiedManifest;
   const layout = layoutOf(manifestBytes.length, manifest);
+  const rotation = rotationOf(manifest, signed, judged);
   const images = await readFrame(source, layout, signal);
   return {
     bundle: bundleId(manifestBytes),
@@ -77,19 +96,21 @@ export async function openBundle(
     headBytes: layout.headBytes,
     manifest,
     images,
-    signers,
+    signers: judged.signers,
+    root: judged.followed.root,
+    rotation,
   };
 }
 
 /**
- * What an unverified bundle says about itself: the first two members only, no signature judged, no
- * image looked at. Throws `bundle.*`.
+ * What an unverified bundle says about itself: what stands before the indexes only, no signature
+ * judged, no image looked at. Throws `bundle.*`.
  */
 export async function inspectBundle(
   source: ByteSource,
   signal?: AbortSignal,
 ): Promise<UntrustedBundle> {
-  const { manifestBytes, signatures } = await readSigned(source, signal);
+  const { manifestBytes, signatures, roots } = await readSigned(source, signal);
   const manifest = parseManifest(manifestBytes);
   const layout = layoutOf(manifestBytes.length, manifest);
   return {
@@ -100,8 +121,23 @@ export async function inspectBundle(
     manifest,
     manifestBytes,
     signatures,
+    roots: roots?.links ?? [],
     layout,
   };
+}
+
+/** B3.14: what was judged must be what the signed manifest says; then it may be kept. */
+function rotationOf({ root }: Manifest, { roots }: Signed, { followed }: Judged): Rotation | null {
+  if (root === undefined || roots === null) return null;
+  checkDigest(ROOTS_NAME, roots.bytes, root.sha256);
+  const version = roots.links.at(-1)?.version ?? 0;
+  if (root.version !== version) {
+    const found = `names trust root ${root.version}, ${ROOTS_NAME} ends with ${version}`;
+    throw new UpdateError('bundle.invalid_manifest', `the manifest ${found}`, {
+      detail: { found: version, expected: root.version },
+    });
+  }
+  return followed.bytes === null ? null : { version, root: followed.bytes, roots: roots.bytes };
 }
 
 /**
@@ -116,35 +152,6 @@ export async function inspectImages(
   return await readFrame(source, layout, signal);
 }
 
-/** Manifest bytes and signature list, as they are in the file; the bytes are not interpreted. */
-async function readSigned(
-  source: ByteSource,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly manifestBytes: Uint8Array; readonly signatures: SignatureList }> {
-  await checkStart(source, signal);
-  const sizeBytes = await readHeader(source, 0, MANIFEST_NAME, 'first', signal);
-  if (sizeBytes < 1 || sizeBytes > MANIFEST_BYTES_MAX) {
-    throw sizeFault('bundle.damaged', MANIFEST_NAME, sizeBytes, `1 to ${MANIFEST_BYTES_MAX}`);
-  }
-  const member = memberAt(0, MANIFEST_NAME, sizeBytes);
-  const manifestBytes = await readMember(source, member, signal);
-  const at = member.endOffset;
-  const listBytes = await readHeader(source, at, SIGNATURE_NAME, 'second', signal);
-  if (listBytes !== SIGNATURE_BYTES) {
-    throw sizeFault('bundle.unknown_format', SIGNATURE_NAME, listBytes, `${SIGNATURE_BYTES}`);
-  }
-  const list = await readMember(source, memberAt(at, SIGNATURE_NAME, listBytes), signal);
-  return { manifestBytes, signatures: decodeSignatures(list) };
-}
-
-/** A file that is too short for one header is a piece of a bundle, or something else. */
-async function checkStart(source: ByteSource, signal: AbortSignal | undefined): Promise<void> {
-  if (source.sizeBytes >= BLOCK_BYTES) return;
-  const start = await source.readAt(0, source.sizeBytes, signal);
-  if (!looksLikeFirst(start, MANIFEST_NAME)) throw wrongType(start, MANIFEST_NAME);
-  throw truncated(source.sizeBytes, BLOCK_BYTES);
-}
-
 /** Everything after the signed head: size of the file, indexes, headers, padding, end (B8.6-8). */
 async function readFrame(
   source: ByteSource,
@@ -152,6 +159,10 @@ async function readFrame(
   signal: AbortSignal | undefined,
 ): Promise<readonly OpenImage[]> {
   checkSize(source.sizeBytes, layout.sizeBytes);
+  if (layout.roots !== undefined) {
+    await expectHeader(source, layout.roots, signal);
+    checkDigest(ROOTS_NAME, await readMember(source, layout.roots, signal), layout.roots.sha256);
+  }
   const images: OpenImage[] = [];
   for (const [i, index] of layout.indexes.entries()) {
     const member = layout.images[i];
@@ -159,14 +170,7 @@ async function readFrame(
     if (member === undefined || image === undefined) continue;
     await expectHeader(source, index, signal);
     const bytes = await readMember(source, index, signal);
-    const found = hash('sha256', bytes, 'hex');
-    if (found !== image.indexSha256) {
-      throw new UpdateError(
-        'bundle.damaged',
-        `${index.name} has SHA-256 ${found}, expected ${image.indexSha256}`,
-        { detail: { member: index.name, found, expected: image.indexSha256 } },
-      );
-    }
+    checkDigest(index.name, bytes, image.indexSha256);
     images.push({ image, records: decodeIndex(bytes, image), dataOffset: member.dataOffset });
   }
   for (const member of layout.images) {
@@ -188,85 +192,4 @@ function checkSize(foundBytes: number, expectedBytes: number): void {
       `${foundBytes - expectedBytes} bytes follow the end of the bundle`,
     { detail: { foundBytes, expectedBytes } },
   );
-}
-
-async function readHeader(
-  source: ByteSource,
-  offset: number,
-  name: string,
-  place: Place,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  return checkHeader(await read(source, offset, BLOCK_BYTES, signal), name, place);
-}
-
-/** A header of which the signed manifest says name and size. */
-async function expectHeader(
-  source: ByteSource,
-  member: Member,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const sizeBytes = await readHeader(source, member.headerOffset, member.name, 'later', signal);
-  if (sizeBytes !== member.sizeBytes) {
-    throw sizeFault('bundle.damaged', member.name, sizeBytes, `${member.sizeBytes}`);
-  }
-}
-
-/** Data of a member; its padding is checked too. */
-async function readMember(
-  source: ByteSource,
-  member: Member,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const length = member.endOffset - member.dataOffset;
-  const bytes = await read(source, member.dataOffset, length, signal);
-  checkZeros(bytes.subarray(member.sizeBytes), `the padding after ${member.name}`);
-  return bytes.subarray(0, member.sizeBytes);
-}
-
-async function readPadding(
-  source: ByteSource,
-  member: Member,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const from = member.dataOffset + member.sizeBytes;
-  if (from === member.endOffset) return;
-  const bytes = await read(source, from, member.endOffset - from, signal);
-  checkZeros(bytes, `the padding after ${member.name}`);
-}
-
-/** Bytes that the source must have; asked before the source is. */
-async function read(
-  source: ByteSource,
-  offset: number,
-  length: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  if (offset + length > source.sizeBytes) throw truncated(source.sizeBytes, offset + length);
-  return await source.readAt(offset, length, signal);
-}
-
-function checkZeros(bytes: Uint8Array, where: string): void {
-  if (bytes.every((byte) => byte === 0)) return;
-  throw new UpdateError('bundle.damaged', `${where} is not all zeros`, {
-    detail: { where, expected: 'zeros' },
-  });
-}
-
-function truncated(foundBytes: number, expectedBytes: number): UpdateError {
-  const atLeast = foundBytes === 0 ? 'the file is empty' : `the file has ${foundBytes} bytes`;
-  return new UpdateError('bundle.truncated', `${atLeast}, expected ${expectedBytes} or more`, {
-    detail: { foundBytes, expectedBytes },
-  });
-}
-
-function sizeFault(
-  code: 'bundle.damaged' | 'bundle.unknown_format',
-  member: string,
-  foundBytes: number,
-  expected: string,
-): UpdateError {
-  return new UpdateError(code, `${member} has ${foundBytes} bytes, expected ${expected}`, {
-    detail: { member, foundBytes, expected },
-  });
 }

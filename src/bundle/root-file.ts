@@ -6,7 +6,8 @@
 import { createPublicKey } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
 import { fileExists, readSmallFile } from './source.ts';
-import { parsePublicKey, type Scheme, type SigningKey } from './keys.ts';
+import { parsePublicKey, parseSshLine, SSH_SCHEMES } from './keys.ts';
+import type { Scheme, SigningKey } from './keys.ts';
 import { KEY_FILE_BYTES_MAX, ROOT_BYTES_MAX } from './limits.ts';
 import { replaceFile, writeAll } from './replace-file.ts';
 import {
@@ -38,7 +39,7 @@ export async function rootKeyFromFile(
     throw usage(`${path} is not an Ed25519 public key in PEM, of ssh-keygen or of minisign`);
   }
   const base = { keyid: key.keyid, scheme: found.scheme, public: found.public, name };
-  if (found.scheme !== 'sshsig') return base;
+  if (!SSH_SCHEMES.includes(found.scheme)) return base;
   if (namespace === undefined) {
     throw usage(`${path} is an SSH key: give the namespace that its signatures must have`);
   }
@@ -50,9 +51,8 @@ function publicTextOf(
 ): { readonly scheme: Scheme; readonly public: string } | undefined {
   const lines = text.split(/\r?\n/).filter((line) => line !== '');
   const [first = '', second = ''] = lines;
-  if (first.startsWith('ssh-ed25519 ')) {
-    return { scheme: 'sshsig', public: first.split(' ', 2).join(' ') };
-  }
+  const ssh = parseSshLine(first);
+  if (ssh !== undefined) return { scheme: ssh.scheme, public: ssh.public };
   if (first.startsWith('untrusted comment:')) return { scheme: 'minisign', public: second };
   if (!first.startsWith('-----BEGIN PUBLIC KEY-----')) return undefined;
   try {
@@ -86,13 +86,65 @@ export async function planRoot(
     threshold: threshold ?? old?.threshold ?? 1,
     keys: [...(old?.keys ?? []), key],
   };
+  checkUsable(root, path);
+  return root;
+}
+
+/** What is to be different in the next root. */
+export interface RootChange {
+  readonly add: readonly RootKey[];
+  /** Key ids, or their beginnings, of keys that stay in the file and count no more. */
+  readonly revoke: readonly string[];
+  /** The same of keys that leave the file. */
+  readonly remove: readonly string[];
+  readonly threshold?: number;
+}
+
+/**
+ * The root that follows `old`, or the first one, not written yet; its version is one higher. Throws
+ * `usage.invalid` for a key that is added twice or not there, for a revoked key that comes back,
+ * and for a root that could not be used.
+ */
+export function nextRootFile(old: RootFile | undefined, change: RootChange): RootFile {
+  const before = old?.keys ?? [];
+  const revoked = change.revoke.map((word) => keyNamed(before, word).keyid);
+  const removed = change.remove.map((word) => keyNamed(before, word).keyid);
+  for (const { keyid } of change.add) {
+    const there = before.find((one) => one.keyid === keyid);
+    if (there?.revoked === true) throw usage(`the key ${keyid} was revoked and cannot come back`);
+    if (there !== undefined) throw usage(`the root already has the key ${keyid}`);
+  }
+  const kept = before
+    .filter(({ keyid }) => !removed.includes(keyid))
+    .map((key) => (revoked.includes(key.keyid) ? { ...key, revoked: true } : key));
+  const root: RootFile = {
+    schema: ROOT_SCHEMA,
+    version: (old?.version ?? 0) + 1,
+    threshold: change.threshold ?? old?.threshold ?? 1,
+    keys: [...kept, ...change.add],
+  };
+  checkUsable(root, 'the new root');
+  return root;
+}
+
+/** Fewer digits of a key id than these name no key. */
+const PREFIX_DIGITS_MIN = 8;
+
+function keyNamed(keys: readonly RootKey[], word: string): RootKey {
+  const found = keys.filter(({ keyid }) => keyid.startsWith(word));
+  const [key] = found;
+  if (word.length >= PREFIX_DIGITS_MIN && found.length === 1 && key !== undefined) return key;
+  const expected = `at least ${PREFIX_DIGITS_MIN} digits of the id of one of its keys`;
+  throw usage(`${word} names ${found.length} keys of the root, expected ${expected}`);
+}
+
+function checkUsable(root: RootFile, name: string): void {
   try {
     parseTrustRoot(rootText(root));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UpdateError('usage.invalid', `${path} would not be usable: ${why}`, { cause });
+    throw new UpdateError('usage.invalid', `${name} would not be usable: ${why}`, { cause });
   }
-  return root;
 }
 
 /** Makes or replaces the root at `path`; durable before return. Throws `file.*`. */
@@ -100,7 +152,8 @@ export async function writeRoot(path: string, root: RootFile): Promise<void> {
   await replaceFile(path, (handle) => writeAll(handle, rootText(root), 0));
 }
 
-function rootText(root: RootFile): Buffer {
+/** Bytes of a root as this program writes it: these are signed. */
+export function rootText(root: RootFile): Buffer {
   return Buffer.from(`${JSON.stringify(root, undefined, 2)}\n`);
 }
 

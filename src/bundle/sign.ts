@@ -9,16 +9,14 @@ import { copyFile, open } from 'node:fs/promises';
 import { UpdateError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
+import { attachedEntries } from './attach.ts';
 import type { SigningKey } from './keys.ts';
 import { KEY_FILE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURE_BYTES } from './limits.ts';
 import { parseManifest } from './manifest.ts';
-import { parseMinisigFile, parseMinisignSignature } from './minisign.ts';
 import { inspectBundle, inspectImages, type UntrustedBundle } from './reader.ts';
 import { replaceFile, writeAll } from './replace-file.ts';
 import {
   bundleId,
-  checkEntry,
-  decodeList,
   encodeSignatures,
   listText,
   signManifest,
@@ -26,7 +24,6 @@ import {
   type SignatureList,
 } from './signature.ts';
 import { fileSource, openFileSource, readSmallFile, type ByteSource } from './source.ts';
-import { parseSshSignature, unarmor } from './sshsig.ts';
 import type { TrustRoot } from './trust.ts';
 
 /** A bundle after signatures were added. */
@@ -48,8 +45,8 @@ export async function signBundle(path: string, keys: readonly SigningKey[]): Pro
 
 /**
  * Adds the signatures of detached files (B7.7) to the bundle at `path`. With a trust root a
- * signature of a key that it names must be good; a minisign signature needs one, because it does
- * not name its key in full. Throws `bundle.invalid_input` for a file that does not belong to this
+ * signature of a key that it names must be good; one of minisign or openssl needs it, because it
+ * does not name its key in full. Throws `bundle.invalid_input` for a file that does not belong to this
  * bundle, `trust.untrusted` for a bad signature.
  */
 export async function attachSignatures(
@@ -61,10 +58,7 @@ export async function attachSignatures(
     const added: SignatureEntry[] = [];
     for (const file of files) {
       const bytes = await readSmallFile(file, Math.max(KEY_FILE_BYTES_MAX, SIGNATURE_BYTES));
-      for (const entry of entriesOf(file, bytes, found.bundle, root)) {
-        checkAttached(file, entry, found.manifestBytes, root);
-        added.push(entry);
-      }
+      added.push(...attachedEntries({ file, bytes }, found.manifestBytes, 'manifest', root));
     }
     return added;
   });
@@ -121,55 +115,4 @@ async function inspectWhole(source: ByteSource): Promise<UntrustedBundle> {
   const found = await inspectBundle(source);
   await inspectImages(source, found.layout);
   return found;
-}
-
-/** Signatures in a detached file: our list, an SSH signature, or a minisign signature. */
-function entriesOf(
-  file: string,
-  bytes: Uint8Array,
-  bundle: Sha256,
-  root: TrustRoot | undefined,
-): readonly SignatureEntry[] {
-  const text = Buffer.from(bytes).toString('latin1');
-  if (text.trimStart().startsWith('{')) {
-    const list = decodeList(bytes);
-    if (list.manifest === bundle) return list.signatures;
-    throw badFile(file, `signs the manifest ${list.manifest}, this bundle has ${bundle}`);
-  }
-  const ssh = unarmor(text);
-  if (ssh !== undefined) {
-    const signature = parseSshSignature(ssh);
-    if (signature === undefined) throw badFile(file, 'is not an SSH signature by an Ed25519 key');
-    return [{ keyid: signature.key.keyid, scheme: 'sshsig', sig: ssh.toString('base64') }];
-  }
-  const minisig = parseMinisigFile(text);
-  const number = minisig && parseMinisignSignature(minisig)?.keyNumber;
-  if (minisig === undefined || number === undefined) {
-    throw badFile(file, 'is no signature file of tandem, ssh-keygen or minisign');
-  }
-  const key = [...(root?.keys.values() ?? [])].find((one) => one.keyNumber === number);
-  if (key !== undefined) {
-    return [{ keyid: key.keyid, scheme: 'minisign', sig: minisig.toString('base64') }];
-  }
-  const why = root === undefined ? 'needs the trust root to name its key' : 'is of an unknown key';
-  throw badFile(file, `${why} (minisign key number ${number})`);
-}
-
-function checkAttached(
-  file: string,
-  entry: SignatureEntry,
-  manifest: Uint8Array,
-  root: TrustRoot | undefined,
-): void {
-  const trusted = [...(root?.keys.values() ?? [])].find((key) => key.keyid === entry.keyid);
-  if (trusted === undefined) return;
-  const why = checkEntry(manifest, entry, trusted);
-  if (why === undefined) return;
-  throw new UpdateError('trust.untrusted', `${file}: the signature ${why}`, {
-    detail: { path: file, keyid: entry.keyid },
-  });
-}
-
-function badFile(path: string, why: string): UpdateError {
-  return new UpdateError('bundle.invalid_input', `${path} ${why}`, { detail: { path } });
 }

@@ -1,6 +1,6 @@
 /**
- * `manifest.sig`: the list of signatures, how it is written, how it is judged, and how one is made,
- * docs/bundle.md B3. Always holds: the judgement works on the exact manifest bytes and comes before
+ * Signatures: `manifest.sig`, how it is written and judged, and how one is made, docs/bundle.md B3;
+ * what is signed is a manifest or a new trust root. Always holds: the judgement works on the exact manifest bytes and comes before
  * anybody parses them (CVE-2026-28525 class); each known key counts once (CVE-2020-15163), unknown
  * keys and schemes never count, and an empty list never reaches a threshold (CVE-2020-10759).
  * Imports core.
@@ -34,8 +34,28 @@ export interface SignatureList {
   readonly signatures: readonly SignatureEntry[];
 }
 
-/** Payload type of the pre-authentication encoding (B3.7). */
-export const PAYLOAD_TYPE = 'application/vnd.tandem.manifest.v1+json';
+/**
+ * Payload types of the pre-authentication encoding (B3.7): a signature of a manifest is none of a
+ * trust root.
+ */
+export const PAYLOAD_TYPES = {
+  manifest: 'application/vnd.tandem.manifest.v1+json',
+  root: 'application/vnd.tandem.root.v1+json',
+} as const;
+/** What a signature is made over. */
+export type Payload = keyof typeof PAYLOAD_TYPES;
+
+/** Schema of one signature, in this list and in that of a new trust root. */
+export const entrySchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['keyid', 'scheme', 'sig'],
+  properties: {
+    keyid: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+    scheme: { type: 'string', pattern: '^[a-z0-9-]{1,32}$' },
+    sig: { type: 'string', pattern: '^[A-Za-z0-9+/=]{1,1024}$' },
+  },
+} as const;
 
 /** manifest.sig as its bytes are checked, docs/bundle.md B3.5. */
 export const listSchema = {
@@ -47,16 +67,7 @@ export const listSchema = {
     signatures: {
       type: 'array',
       maxItems: SIGNATURES_MAX,
-      items: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['keyid', 'scheme', 'sig'],
-        properties: {
-          keyid: { type: 'string', pattern: '^[0-9a-f]{64}$' },
-          scheme: { type: 'string', pattern: '^[a-z0-9-]{1,32}$' },
-          sig: { type: 'string', pattern: '^[A-Za-z0-9+/=]{1,1024}$' },
-        },
-      },
+      items: entrySchema,
     },
   },
 } as const;
@@ -106,23 +117,30 @@ export function decodeSignatures(member: Uint8Array): SignatureList {
   return list;
 }
 
-/** DSSE pre-authentication encoding of the manifest (B3.7). */
-export function preAuthEncoding(manifest: Uint8Array): Buffer {
-  const head = `DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${manifest.length} `;
-  return Buffer.concat([Buffer.from(head, 'latin1'), manifest]);
+/** DSSE pre-authentication encoding of these bytes (B3.7): what scheme `ed25519` signs. */
+export function preAuthEncoding(bytes: Uint8Array, payload: Payload = 'manifest'): Buffer {
+  const type = PAYLOAD_TYPES[payload];
+  const head = `DSSEv1 ${type.length} ${type} ${bytes.length} `;
+  return Buffer.concat([Buffer.from(head, 'latin1'), bytes]);
+}
+
+/** Signature with scheme `ed25519`. */
+export function signBytes(bytes: Uint8Array, key: SigningKey, payload: Payload): SignatureEntry {
+  const sig = sign(null, preAuthEncoding(bytes, payload), key.privateKey).toString('base64');
+  return { keyid: key.keyid, scheme: 'ed25519', sig };
 }
 
 /** Signature of a manifest with scheme `ed25519`. */
 export function signManifest(manifest: Uint8Array, key: SigningKey): SignatureEntry {
-  const sig = sign(null, preAuthEncoding(manifest), key.privateKey).toString('base64');
-  return { keyid: key.keyid, scheme: 'ed25519', sig };
+  return signBytes(manifest, key, 'manifest');
 }
 
 /** Undefined when `entry`, whose key id is that of `trusted`, is good; otherwise the reason. */
 export function checkEntry(
-  manifest: Uint8Array,
+  bytes: Uint8Array,
   entry: SignatureEntry,
   trusted: TrustedKey,
+  payload: Payload = 'manifest',
 ): string | undefined {
   if (entry.scheme !== trusted.scheme) {
     return `has scheme ${entry.scheme}, the trust root binds the key to ${trusted.scheme}`;
@@ -131,14 +149,48 @@ export function checkEntry(
   if (blob === undefined) return 'is not in canonical base64';
   switch (trusted.scheme) {
     case 'ed25519': {
-      const good = verify(null, preAuthEncoding(manifest), trusted.key, blob);
-      return good ? undefined : 'does not match the manifest';
+      const good = verify(null, preAuthEncoding(bytes, payload), trusted.key, blob);
+      return good ? undefined : 'does not match what is signed';
     }
+    // These tools sign a file as it is; no bytes are a manifest and a trust root (B3.12).
     case 'sshsig':
-      return checkSshSignature(manifest, blob, trusted);
+    case 'sshsig-sk':
+      return checkSshSignature(bytes, blob, trusted);
     case 'minisign':
-      return checkMinisignSignature(manifest, blob, trusted);
+      return checkMinisignSignature(bytes, blob, trusted);
   }
+}
+
+/** Who signed, and why the other signatures do not count. */
+export interface Counted {
+  /** Distinct keys of the root whose signatures are good. */
+  readonly signers: readonly KeyId[];
+  /** One sentence for each signature that does not count. */
+  readonly reasons: readonly string[];
+}
+
+/** The signatures that count (B3.10). Whether they are enough is the caller's question. */
+export function countSigners(
+  bytes: Uint8Array,
+  entries: readonly SignatureEntry[],
+  root: TrustRoot,
+  payload: Payload = 'manifest',
+): Counted {
+  const signers = new Set<KeyId>();
+  const reasons: string[] = [];
+  for (const entry of entries) {
+    const trusted = root.keys.get(entry.keyid as KeyId);
+    const reason =
+      trusted === undefined ? unknownKey(entry, root) : checkEntry(bytes, entry, trusted, payload);
+    if (reason === undefined && trusted !== undefined) signers.add(trusted.keyid);
+    else reasons.push(`key ${entry.keyid.slice(0, 16)}: the signature ${reason ?? ''}`);
+  }
+  return { signers: [...signers], reasons };
+}
+
+/** Whether so many distinct keys are enough; the root's parser holds threshold >= 1. */
+export function reaches({ signers }: Counted, { threshold }: TrustRoot): boolean {
+  return threshold >= 1 && signers.length >= threshold;
 }
 
 /**
@@ -159,26 +211,19 @@ export function verifySignatures(
       { detail: { found, expected: list.manifest } },
     );
   }
-  const signers = new Set<KeyId>();
-  const reasons: string[] = [];
-  for (const entry of list.signatures) {
-    const trusted = root.keys.get(entry.keyid as KeyId);
-    const reason =
-      trusted === undefined ? unknownKey(entry, root) : checkEntry(manifest, entry, trusted);
-    if (reason === undefined && trusted !== undefined) signers.add(trusted.keyid);
-    else reasons.push(`key ${entry.keyid.slice(0, 16)}: the signature ${reason ?? ''}`);
-  }
-  // The root's parser holds threshold >= 1; asked again here, where it decides.
-  if (root.threshold >= 1 && signers.size >= root.threshold) return [...signers];
-  const counted = `${signers.size} of ${list.signatures.length} signatures count`;
+  const counted = countSigners(manifest, list.signatures, root);
+  if (reaches(counted, root)) return counted.signers;
+  const { signers, reasons } = counted;
   const why = reasons.length === 0 ? '' : ` (${reasons.slice(0, 3).join('; ')})`;
   throw new UpdateError(
     'trust.untrusted',
-    `${counted}, expected ${root.threshold} of distinct trusted keys${why}`,
+    `${signers.length} of ${list.signatures.length} signatures count, ` +
+      `expected ${root.threshold} of distinct keys of trust root ${root.version}${why}`,
     {
       detail: {
-        found: signers.size,
+        found: signers.length,
         expected: root.threshold,
+        root: root.version,
         signatures: list.signatures.length,
         reasons,
       },

@@ -1,23 +1,33 @@
 /**
  * Signatures that `ssh-keygen -Y sign` makes, docs/bundle.md B3.8: the armored file, the blob, and
- * the bytes that are really signed. Always holds: only Ed25519 keys, only the namespace that the
- * trust root binds the key to. Source of the layout: PROTOCOL.sshsig of OpenSSH. Imports core.
+ * the bytes that are really signed, by a key in a file or by a security key. Always holds: only
+ * Ed25519 keys, only the namespace that the trust root binds the key to; a security key was touched
+ * for each signature. Sources of the layouts: PROTOCOL.sshsig and PROTOCOL.u2f of OpenSSH. Imports
+ * core.
  */
 import { hash, verify } from 'node:crypto';
-import { fromBase64, parseSshBlob, type PublicKey } from './keys.ts';
+import { fromBase64, parseSshBlob, sshStrings, SSH_KEY_TYPES } from './keys.ts';
+import type { PublicKey, SshScheme } from './keys.ts';
 
 const MAGIC = 'SSHSIG';
 const SIGNATURE_BYTES = 64;
+/** Flags and counter behind the signature of a security key. */
+const TOUCH_BYTES = 5;
+/** Flag of a security key: somebody touched it for this signature. */
+const USER_PRESENT = 0x01;
 const HASHES: readonly string[] = ['sha256', 'sha512'];
 const ARMOR = /^-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)-----END SSH SIGNATURE-----$/;
 
 /** What a blob says before it is verified. */
 export interface SshSignature {
+  readonly scheme: SshScheme;
   readonly key: PublicKey;
   readonly namespace: string;
   readonly reserved: Buffer;
   readonly hash: string;
   readonly signature: Buffer;
+  /** Flags (1 byte) and counter (4 bytes) that a security key has signed too; else empty. */
+  readonly touch: Buffer;
 }
 
 /** SSH string: length in 4 bytes, big endian, then the bytes (RFC 4251, section 5). */
@@ -26,20 +36,6 @@ function sshString(bytes: Buffer | string): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(content.length);
   return Buffer.concat([length, content]);
-}
-
-/** All SSH strings in `bytes`; undefined when they do not fill it exactly. */
-function sshStrings(bytes: Buffer): Buffer[] | undefined {
-  const strings: Buffer[] = [];
-  let at = 0;
-  while (at < bytes.length) {
-    if (at + 4 > bytes.length) return undefined;
-    const end = at + 4 + bytes.readUInt32BE(at);
-    if (end > bytes.length) return undefined;
-    strings.push(bytes.subarray(at + 4, end));
-    at = end;
-  }
-  return strings;
 }
 
 /** Blob as it stands in `sig`; undefined when it is not an Ed25519 signature of this kind. */
@@ -57,15 +53,21 @@ export function parseSshSignature(blob: Buffer): SshSignature | undefined {
     Buffer,
   ];
   const key = parseSshBlob(keyBlob);
-  const [type, signature, ...rest] = sshStrings(signatureBlob) ?? [];
-  if (key === undefined || type?.toString('latin1') !== 'ssh-ed25519') return undefined;
+  if (key === undefined) return undefined;
+  const { scheme } = key;
+  const touchBytes = scheme === 'sshsig-sk' ? TOUCH_BYTES : 0;
+  const end = signatureBlob.length - touchBytes;
+  const [type, signature, ...rest] = (end > 0 && sshStrings(signatureBlob.subarray(0, end))) || [];
+  if (type?.toString('latin1') !== SSH_KEY_TYPES[scheme]) return undefined;
   if (signature?.length !== SIGNATURE_BYTES || rest.length > 0) return undefined;
   const hashText = hashName.toString('latin1');
   if (!HASHES.includes(hashText)) return undefined;
-  return { key, namespace: namespace.toString('latin1'), reserved, hash: hashText, signature };
+  const touch = signatureBlob.subarray(end);
+  const words = { namespace: namespace.toString('latin1'), reserved, hash: hashText };
+  return { scheme, key, ...words, signature, touch };
 }
 
-/** The bytes that the key signs. */
+/** The bytes that the key signs, or that ssh-keygen hands to the security key. */
 export function sshSignedBytes(
   message: Uint8Array,
   fields: Pick<SshSignature, 'namespace' | 'reserved' | 'hash'>,
@@ -79,20 +81,34 @@ export function sshSignedBytes(
   ]);
 }
 
+/** What a security key makes of the bytes that it is handed, and signs. */
+function touchedBytes(bytes: Buffer, application: string, touch: Buffer): Buffer {
+  const name = hash('sha256', Buffer.from(application, 'latin1'), 'buffer');
+  return Buffer.concat([name, touch, hash('sha256', bytes, 'buffer')]);
+}
+
 /** Undefined when the signature is good, otherwise the reason. */
 export function checkSshSignature(
   message: Uint8Array,
   blob: Buffer,
-  trusted: PublicKey & { readonly namespace?: string },
+  trusted: PublicKey & { readonly scheme: string; readonly namespace?: string },
 ): string | undefined {
   const found = parseSshSignature(blob);
   if (found === undefined) return 'is not an SSH signature of version 1 with an Ed25519 key';
   if (found.key.keyid !== trusted.keyid) return 'was made with another key than it says';
+  if (found.scheme !== trusted.scheme || found.key.application !== trusted.application) {
+    return 'was made with another kind of key than the trust root names';
+  }
   if (found.namespace !== trusted.namespace) {
     return 'was made for another namespace than the trust root allows';
   }
-  const good = verify(null, sshSignedBytes(message, found), trusted.key, found.signature);
-  return good ? undefined : 'does not match the manifest';
+  const { application } = found.key;
+  const bytes = sshSignedBytes(message, found);
+  const signed = application === undefined ? bytes : touchedBytes(bytes, application, found.touch);
+  if (!verify(null, signed, trusted.key, found.signature)) return 'does not match what is signed';
+  if (application === undefined) return undefined;
+  const touched = ((found.touch[0] ?? 0) & USER_PRESENT) !== 0;
+  return touched ? undefined : 'was made by a security key that nobody touched';
 }
 
 /** Blob from an armored file of `ssh-keygen -Y sign`; undefined when it is not one. */

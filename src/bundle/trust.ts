@@ -6,7 +6,8 @@
  */
 import { UpdateError } from '../core/errors.ts';
 import { parseStrictJson, type JsonRole } from './json.ts';
-import { isScheme, parsePublicKey, type KeyId, type PublicKey, type Scheme } from './keys.ts';
+import { isScheme, parsePublicKey, SSH_SCHEMES } from './keys.ts';
+import type { KeyId, PublicKey, Scheme } from './keys.ts';
 import { ROOT_BYTES_MAX, ROOT_KEYS_MAX } from './limits.ts';
 import { checkOf } from './schema.ts';
 import { readSmallFile } from './source.ts';
@@ -17,7 +18,7 @@ export const ROOT_SCHEMA = 1;
 /** A key that may sign. */
 export interface TrustedKey extends PublicKey {
   readonly scheme: Scheme;
-  /** Only for `sshsig`: the namespace that its signatures must have. */
+  /** Only for the SSH schemes: the namespace that its signatures must have. */
   readonly namespace?: string;
 }
 
@@ -119,7 +120,7 @@ function trustedKey(entry: RootKey, scheme: Scheme): TrustedKey {
   if (key.keyid !== entry.keyid) {
     throw noRoot(`says ${entry.keyid} for a key whose id is ${key.keyid}`);
   }
-  if (scheme !== 'sshsig') return { ...key, scheme };
+  if (!SSH_SCHEMES.includes(scheme)) return { ...key, scheme };
   if (entry.namespace === undefined) throw noRoot(`has no namespace for the key ${entry.keyid}`);
   return { ...key, scheme, namespace: entry.namespace };
 }

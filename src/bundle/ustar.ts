@@ -53,6 +53,13 @@ export function checkHeader(block: Uint8Array, name: string, place: Place): numb
   throw refusal(bytes, name, place);
 }
 
+/** Whether a header names this member; it may still be a wrong one, see `checkHeader`. */
+export function namedIn(block: Uint8Array, name: string): boolean {
+  const field = Buffer.alloc(100);
+  field.write(name, 'latin1');
+  return field.equals(block.subarray(0, field.length));
+}
+
 /** Says what stands where the header of `name` should be. */
 function refusal(bytes: Buffer, name: string, place: Place): UpdateError {
   if (place === 'first' && !looksLikeFirst(bytes, name)) return wrongType(bytes, name);

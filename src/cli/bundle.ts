@@ -26,6 +26,7 @@ async function make(args: readonly string[], values: VerbValues, io: CliIo): Pro
   const keys = await signingKeys(list(values, 'key'));
   const after = await earlier(list(values, 'after'));
   const base = text(values, 'base');
+  const roots = await newRoots(text(values, 'roots'));
   const progress = progressPrinter(io, 'compress');
   const made = await uninterrupted(io, () =>
     makeBundle(spec, imagePaths(spec, specPath, list(values, 'image')), out, {
@@ -35,6 +36,7 @@ async function make(args: readonly string[], values: VerbValues, io: CliIo): Pro
       signal: io.signal,
       keys,
       after,
+      ...(roots !== undefined && { roots }),
     }),
   ).finally(() => progress?.end());
   const manifestPath = text(values, 'manifest');
@@ -54,6 +56,13 @@ async function make(args: readonly string[], values: VerbValues, io: CliIo): Pro
 async function signingKeys(paths: readonly string[]): Promise<readonly SigningKey[]> {
   const { loadSigningKey } = await import('../bundle/keys.ts');
   return await Promise.all(paths.map((path) => loadSigningKey(path)));
+}
+
+async function newRoots(path: string | undefined): Promise<Uint8Array | undefined> {
+  if (path === undefined) return undefined;
+  const { readSmallFile } = await import('../bundle/source.ts');
+  const { ROOTS_BYTES_MAX } = await import('../bundle/limits.ts');
+  return await readSmallFile(path, ROOTS_BYTES_MAX);
 }
 
 /** Manifests of earlier bundles; who signed them does not matter for the order of versions. */
@@ -144,15 +153,19 @@ async function verify(args: readonly string[], values: VerbValues, io: CliIo): P
   const delta = manifest.images.some((image) => image.base !== undefined);
   const complete = !delta || base !== null;
   if (flag(values, 'json')) {
-    printJson(io, { file: path, trusted: true, complete, bundle, sizeBytes, signers, manifest });
+    const judgedBy = { trustRoot: found.root.version, from: root.version };
+    const view = { bundle, sizeBytes, signers, ...judgedBy, manifest };
+    printJson(io, { file: path, trusted: true, complete, ...view });
     return EXIT.done;
   }
+  const brought = found.rotation === null ? '' : ', which it brings itself';
   printLines(io, [
-    `verified ${path}: ${signers.length} trusted signatures, ${root.threshold} needed; ` +
+    `verified ${path}: ${signers.length} trusted signatures, ${found.root.threshold} needed; ` +
       `all ${sizeBytes} bytes are as signed`,
+    `trust root  version ${found.root.version}${brought}`,
     ...(complete ? [] : ['what the deltas give was not checked: it takes their base, see --base']),
     ...manifestLines(bundle, manifest, io),
-    ...signers.map((keyid) => `signed by   ${root.keys.get(keyid)?.scheme} ${keyid}`),
+    ...signers.map((keyid) => `signed by   ${found.root.keys.get(keyid)?.scheme} ${keyid}`),
   ]);
   return EXIT.done;
 }
@@ -213,6 +226,11 @@ export const bundleVerbs: readonly Verb[] = [
         help: 'Earlier release; versions and counters must grow together.',
       },
       manifest: { type: 'string', value: 'FILE', help: 'Write manifest.json here too.' },
+      roots: {
+        type: 'string',
+        value: 'FILE',
+        help: 'New trust roots that the bundle brings (roots.json of trust sign).',
+      },
     },
     run: make,
   },
@@ -229,7 +247,7 @@ export const bundleVerbs: readonly Verb[] = [
         type: 'string',
         multiple: true,
         value: 'FILE',
-        help: 'Put in a signature made elsewhere: of bundle sign, ssh-keygen or minisign.',
+        help: 'Put in a signature of bundle sign, ssh-keygen, minisign or openssl.',
       },
       manifest: {
         type: 'string',

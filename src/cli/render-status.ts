@@ -25,6 +25,7 @@ export function renderStatus(status: PairStatus, options: RenderOptions): string
     ...remedyLines(status, options),
     '',
     ...nodeTable(status, options),
+    ...trustLines(status, options),
     ...updateLines(status, options),
     ...alarmLines(status, options),
   ];
@@ -119,6 +120,18 @@ function updateLines(status: PairStatus, options: RenderOptions): string[] {
     lines.push(...wrap(text, options.columns, '  '));
   }
   return lines;
+}
+
+/** Whose signatures the node that answers takes; its peer says its own. */
+export function trustLines({ trust, self }: PairStatus, { columns }: RenderOptions): string[] {
+  if (trust === undefined) return [];
+  const { version, threshold, keys, next } = trust;
+  const found =
+    version === null
+      ? 'NO trust root: every bundle is refused'
+      : `trust root ${version}, ${threshold} of ${keys} keys must sign`;
+  const more = next === null ? '' : `; version ${next} waits for \`tandem commit\``;
+  return wrap(`Node ${self}: ${found}${more}`, columns, '  ');
 }
 
 /** Each alarm with its code, then where to read on; the sentence itself may name its node. */

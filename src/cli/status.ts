@@ -10,7 +10,7 @@ import type { PairStatus } from '../core/status.ts';
 import { renderAudit } from './render-checks.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
 import { renderRollout } from './render-rollout.ts';
-import { isReady, renderCluster, renderSlots, renderStatus } from './render-status.ts';
+import { isReady, renderCluster, renderSlots, renderStatus, trustLines } from './render-status.ts';
 import { answered } from './silence.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
 import { renderOptions, timeoutSeconds, TIMEOUT_OPTION, wholeNumber } from './values.ts';
@@ -66,8 +66,12 @@ function show(found: PairStatus, picture: Picture, values: VerbValues, io: CliIo
 async function slots(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const client = await connect(values, io);
   const found = await client.slots(io.signal);
-  if (flag(values, 'json')) printJson(io, { slots: found });
-  else printLines(io, renderSlots(found, renderOptions(io)));
+  const picture = await client.status(io.signal);
+  if (flag(values, 'json')) printJson(io, { slots: found, trust: picture.trust ?? null });
+  else {
+    const options = renderOptions(io);
+    printLines(io, [...renderSlots(found, options), ...trustLines(picture, options)]);
+  }
   return EXIT.done;
 }
 

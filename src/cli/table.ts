@@ -39,6 +39,7 @@ export const TABLE: readonly VerbGroup[] = [
   { words: ['storage'], load: async () => (await import('./storage.ts')).storageVerbs },
   { words: ['job'], load: async () => (await import('./job.ts')).jobVerbs },
   { words: ['bundle'], load: async () => (await import('./bundle.ts')).bundleVerbs },
+  { words: ['trust'], load: async () => (await import('./trust.ts')).trustVerbs },
   { words: ['pair'], load: async () => (await import('./pair.ts')).pairVerbs },
   { words: ['journal'], load: async () => (await import('./journal.ts')).journalVerbs },
   { words: ['daemon'], load: async () => (await import('./daemon.ts')).daemonVerbs },

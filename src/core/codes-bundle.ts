@@ -72,6 +72,16 @@ export const BUNDLE_CODES = {
     title: 'The signature is not trusted.',
     next: 'Use a bundle that is signed by enough of the keys in root.json.',
   },
+  'trust.rotation': {
+    exit: EXIT.untrusted,
+    title: 'The new trust root that comes along is not accepted.',
+    next: 'Use a bundle whose new root is signed by enough of the old and of the new keys.',
+  },
+  'trust.not_kept': {
+    exit: EXIT.internal,
+    title: 'The new trust root of a permanent update could not be kept.',
+    next: 'See that the folder of the trust root can be written; it is tried again by itself.',
+  },
   'version.same_or_newer': {
     exit: EXIT.sameOrNewer,
     title: 'Both nodes already run this version or a newer one.',

@@ -50,6 +50,15 @@ export interface ManifestImage {
   readonly base?: ManifestBase;
 }
 
+/** New trust roots that a bundle brings. */
+export interface ManifestRoot {
+  /** Version of the newest one, which the bundle itself is signed with. */
+  readonly version: number;
+  /** Size and digest of `roots.json`. */
+  readonly sizeBytes: number;
+  readonly sha256: Sha256;
+}
+
 /** What `manifest.json` says (docs/bundle.md B4.3). */
 export interface Manifest {
   readonly format: number;
@@ -75,6 +84,8 @@ export interface Manifest {
    * write.
    */
   readonly requires: readonly string[];
+  /** Absent = the bundle brings no new trust root. */
+  readonly root?: ManifestRoot;
   readonly images: readonly ManifestImage[];
   readonly health?: { readonly soakS?: number };
   readonly notes?: string;

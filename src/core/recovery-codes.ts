@@ -71,11 +71,35 @@ const OF_BUNDLES: Readonly<Record<BundleWords, CodeRecovery>> = {
   'bundle.interrupted': UNTOUCHED,
   'trust.no_root': {
     ...UNTOUCHED,
-    steps: ['See where it is expected (`trustRoot`): `tandem config check`.', DRY_RUN],
+    steps: [
+      'See where it is expected (`trustRoot`): `tandem config check`.',
+      'Check what you have: `tandem trust show FILE`.',
+      DRY_RUN,
+    ],
+    costs: 'No update can be installed on this node, and none on the pair, until it is there.',
+    alarm: true,
   },
   'trust.untrusted': {
     ...UNTOUCHED,
-    steps: ['See who signed it: `tandem bundle show FILE`.'],
+    steps: [
+      'See who signed it: `tandem bundle show FILE`.',
+      'See which trust root each node has: `tandem slots` there.',
+    ],
+  },
+  'trust.rotation': {
+    ...UNTOUCHED,
+    steps: [
+      'See which trust root each node has: `tandem slots` there.',
+      'See who signed which root: `tandem trust show FILE`.',
+    ],
+  },
+  'trust.not_kept': {
+    works: 'Everything; the trust root before goes on, with its keys.',
+    steps: [
+      'Or take it by hand, from the bundle: `tandem trust verify FILE --root ROOT --out ROOT`.',
+    ],
+    costs: 'Keys that the new root has revoked count until it is kept.',
+    alarm: true,
   },
   'version.same_or_newer': { ...UNTOUCHED, steps: ['See what runs: `tandem slots`.'] },
   'version.downgrade': PATH,

@@ -144,6 +144,18 @@ export interface Alarm {
   readonly message: string;
 }
 
+/** The trust root of a node: whose signatures it takes. Nulls = none, so it takes nobody's. */
+export interface TrustStatus {
+  readonly version: number | null;
+  /** Signatures of that many keys are needed. */
+  readonly threshold: number | null;
+  /** Keys that count, and keys that are named as revoked. */
+  readonly keys: number | null;
+  readonly revoked: number | null;
+  /** Version that comes into force with the commit of an update; null = none waits. */
+  readonly next: number | null;
+}
+
 /** The whole picture, answered by either node. */
 export interface PairStatus {
   readonly schema: 1;
@@ -175,6 +187,8 @@ export interface PairStatus {
   readonly alarms: readonly Alarm[];
   /** Who holds the right to change the pair over the console socket of this node. */
   readonly operator?: OperatorView | null;
+  /** Of the node that answers; absent in safe mode. */
+  readonly trust?: TrustStatus;
 }
 
 /** One event, as `--follow --json` prints it (keys as in docs/ARCHITECTURE.md, "Events"). */

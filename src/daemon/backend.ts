@@ -13,7 +13,7 @@ import type { Reason, RolloutRecord } from '../core/records.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
-import type { TandemEvent, ValidateReport } from '../core/status.ts';
+import type { TandemEvent, TrustStatus, ValidateReport } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
@@ -62,6 +62,8 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly syncMovedMs?: () => number | null;
   /** The address that clients of the service use, and the limit of a held pair: for the status. */
   readonly address?: string;
+  /** The trust root of this node. */
+  readonly trust?: () => TrustStatus;
   readonly holdH?: number;
 }
 
@@ -120,8 +122,8 @@ export class Backend implements ControlBackend {
   }
 
   status(): PairStatus {
-    const { host, lastHeard, linkTroubles } = this.#parts;
-    return pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
+    const { host, lastHeard, linkTroubles, trust } = this.#parts;
+    const picture = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
       channels: this.#channels(),
       reformingSinceMs: this.#parts.reformingSinceMs?.() ?? null,
       syncMovedMs: this.#parts.syncMovedMs?.() ?? null,
@@ -129,6 +131,7 @@ export class Backend implements ControlBackend {
       holdH: this.#parts.holdH ?? 0,
       troubles: linkTroubles(),
     });
+    return trust === undefined ? picture : { ...picture, trust: trust() };
   }
 
   #channels(): readonly ChannelStatus[] {

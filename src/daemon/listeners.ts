@@ -30,6 +30,8 @@ export interface ListenerParts {
   readonly host: Host;
   readonly log: (line: string) => void;
   readonly onFatal: (error: UpdateError) => void;
+  /** Called after each step, for what follows the records and is no part of them. */
+  readonly onState?: (state: NodeState) => void;
 }
 
 /** What the runner calls when something happened. */
@@ -111,6 +113,7 @@ export class Listeners implements RunnerEvents {
     const ended = rollout !== null && END_PHASES.has(rollout.phase);
     if (ended && rollout !== before.rollout) this.#parts.history.add(rollout);
     this.#burnIn?.(after);
+    this.#parts.onState?.(after);
   };
 
   /** A start of the peer's daemon that is heard for the first time. */

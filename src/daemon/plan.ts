@@ -2,6 +2,7 @@
  * From a validated bundle, or from what the other slots hold, to the first record of a rollout; and
  * what the policy has to know of the pair. Imports core.
  */
+import { KNOWN_FEATURES } from '../bundle/manifest.ts';
 import { runningImages, type RunningImages } from '../core/delta.ts';
 import { UpdateError } from '../core/errors.ts';
 import { schemaAt, sharedLevel } from '../core/levels.ts';
@@ -23,9 +24,6 @@ export interface Identity {
   readonly slotBytes: { readonly system: number; readonly storage: number };
 }
 
-/** Features of the bundle format that this program implements. */
-export const REQUIRES_KNOWN: readonly string[] = ['delta'];
-
 /** What policy has to know of the pair, from the newest reports of both nodes. */
 export function policyView(
   s: NodeState,
@@ -44,7 +42,7 @@ export function policyView(
     updaterVersion: identity.program,
     protocol: PROTOCOL,
     nodes: me(s) === 'A' ? { A: own, B: theirs } : { A: theirs, B: own },
-    requiresKnown: REQUIRES_KNOWN,
+    requiresKnown: KNOWN_FEATURES,
     bundle: bundle?.digest ?? null,
     bundleBytes: bundle?.bytes ?? null,
   };

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import * as limits from '../../src/bundle/limits.ts';
-import { PAYLOAD_TYPE } from '../../src/bundle/signature.ts';
+import { PAYLOAD_TYPES } from '../../src/bundle/signature.ts';
 import { CODES } from '../../src/core/codes.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -60,8 +60,10 @@ await t.test('numbers of the text', (t) => {
     limits.CHUNK_BYTES_DEFAULT,
     limits.MEMBER_BYTES_MAX,
     limits.ROOT_BYTES_MAX,
+    limits.ROOTS_BYTES_MAX,
   ];
   for (const value of shown) t.ok(text.includes(grouped(value)), grouped(value));
-  t.ok(text.includes(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} N `));
+  for (const type of Object.values(PAYLOAD_TYPES))
+    t.ok(text.includes(`DSSEv1 ${type.length} ${type} N `));
   t.end();
 });
