@@ -4,12 +4,14 @@
  * parsed and its structure checked before; the bundle is replaced by a complete copy, and nothing
  * but the 16 KiB of `manifest.sig` differs. Imports core.
  */
+import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, open } from 'node:fs/promises';
 import { UpdateError } from '../core/errors.ts';
 import type { Manifest } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
 import { attachedEntries } from './attach.ts';
+import { parseStrictJson } from './json.ts';
 import type { SigningKey } from './keys.ts';
 import { KEY_FILE_BYTES_MAX, MANIFEST_BYTES_MAX, SIGNATURE_BYTES } from './limits.ts';
 import { parseManifest } from './manifest.ts';
@@ -19,12 +21,14 @@ import {
   bundleId,
   encodeSignatures,
   listText,
+  preAuthEncoding,
   signManifest,
+  type Payload,
   type SignatureEntry,
   type SignatureList,
 } from './signature.ts';
 import { fileSource, openFileSource, readSmallFile, type ByteSource } from './source.ts';
-import type { TrustRoot } from './trust.ts';
+import { parseTrustRoot, type TrustRoot } from './trust.ts';
 
 /** A bundle after signatures were added. */
 export interface SignedBundle {
@@ -46,8 +50,8 @@ export async function signBundle(path: string, keys: readonly SigningKey[]): Pro
 /**
  * Adds the signatures of detached files (B7.7) to the bundle at `path`. With a trust root a
  * signature of a key that it names must be good; one of minisign or openssl needs it, because it
- * does not name its key in full. Throws `bundle.invalid_input` for a file that does not belong to this
- * bundle, `trust.untrusted` for a bad signature.
+ * does not name its key in full. Throws `bundle.invalid_input` for a file that does not belong to
+ * this bundle, `trust.untrusted` for a bad signature.
  */
 export async function attachSignatures(
   path: string,
@@ -82,6 +86,42 @@ export async function signManifestFile(
   const bundle = bundleId(bytes);
   const signatures = keys.map((key) => signManifest(bytes, key));
   return { bundle, manifest, text: `${listText({ manifest: bundle, signatures })}\n` };
+}
+
+/** What a key of scheme `ed25519` signs elsewhere (B3.7, B3.12). */
+export interface BytesToSign {
+  readonly payload: Payload;
+  /** Of the manifest or the root. */
+  readonly sha256: string;
+  /** With the text before them. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The bytes to sign for a bundle, a manifest file or a trust root file; each is checked as before
+ * any signature. Throws `bundle.*`, `trust.no_root`, `file.*`.
+ */
+export async function bytesToSign(path: string): Promise<BytesToSign> {
+  await using source = await openFileSource(path);
+  const start = await source.readAt(0, Math.min(1, source.sizeBytes));
+  if (start[0] !== OPENING_BRACE) {
+    return framed((await inspectWhole(source)).manifestBytes, 'manifest');
+  }
+  const bytes = await readSmallFile(path, MANIFEST_BYTES_MAX);
+  // No bytes are valid as both (B3.12), so the one field decides which of them is meant.
+  const value = parseStrictJson(bytes, { code: 'bundle.invalid_manifest', what: path });
+  if (Object.hasOwn(Object(value) as object, 'threshold')) {
+    parseTrustRoot(bytes);
+    return framed(bytes, 'root');
+  }
+  parseManifest(bytes);
+  return framed(bytes, 'manifest');
+}
+
+const OPENING_BRACE = 0x7b;
+
+function framed(bytes: Uint8Array, payload: Payload): BytesToSign {
+  return { payload, sha256: hash('sha256', bytes), bytes: preAuthEncoding(bytes, payload) };
 }
 
 async function addSignatures(

@@ -1,9 +1,9 @@
 /**
  * Signatures: `manifest.sig`, how it is written and judged, and how one is made, docs/bundle.md B3;
- * what is signed is a manifest or a new trust root. Always holds: the judgement works on the exact manifest bytes and comes before
- * anybody parses them (CVE-2026-28525 class); each known key counts once (CVE-2020-15163), unknown
- * keys and schemes never count, and an empty list never reaches a threshold (CVE-2020-10759).
- * Imports core.
+ * what is signed is a manifest or a new trust root. Always holds: the judgement works on the exact
+ * bytes and comes before anybody parses them (CVE-2026-28525 class); each known key counts once
+ * (CVE-2020-15163), unknown keys and schemes never count, and an empty list never reaches a
+ * threshold (CVE-2020-10759). Imports core.
  */
 import { hash, sign, verify } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';

@@ -1,7 +1,7 @@
 /**
- * `bundle keygen` and `bundle sign`: who may sign, and who did. Always holds: a private key is
- * never printed and never replaced; a signature is only made over a manifest that was parsed.
- * Imports core and the bundle room lazily.
+ * `bundle keygen`, `bundle sign` and `bundle to-sign`: who may sign, and who did. Always holds: a
+ * private key is never printed and never replaced; a signature is only made over a manifest that
+ * was parsed. Imports core and the bundle room lazily.
  */
 import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
@@ -138,6 +138,31 @@ async function signManifest(
       `signed the manifest of this bundle into ${out}:`,
       ...manifestLines(bundle, manifest, io),
       ...keyids.map((keyid) => `signed by   ed25519 ${keyid}`),
+    ]);
+  }
+  return EXIT.done;
+}
+
+/** Writes what a key in a token or a vault signs, for tools that sign bare bytes (openssl). */
+export async function toSign(
+  args: readonly string[],
+  values: VerbValues,
+  io: CliIo,
+): Promise<number> {
+  const out = text(values, 'out');
+  if (out === undefined) throw usage('bundle to-sign needs --out FILE');
+  const { bytesToSign } = await import('../bundle/sign.ts');
+  const { replaceFile, writeAll } = await import('../bundle/replace-file.ts');
+  const file = args[0] ?? '';
+  const { payload, sha256, bytes } = await bytesToSign(file);
+  await replaceFile(out, (handle) => writeAll(handle, bytes, 0));
+  if (flag(values, 'json')) printJson(io, { file, payload, sha256, out, sizeBytes: bytes.length });
+  else {
+    const what = payload === 'root' ? 'trust root' : 'manifest';
+    printLines(io, [
+      `wrote ${out}: ${bytes.length} bytes to sign for the ${what} ${sha256}`,
+      `sign with   openssl pkeyutl -sign -rawin -inkey KEY -in ${out} -out SIG`,
+      `then        tandem ${payload === 'root' ? 'trust' : 'bundle'} sign ... --attach SIG`,
     ]);
   }
   return EXIT.done;

@@ -1,6 +1,6 @@
 /**
- * The verbs `bundle keygen | make | sign | show | verify`: all of them work without a daemon, so
- * the makers and signers of a bundle need nothing but this program. Always holds: with `--json`
+ * The verbs `bundle keygen | make | sign | to-sign | show | verify`: all of them work without a
+ * daemon, so the makers and signers of a bundle need nothing but this program. Always holds: with `--json`
  * standard output is one JSON object; progress goes to standard error. The bundle format is loaded
  * when a verb runs. Imports core and the bundle room lazily.
  */
@@ -10,7 +10,7 @@ import type { SigningKey } from '../bundle/keys.ts';
 import type { BundleSpec } from '../bundle/spec.ts';
 import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
-import { keygen, list, sign } from './bundle-keys.ts';
+import { keygen, list, sign, toSign } from './bundle-keys.ts';
 import { manifestLines, progressPrinter, uninterrupted } from './bundle-view.ts';
 import { bytes } from './render.ts';
 import { flag, printJson, printLines, text, wholeNumber } from './values.ts';
@@ -258,6 +258,16 @@ export const bundleVerbs: readonly Verb[] = [
       root: { type: 'string', value: 'FILE', help: 'Trust root, to check what is attached.' },
     },
     run: sign,
+  },
+  {
+    name: 'bundle to-sign',
+    args: 'FILE',
+    minArgs: 1,
+    maxArgs: 1,
+    summary: 'Write the bytes that a key elsewhere signs: of a bundle, manifest or root.',
+    example: 'tandem bundle to-sign update.bin --out to-sign',
+    options: { out: { type: 'string', value: 'FILE', help: 'Where the bytes go; needed.' } },
+    run: toSign,
   },
   {
     name: 'bundle show',

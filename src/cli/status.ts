@@ -67,7 +67,8 @@ async function slots(_args: readonly string[], values: VerbValues, io: CliIo): P
   const client = await connect(values, io);
   const found = await client.slots(io.signal);
   const picture = await client.status(io.signal);
-  if (flag(values, 'json')) printJson(io, { slots: found, trust: picture.trust ?? null });
+  const { trust } = picture;
+  if (flag(values, 'json')) printJson(io, { slots: found, ...(trust && { trust }) });
   else {
     const options = renderOptions(io);
     printLines(io, [...renderSlots(found, options), ...trustLines(picture, options)]);

@@ -238,6 +238,15 @@ const PAIR_STATUS = object<PairStatus>('The whole picture, answered by either no
   ),
   alarms: list(ref('Alarm')),
   operator: maybe(orNull(ref('OperatorView'))),
+  trust: maybe(
+    object<NonNullable<PairStatus['trust']>>('Whose signatures the node that answers takes.', {
+      version: orNull(whole('Of the trust root in force; null = none, every bundle is refused.')),
+      threshold: orNull(whole()),
+      keys: orNull(whole()),
+      revoked: orNull(whole()),
+      next: orNull(whole('In force with the commit of the update that brought it.')),
+    }),
+  ),
 });
 
 const ROLLOUT: Readonly<Record<string, Schema>> = {

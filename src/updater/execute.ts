@@ -297,6 +297,8 @@ export class Executor {
 
   /** The slots that are to be booted again still hold what they held. */
   async #checkReturn(job: Job): Promise<void> {
+    const system = job.targets.find((target) => target.class === 'system');
+    if (!this.#state().record.canRollBack) this.#checkFloor(system?.release.counter ?? 0);
     for (const target of job.targets) {
       const { seal } = await this.#ports.slots.info(target.class, target.slot);
       if (seal?.release.counter !== target.release.counter) {
@@ -312,6 +314,8 @@ export class Executor {
     const { boot, depot, slots } = this.#ports;
     const entry = (await depot.list()).find((one) => one.bundle === job.bundle);
     if (entry === undefined) throw new UpdateError('file.not_found', 'the bundle is not staged');
+    // The driver has judged it; a node whose driver is not to be believed judges what is its own.
+    this.#checkFloor(entry.manifest.releaseCounter);
     await this.#checkTargets(job.targets);
     const targets = await installTargets(slots, job.targets, entry.manifest);
     if ((await boot.read()).state.otherOk) {
@@ -343,6 +347,15 @@ export class Executor {
       const seal = { ...content, runsWith: runsWith ?? '*', committed: null };
       await slots.seal(image.class, image.slot, seal);
     }
+  }
+
+  /** What was closed by FINALIZE stays closed here, whoever asks. */
+  #checkFloor(counter: number): void {
+    const { releaseFloor, node } = this.#state().record;
+    if (counter >= releaseFloor) return;
+    const floor = `${releaseFloor}, the lowest that node ${node} takes`;
+    const message = `release ${counter} is below ${floor}`;
+    throw new UpdateError('version.downgrade', message);
   }
 
   /** A last look before the first write: what runs is never a target. */
