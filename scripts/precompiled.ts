@@ -1,9 +1,9 @@
 /**
  * Part of a build: JSON Schema checks that a program needs at every start are made into functions
- * when it is built, instead of by ajv in each process (a third of the daemon's start). Always holds:
- * the same ajv with the same options writes the functions; a schema or an option that differs from
- * the list here is compiled when it is met, as from source, so nothing but time depends on the
- * list. Imports config, bundle, ajv and esbuild's types.
+ * when it is built, instead of by ajv in each process (a third of the daemon's start). Always
+ * holds: the same ajv with the same options writes the functions; a schema or an option that
+ * differs from the list here is compiled when it is met, as from source, so nothing but time
+ * depends on the list. Imports config, bundle, ajv and esbuild's types.
  */
 import { Ajv, type Options } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
@@ -48,9 +48,10 @@ function moduleOf({ options, words, schema }: Check): string {
 function standIn(keys: readonly string[]): string {
   const rows = keys.map((key) => `'${key}': () => require('precompiled:${key}')`);
   return `
-const { createHash } = require('node:crypto');
+import { createHash } from 'node:crypto';
 const made = { ${rows.join(', ')} };
-exports.Ajv = class {
+/** As much of the class as the program uses. */
+export class Ajv {
   errors = null;
   #words = [];
   #options;
@@ -77,7 +78,7 @@ exports.Ajv = class {
     this.errors = check.errors;
     return good;
   }
-};
+}
 `;
 }
 

@@ -82,7 +82,5 @@ function startedAs(file: string): boolean {
   return process.argv[1] === file;
 }
 
-if (isEntry) {
-  if (isMainThread) await runInstaller();
-  else await import('./install/worker.ts');
-}
+// Without a wait here: an entry that waits could not be a part of a program in parts.
+if (isEntry) void (isMainThread ? runInstaller() : import('./install/worker.ts'));

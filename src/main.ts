@@ -1,30 +1,9 @@
 #!/usr/bin/env node
 /**
- * Entry of the one program: command line, daemon, installer process and its worker threads, maker
- * of support archives. Always holds: only this file reads argv and sets the exit status, and it
- * loads no more than the role that was asked for. Runs from source by type stripping and from one
- * bundled file alike. May import cli/, and lazily the installer and the maker of archives.
+ * Entry of the one program, from source by type stripping and from one bundled file alike. Always
+ * holds: it ends with what the role ends with (main-roles.ts). An appliance has another entry,
+ * which starts the same role (images/appliance/program.ts). Imports the roles.
  */
-import { isMainThread, workerData } from 'node:worker_threads';
+import { runRole } from './main-roles.ts';
 
-const INSTALLER_ROLE = '__installer';
-const SUPPORT_ROLE = '__support';
-
-if (!isMainThread && isInstallWorker(workerData)) {
-  await import('./install/worker.ts');
-} else if (process.argv[2] === INSTALLER_ROLE) {
-  const { runInstaller } = await import('./installer.ts');
-  await runInstaller();
-} else if (process.argv[2] === SUPPORT_ROLE) {
-  const { runSupport } = await import('./daemon/support-child.ts');
-  await runSupport();
-} else {
-  const { processIo } = await import('./cli/io.ts');
-  const { runCommand } = await import('./cli/run.ts');
-  process.exitCode = await runCommand(process.argv.slice(2), processIo());
-}
-
-/** The installer starts worker threads from this same file, since a bundle has no other. */
-function isInstallWorker(data: unknown): boolean {
-  return (data as { tandemWorker?: unknown } | null)?.tandemWorker === 'install';
-}
+await runRole();

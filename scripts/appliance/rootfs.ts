@@ -16,6 +16,7 @@ import { runTool } from '../image/tools.ts';
 import { BOOT_MODULES, makeInitramfs } from './initramfs.ts';
 import { BUSYBOX, librariesFor, programOf, type Material } from './material.ts';
 import { kernelModules } from './modules.ts';
+import { makePack, makeStarter } from './pack.ts';
 import { completeTree, filesBelow, writeTree, type Tree, type TreeEntry } from './tree.ts';
 import { faultyFile, faultyTree, systemVariantOf, type ApplianceVariant } from './variants.ts';
 
@@ -33,6 +34,8 @@ const ROOT_MODULES = [
 ];
 /** Only where the store is replicated by DRBD. */
 const DRBD_MODULES = ['drbd'];
+/** The module with the roles of the program. */
+const PROGRAM = 'src/main-roles.ts';
 /** Of the packages, at their places in them; libraries follow from these. */
 const PROGRAMS = [
   'sbin/drbdadm',
@@ -123,6 +126,20 @@ function drbdEntries(material: Material): Tree {
   });
 }
 
+/**
+ * The program as an appliance has it, in parts with their code, in the place of the one file; an
+ * image whose program is to fail keeps that file.
+ */
+async function programEntries({ variant, node }: RootSpec): Promise<Tree> {
+  if (systemVariantOf(variant) === 'crash') return [];
+  const bytes = await makeStarter(PROJECT_DIR);
+  const pack = await makePack(join(PROJECT_DIR, PROGRAM), node, PROJECT_DIR);
+  return [
+    { path: '/opt/tandem/tandem.mjs', mode: 0o755, bytes },
+    { path: '/opt/tandem/tandem.parts', mode: 0o644, bytes: pack },
+  ];
+}
+
 /** The whole root file system of a system image as a tree. */
 export async function rootTree(spec: RootSpec): Promise<Tree> {
   const { release, variant, material, programs, node } = spec;
@@ -130,6 +147,7 @@ export async function rootTree(spec: RootSpec): Promise<Tree> {
   const initrd = await makeInitramfs(material);
   const files: Tree = [
     ...(await systemFiles({ release, programs, node, variant: systemVariantOf(variant) })),
+    ...(await programEntries(spec)),
     ...PROGRAMS.map((at) => programOf(material, at)),
     ...drbdEntries(material),
     ...(await filesBelow(join(PROJECT_DIR, 'images/appliance/root'))),

@@ -1,8 +1,8 @@
 /**
  * JSON Schema checks: a schema becomes a function at its first use, so a command that reads no
  * bundle never pays for the compiler; a built program finds the function made
- * (scripts/precompiled.ts). Always holds: a value that passed has the schema's type. Imports ajv and
- * core.
+ * (scripts/precompiled.ts). Always holds: a value that passed has the schema's type. Imports ajv
+ * and core.
  */
 import { Ajv, type ErrorObject } from 'ajv';
 import type { FromSchema, JSONSchema } from 'json-schema-to-ts';
