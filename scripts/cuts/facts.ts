@@ -22,16 +22,15 @@ import { readFatFile } from './fat.ts';
 import { partitionView, readGpt, type GptPartition } from './gpt.ts';
 import type { DiskView } from './view.ts';
 
-/** Images are compared in pieces of this size. */
-export const CHUNK_BYTES = 256 * 1024;
-
 /** An image that a slot may hold. */
 export interface KnownImage {
   readonly class: SlotClass;
   readonly version: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** SHA-256 of its pieces of `CHUNK_BYTES`, the last one shorter. */
+  /** It is compared in pieces of this size, the last one shorter. */
+  readonly chunkBytes: number;
+  /** SHA-256 of the pieces. */
   readonly chunks: readonly string[];
 }
 
@@ -110,10 +109,10 @@ function slotFacts(
   };
 }
 
-function holds(view: DiskView, { sizeBytes, chunks }: KnownImage): boolean {
+function holds(view: DiskView, { sizeBytes, chunkBytes, chunks }: KnownImage): boolean {
   return chunks.every((digest, index) => {
-    const at = index * CHUNK_BYTES;
-    const length = Math.min(CHUNK_BYTES, sizeBytes - at);
+    const at = index * chunkBytes;
+    const length = Math.min(chunkBytes, sizeBytes - at);
     return at + length <= view.sizeBytes && view.digest(at, length) === digest;
   });
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import { writeFileAtomic } from '../../src/drivers/fs-atomic.ts';
-import { CHUNK_BYTES, type KnownImage } from './facts.ts';
+import type { KnownImage } from './facts.ts';
 import { readGpt, type GptPartition } from './gpt.ts';
 import type { Acknowledged } from './judge.ts';
 import { entryReader, findMarks, findStretches, type Mark, type Stretch } from './marks.ts';
@@ -20,6 +20,8 @@ import type { Recorded } from './walker.ts';
 /** Version of the folder's form. */
 export const RECORDING_SCHEMA = 1;
 const FILE = 'recording.json';
+/** Images are compared in pieces of this size. */
+const CHUNK_BYTES = 256 * 1024;
 const DATA_PARTITION = 'tandem-data';
 
 /** A place in the logs of a machine: so many bytes of the log of a boot, from 0. */
@@ -168,7 +170,8 @@ export function knownImage(
   for (let at = 0; at < sizeBytes; at += CHUNK_BYTES) {
     chunks.push(view.digest(at, Math.min(CHUNK_BYTES, sizeBytes - at)));
   }
-  return { class: cls, version, sizeBytes, sha256: sha256(view.read(0, sizeBytes)), chunks };
+  const digest = sha256(view.read(0, sizeBytes));
+  return { class: cls, version, sizeBytes, sha256: digest, chunkBytes: CHUNK_BYTES, chunks };
 }
 
 /** Both nodes of a recording, read. */

@@ -9,17 +9,12 @@ import { crc32 } from 'node:zlib';
 import { layoutOf, MIB, partitionOf, slotPartitionName } from '../../scripts/appliance/layout.ts';
 import type { PartitionName } from '../../scripts/appliance/layout.ts';
 import type { DataFacts, StoreFacts } from '../../scripts/cuts/data.ts';
-import {
-  CHUNK_BYTES,
-  readDisk,
-  type DiskFacts,
-  type KnownImage,
-} from '../../scripts/cuts/facts.ts';
+import { readDisk, type DiskFacts, type KnownImage } from '../../scripts/cuts/facts.ts';
 import { judge, NO_FLOOR, raise, type Acknowledged } from '../../scripts/cuts/judge.ts';
 import type { ProblemCode } from '../../scripts/cuts/judge.ts';
 import { changes, cutAt, keyOf, type TimelineEntry } from '../../scripts/cuts/timeline.ts';
 import type { CutPoint, Fate } from '../../scripts/cuts/timeline.ts';
-import { bytesView, OverlayView, sha256, type DiskView } from '../../scripts/cuts/view.ts';
+import { bytesView, OverlayView, sha256, touches, type DiskView } from '../../scripts/cuts/view.ts';
 import type { Choice } from '../../scripts/supervisor/policy.ts';
 import { firstBootState } from '../../src/core/boot-change.ts';
 import { planAppend, replayJournal, type JournalCursor } from '../../src/core/journal.ts';
@@ -33,6 +28,8 @@ import { encodeSealBlock, SEAL_BLOCK_BYTES } from '../../src/drivers/seal-block.
 const SECTOR = 512;
 const SIZES = { systemBytes: MIB, storageBytes: MIB, dataBytes: MIB, storeBytes: MIB };
 export const LAYOUT = layoutOf(SIZES);
+/** Images are compared in pieces of this size. */
+const CHUNK_BYTES = 32 * 1024;
 /** Each of the journal's two files on the data partition. */
 const JOURNAL_BYTES = 16 * 1024;
 /** Of the FAT's partition: head, two tables, root directory, the counter's cluster. */
@@ -48,13 +45,20 @@ export const IMAGES: readonly KnownImage[] = (['system', 'storage'] as const).fl
   ['1.0.0', '2.0.0'].map((version) => {
     const bytes = contentOf(cls, version);
     const chunks = [0, CHUNK_BYTES].map((at) => sha256(bytes.subarray(at, at + CHUNK_BYTES)));
-    return { class: cls, version, sizeBytes: bytes.length, sha256: sha256(bytes), chunks };
+    return {
+      class: cls,
+      version,
+      sizeBytes: bytes.length,
+      sha256: sha256(bytes),
+      chunkBytes: CHUNK_BYTES,
+      chunks,
+    };
   }),
 );
 
 /** Bytes of an image. */
 export function contentOf(cls: SlotClass, version: string): Buffer {
-  return Buffer.alloc(CHUNK_BYTES + 40 * SECTOR, `${cls} ${version} `);
+  return Buffer.alloc(CHUNK_BYTES + 16 * SECTOR, `${cls} ${version} `);
 }
 
 /** The seal of an image. */
@@ -245,7 +249,7 @@ export class DiskBench {
   /** Writes an image in pieces and syncs it. */
   install(cls: SlotClass, slot: Slot, version: string): void {
     const bytes = contentOf(cls, version);
-    const step = 64 * 1024;
+    const step = 8 * 1024;
     for (let at = 0; at < bytes.length; at += step) {
       this.write(slotPartitionName(cls, slot), at, bytes.subarray(at, at + step));
     }
@@ -273,7 +277,10 @@ export class DiskBench {
       if (entry.kind !== 'write') continue;
       const { offsetBytes, sizeBytes, dataOffset } = entry;
       this.#log.copy(bytes, offsetBytes, dataOffset, dataOffset + sizeBytes);
-      digests.clear();
+      for (const key of digests.keys()) {
+        const [at = 0, size = 0] = key.split(' ').map(Number);
+        if (touches(entry, at, size)) digests.delete(key);
+      }
     }
     this.#durable.entries = durable;
     const view = bytesView(bytes);
@@ -291,8 +298,12 @@ export class DiskBench {
     return { ...readDisk(disk, IMAGES), data: dataOf(disk, store) };
   }
 
-  /** Judges every cut: after each entry and inside each short one, with some fates. */
-  async everyCut(judgement = judge, acknowledged: Acknowledged = new Map()): Promise<Outcome> {
+  /**
+   * Judges every cut: after each entry and inside each short one, with some fates; up to the one
+   * with which all of `wanted` were found, if there are any.
+   */
+  async everyCut(wanted: readonly ProblemCode[] = [], judgement = judge): Promise<Outcome> {
+    const acknowledged: Acknowledged = new Map();
     const problems = new Set<ProblemCode>();
     const boots = new Set<string>();
     const seen = new Set<string>();
@@ -308,6 +319,9 @@ export class DiskBench {
         seen.add(key);
         const verdict = await judgement(this.facts(point), floor, acknowledged);
         for (const { code } of verdict.problems) problems.add(code);
+        if (wanted.length > 0 && wanted.every((code) => problems.has(code))) {
+          return { cuts: seen.size, problems, boots };
+        }
         boots.add(`${wordsOf(verdict.boots)} ${verdict.version ?? 'junk'}`);
       }
     }
