@@ -261,9 +261,13 @@ function sendError(response: ServerResponse, error: UpdateError, request: string
   sendJson(response, status, { error: error.report(), request });
 }
 
-/** Bytes that are not HTTP, or a client that does not finish its request. */
+/**
+ * Bytes that are not HTTP, or a client that does not finish its request. The latter gets no answer:
+ * where the way or the machine is slow nothing is wrong with what it asked, and it asks again.
+ */
 function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
+  const gone = error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!socket.writable || socket.bytesWritten > 0 || gone) {
     socket.destroy();
     return;
   }
