@@ -18,6 +18,7 @@ import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { Fencer, FenceOrder, FenceOutcome } from '../ports.ts';
 import { runProgram, type RunEnd } from './run-program.ts';
+import { throwIfStopped } from './stopped.ts';
 
 /** What the fencer needs to know. */
 export interface CommandFencerOptions {
@@ -54,7 +55,7 @@ class CommandFencer implements Fencer {
     for (const action of ['self-test', 'status'] as const) {
       const limited = this.#limited(signal);
       const { done, why, end } = await this.#act(action, 0, limited);
-      signal.throwIfAborted();
+      throwIfStopped(signal);
       const power = action === 'status' && done === 'yes' ? powerOf(end) : null;
       if (done === 'yes' && power !== 'unknown') continue;
       const found = power === 'unknown' ? 'printed neither on nor off' : why;
@@ -84,7 +85,7 @@ class CommandFencer implements Fencer {
     const { peer, afterFence } = this.#options;
     if (afterFence === 'stay-off' || order.peer !== peer) return;
     const { done, why } = await this.#act('on', order.epoch, this.#limited(signal));
-    signal.throwIfAborted();
+    throwIfStopped(signal);
     if (done === 'yes') return;
     const message = `The fence command, action on, for node ${peer} ${why}`;
     throw new UpdateError('fence.failed', message, { detail: { action: 'on', peer } });

@@ -10,6 +10,7 @@ import { connect } from 'node:net';
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { Fencer, FenceOrder, FenceOutcome } from '../ports.ts';
+import { throwIfStopped } from './stopped.ts';
 
 /** What the fencer needs to know. */
 export interface PowerFencerOptions {
@@ -59,7 +60,7 @@ class PowerFencer implements Fencer {
     try {
       answer = await this.#ask({ do: 'status' }, this.#timeoutMs / 3, signal);
     } catch (cause) {
-      signal.throwIfAborted();
+      throwIfStopped(signal);
       const message = `The supervisor at ${socket} does not answer: ${wordsOf(cause)}`;
       throw new UpdateError('fence.self_test', message, { cause });
     }
@@ -98,7 +99,7 @@ class PowerFencer implements Fencer {
       const answer = await this.#ask({ do: 'restore', node: peer }, this.#timeoutMs / 3, signal);
       if (!answer.ok) refuse(answer.error);
     } catch (cause) {
-      signal.throwIfAborted();
+      throwIfStopped(signal);
       if (cause instanceof UpdateError) throw cause;
       refuse(wordsOf(cause), cause);
     }

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../core/errors.ts';
 import { isErrno } from './fs-atomic.ts';
 import { runProgram, type RunEnd } from './run-program.ts';
+import { throwIfStopped } from './stopped.ts';
 
 /** Longest run of `ip`, which asks the kernel alone. */
 const IP_MS = 4000;
@@ -104,8 +105,8 @@ export class InterfaceAddress {
     const env = { PATH: SYSTEM_PATH, LANG: 'C' };
     try {
       const end = await runProgram({ argv, env, signal: limited });
-      signal.throwIfAborted();
-      if (end.status !== null) return end;
+      throwIfStopped(signal);
+      if (end.status !== null && !signal.aborted) return end;
       throw this.#failed('managed on', `ip ${args.join(' ')} has not ended in time`);
     } catch (cause) {
       if (!isErrno(cause)) throw cause;

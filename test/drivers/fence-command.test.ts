@@ -172,6 +172,17 @@ t.test('a self-test that fails says why', async (t) => {
   await t.rejects(fencer.selfTest(signal), { code: 'fence.self_test', message: /cannot be run/ });
 });
 
+t.test("a caller's time limit is an outcome, its wish to stop is not", async (t) => {
+  const { fencer } = await make(t, 'exec sleep 60', { timeoutMs: 20_000 });
+  const message = /took too long/;
+  const first = AbortSignal.timeout(200);
+  await t.rejects(fencer.selfTest(first), { code: 'fence.self_test', message });
+  const second = AbortSignal.timeout(200);
+  await t.rejects(fencer.restore(order, second), { code: 'fence.failed', message });
+  const wish = new Error('not wanted any more');
+  await t.rejects(fencer.selfTest(AbortSignal.abort(wish)), wish);
+});
+
 t.test('without a fencer nothing is ever off', async (t) => {
   const fencer = noFencer();
   t.equal(fencer.kind, 'none');

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import { neighboursOf } from '../../src/drivers/announce-address.ts';
+import { InterfaceAddress } from '../../src/drivers/interface-address.ts';
 import { openArpService, type ArpServiceOptions } from '../../src/drivers/service-arp.ts';
 import type { ServiceAddress } from '../../src/ports.ts';
 import { serviceAddressContract } from '../contracts/service-address.ts';
@@ -253,6 +254,18 @@ t.test('without ip nothing starts; with one that fails the log says so', async (
   const service = await open();
   t.match(lines, [/looked for on svc0: Cannot open netlink socket/]);
   await t.rejects(service.acquire(1, signal()), { code: 'service.failed' });
+});
+
+t.test('an ip that hangs is a failure of the service, whose ever the limit was', async (t) => {
+  const dir = t.testdir();
+  const program = join(dir, 'ip');
+  await writeFile(program, '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
+  const options = { address: ADDRESS, prefixLength: 32, interface: 'svc0' };
+  const address = new InterfaceAddress({ ...options, ip: [program] });
+  const message = /has not ended in time/;
+  await t.rejects(address.there(AbortSignal.timeout(200)), { code: 'service.failed', message });
+  const wish = new Error('not wanted any more');
+  await t.rejects(address.there(AbortSignal.abort(wish)), wish);
 });
 
 t.test('an announcement that fails is for the log', async (t) => {
