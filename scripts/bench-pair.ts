@@ -129,25 +129,33 @@ async function play(
   const store = await ResultStore.open(workshop.digest, seed);
   const controlS = await controlOnce();
   comment(`control: kernel and initramfs are up after ${controlS.toFixed(1)} s of processor`);
+  const { signal } = stopSignal();
   const results: ScenarioResult[] = [];
   for (const one of scenarios) {
+    if (signal.aborted) break;
     const known = values.resume ? store.done(one.name) : null;
     if (known === null) comment(`${one.name}: ${one.scenario.title}`);
-    const result = known ?? (await runScenario(one, { workshop, seed, say: comment }));
+    const result = known ?? (await runScenario(one, { workshop, seed, say: comment, signal }));
     await store.keep(result);
     results.push(result);
     print(tapOf(result, results.length, controlS));
   }
   print(`1..${String(results.length)}\n`);
   if (values.junit !== undefined) await writeFileAtomic(resolve(values.junit), junitOf(results));
-  return results.every((result) => result.ok) ? 0 : 1;
+  return results.length === scenarios.length && results.every((result) => result.ok) ? 0 : 1;
+}
+
+/** Aborted by Ctrl-C, or when this process is asked to end. */
+function stopSignal(): AbortController {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
+  return stop;
 }
 
 /** Starts a pair for a person. */
 async function work(values: ReturnType<typeof parse>): Promise<number> {
   const dir = resolve(values.dir);
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
+  const stop = stopSignal();
   const settings = { console: values['root-shell'] ? 'root-shell' : 'tandem-console' } as const;
   const options = { dir, say: complain, settings };
   await using pair = await (values.new ? AppliancePair.open(options) : openReady(options));

@@ -34,7 +34,7 @@ const COMMAND_MS = 180_000;
 const UPDATE_S = '1500';
 /** What a technician's medium holds: the largest bundle of the bench, several times. */
 const MEDIUM_BYTES = 256 * MIB;
-const LOOK_MS = 300;
+const LOOK_MS = 500;
 const [SERVICE_HOST = '', SERVICE_PORT = ''] = CLIENT_NETWORK.service.split(':');
 
 /** As short as it makes sense under emulation. */
@@ -55,7 +55,7 @@ export const DEFAULT_SETTINGS: PairSettings = {
   fence: 'fence',
   storage: 'directory',
   console: 'root-shell',
-  watchdogS: 90,
+  watchdogS: 180,
 };
 
 /** How a pair is made. */

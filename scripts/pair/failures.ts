@@ -8,15 +8,19 @@ import type { ApplianceVariant } from '../appliance/variants.ts';
 import { failing } from './releases.ts';
 import type { Scenario } from './story.ts';
 
+/** For stories in which the watchdog has to act, twice perhaps; a boot takes a third of it. */
+export const QUICK_WATCHDOG = { watchdogS: 60 } as const;
+
 /** An update with this system image, which fails on the first node. */
 export function failsOnFirst(
   variant: ApplianceVariant,
   what: string,
-  settings: Scenario['settings'] = {},
+  settings: NonNullable<Scenario['settings']> = {},
 ): Scenario {
   return {
     title: `${what}: the first node falls back, the pair stays at its version`,
     settings,
+    needs: [failing(variant)],
     async play(story) {
       await story.clientWrites();
       const before = story.pair.vms.machines.B.boots;

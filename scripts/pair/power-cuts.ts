@@ -27,6 +27,7 @@ export function cutInUpdate(which: Which): Scenario {
   const whose = which === 'both' ? 'both nodes' : `node ${which}`;
   return {
     title: `the power of ${whose} is cut in the middle of an update, and comes back`,
+    needs: [SECOND],
     async play(story) {
       await story.clientWrites();
       const phase = story.oneOf(PHASES);
@@ -46,6 +47,7 @@ export function cutInUpdate(which: Which): Scenario {
 export function linkLostInUpdate(): Scenario {
   return {
     title: 'the link is lost in the middle of an update, and comes back',
+    needs: [SECOND],
     async play(story) {
       await story.clientWrites();
       const phase = story.oneOf(PHASES);

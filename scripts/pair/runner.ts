@@ -54,6 +54,8 @@ export interface RunContext {
   readonly seed: string;
   /** Told what happens, line by line. */
   readonly say: (line: string) => void;
+  /** Ends the scenario that is played, as a failure. */
+  readonly signal?: AbortSignal;
 }
 
 /** Loads a scenario file. Throws `file.unreadable` when it exports none. */
@@ -85,7 +87,7 @@ export function randomFrom(words: string): () => number {
 /** Runs one scenario to its end; never throws for what goes wrong in it. */
 export async function runScenario(
   { name, scenario }: NamedScenario,
-  { workshop, seed, say }: RunContext,
+  { workshop, seed, say, signal }: RunContext,
 ): Promise<ScenarioResult> {
   const lines: string[] = [];
   const tell = (line: string): void => {
@@ -104,7 +106,8 @@ export async function runScenario(
   const dir = await mkdtemp(join(tmpdir(), 'tandem-bench-'));
   try {
     const startedMs = performance.now();
-    const { settings = {}, begins } = scenario;
+    const { settings = {}, begins, needs = [] } = scenario;
+    for (const release of needs) await workshop.bundle(release);
     const options = { settings, workshop, dir, say: tell };
     await using pair = await (begins === 'off' ? AppliancePair.open(options) : openReady(options));
     const readyMs = performance.now();
@@ -114,7 +117,7 @@ export async function runScenario(
     const meter = new Meter([A, B]);
     const story = new Story(pair, randomFrom(`${seed}/${name}`), tell);
     try {
-      await scenario.play(story);
+      await untilAborted(scenario.play(story), signal);
       await story.close();
     } catch (error) {
       found.failure = error instanceof Unexpected ? error.message : asUpdateError(error).message;
@@ -133,6 +136,22 @@ export async function runScenario(
   }
   const ok = found.failure === null;
   return { name, title: scenario.title, seed, ok, ...found, lines };
+}
+
+/** What comes first: the end of a story, or the signal. */
+async function untilAborted(story: Promise<void>, signal?: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(new Unexpected('the run was interrupted'));
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  // Whichever comes second is nobody's affair any more.
+  story.catch(() => undefined);
+  promise.catch(() => undefined);
+  try {
+    await Promise.race([story, promise]);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
 }
 
 /** A result in one line for people; `controlS` is the control boot, or null. */

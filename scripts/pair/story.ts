@@ -21,6 +21,8 @@ export interface Scenario {
   readonly title: string;
   /** What the pair is made with, where it differs from DEFAULT_SETTINGS. */
   readonly settings?: Partial<PairSettings>;
+  /** Releases of which bundles are made before the pair starts. */
+  readonly needs?: readonly PairRelease[];
   /** Switched off still when the story begins; default: on, and highly available. */
   readonly begins?: 'off';
   play(story: Story): Promise<void>;
@@ -99,6 +101,7 @@ export class Story {
     const { on = 'A', spoiling, more = [] } = options;
     const bundle = await this.pair.workshop.bundle(release, spoiling);
     const path = await this.pair.push(on, bundle);
+    await this.pair.waitAvailable();
     const words = [release.system ?? 'good', spoiling].filter((word) => word !== undefined);
     this.tell(`node ${on} is told to install ${release.version} (${words.join(', ')})`);
     return this.follow(this.pair.update(on, path, ...more));
@@ -164,12 +167,10 @@ export class Story {
     await this.pair.shell(node, 'kill -STOP $(cat /run/tandem-service.pid)');
   }
 
-  /** Lets nothing of a node's system run any more, but its kernel. */
+  /** Lets every process of a node's system stand still; its kernel goes on. */
   async hangSystem(node: NodeId): Promise<void> {
     this.tell(`the system of node ${node} hangs`);
-    const greedy = 'chrt -f 99 sh -c "while :; do :; done"';
-    const limits = 'echo -1 >/proc/sys/kernel/sched_rt_runtime_us';
-    await this.pair.shell(node, `${limits}; (usleep 300000; ${greedy}) >/dev/null 2>&1 &`);
+    await this.pair.shell(node, '(usleep 300000; kill -STOP -1) >/dev/null 2>&1 &');
   }
 
   /** Lets the kernel of a node panic. */

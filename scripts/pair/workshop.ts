@@ -288,6 +288,8 @@ export class PairWorkshop {
         'console=ttyS0,115200',
         'quiet',
         'nokaslr',
+        // Its check of the clock fails on a busy computer, and the other clock is slow to read.
+        'tsc=reliable',
         `tandem.watchdog=${String(watchdogS)}`,
       ],
     };

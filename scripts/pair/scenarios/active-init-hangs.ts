@@ -1,6 +1,11 @@
 /**
- * Scenario: init of the new system starts and nothing after it. Imports the bench.
+ * Scenario: init of the new system starts and nothing after it; only the watchdog ends it.
+ * Imports the bench.
  */
-import { failsOnFirst } from '../failures.ts';
+import { failsOnFirst, QUICK_WATCHDOG } from '../failures.ts';
 
-export default failsOnFirst('init-hangs', 'init of the new system starts and nothing after it');
+export default failsOnFirst(
+  'init-hangs',
+  'init of the new system starts and nothing after it',
+  QUICK_WATCHDOG,
+);

@@ -1,6 +1,11 @@
 /**
- * Scenario: the new kernel hangs while it unpacks itself. Imports the bench.
+ * Scenario: the new kernel hangs while it unpacks itself; only the watchdog ends it.
+ * Imports the bench.
  */
-import { failsOnFirst } from '../failures.ts';
+import { failsOnFirst, QUICK_WATCHDOG } from '../failures.ts';
 
-export default failsOnFirst('kernel-body', 'the new kernel hangs while it unpacks itself');
+export default failsOnFirst(
+  'kernel-body',
+  'the new kernel hangs while it unpacks itself',
+  QUICK_WATCHDOG,
+);

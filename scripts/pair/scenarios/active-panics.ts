@@ -10,6 +10,7 @@ import type { Scenario } from '../story.ts';
 export default {
   title: 'the new kernel panics a minute after its start: found in the soak, the pair goes back',
   settings: { policy: { ...SHORT_POLICY, soakS: 90 } },
+  needs: [failing('panic')],
   async play(story) {
     await story.clientWrites();
     const update = await story.update(failing('panic'));

@@ -7,6 +7,7 @@ import type { Scenario } from '../story.ts';
 
 export default {
   title: 'an operator cancels while the first node installs: nothing was changed',
+  needs: [SECOND],
   async play(story) {
     await story.clientWrites();
     const update = await story.update(SECOND);

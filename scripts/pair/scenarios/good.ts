@@ -9,6 +9,7 @@ import type { Scenario } from '../story.ts';
 
 export default {
   title: 'one bundle updates both nodes, and no acknowledged write is lost',
+  needs: [SECOND],
   async play(story) {
     await story.clientWrites();
     const update = await story.update(SECOND);

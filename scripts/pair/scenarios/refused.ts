@@ -8,6 +8,7 @@ import type { Scenario } from '../story.ts';
 
 export default {
   title: 'bundles that are damaged, untrusted, of this version or without a path are refused',
+  needs: [SECOND],
   async play(story) {
     await story.clientWrites();
     const damaged = await story.update(SECOND, { spoiling: 'damage' });

@@ -7,6 +7,7 @@ import type { Scenario } from '../story.ts';
 
 export default {
   title: 'an updated pair is taken back to its old version',
+  needs: [SECOND],
   async play(story) {
     await story.clientWrites();
     await (await story.update(SECOND)).ends(EXIT.done);

@@ -8,6 +8,7 @@ import type { Scenario } from '../story.ts';
 
 export default {
   title: 'the second node fails and goes back by itself; the pair is held in two versions',
+  needs: [failing('unhealthy-on-B')],
   async play(story) {
     await story.clientWrites();
     const update = await story.update(failing('unhealthy-on-B'));

@@ -10,6 +10,7 @@ import type { Scenario } from '../story.ts';
 export default {
   title: 'the second node fails: both return to the old version, as the policy says',
   settings: { policy: { ...SHORT_POLICY, onSecondFailure: 'rollback' } },
+  needs: [failing('unhealthy-on-B')],
   async play(story) {
     await story.clientWrites();
     const update = await story.update(failing('unhealthy-on-B'));

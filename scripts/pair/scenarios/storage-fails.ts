@@ -7,6 +7,7 @@ import type { Scenario } from '../story.ts';
 
 export default {
   title: 'the new storage software is not healthy: system and storage go back',
+  needs: [{ ...SECOND, storage: 'unhealthy' }],
   async play(story) {
     await story.clientWrites();
     const update = await story.update({ ...SECOND, storage: 'unhealthy' });

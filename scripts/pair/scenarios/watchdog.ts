@@ -2,10 +2,12 @@
  * Scenario: the daemon of the active hangs and the power controller is silent, so that only the
  * watchdog is left. Imports the bench.
  */
+import { QUICK_WATCHDOG } from '../failures.ts';
 import type { Scenario } from '../story.ts';
 
 export default {
   title: 'a hung daemon that nobody can switch off is reset by its watchdog',
+  settings: QUICK_WATCHDOG,
   async play(story) {
     await story.clientWrites();
     story.controller('refuses');
