@@ -15,6 +15,9 @@ import { acknowledgedAt, type NodeTimeline, type Recording } from './recording.t
 import { cutAt, keyOf, type Cut } from './timeline.ts';
 import { Walker } from './walker.ts';
 
+/** Data partitions that are remembered; cuts beside each other often have the same one. */
+const FACTS_MAX = 100;
+
 /** A cut that was checked. */
 export interface Checked {
   readonly node: NodeId;
@@ -122,6 +125,8 @@ export class DiskReader implements AsyncDisposable {
       await this.walker.copyData(image);
       data = await readData(image, join(this.#work, 'cut-files'));
       this.#data.set(key, data);
+      const [oldest] = this.#data.keys();
+      if (this.#data.size > FACTS_MAX && oldest !== undefined) this.#data.delete(oldest);
     }
     return { ...readDisk(disk, this.#images), data };
   }

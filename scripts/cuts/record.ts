@@ -34,6 +34,8 @@ import { AcknowledgedWriter, positionOf } from './writer.ts';
 export const CUTS_DIR = join(BUILD_DIR, 'cuts');
 /** Time between two looks at the logs of both nodes. */
 const MOMENT_MS = 50;
+/** On a busy computer a node may be silent for longer than one may: nobody takes over for that. */
+const SETTINGS = { fence: 'manual' } as const;
 const LOOK_MS = 1000;
 /** How often the update is asked for. */
 const STARTS = 10;
@@ -80,7 +82,13 @@ async function record(
   const moments: Moment[] = [];
   let written: Pick<Recording, 'nodes' | 'acknowledged' | 'rootKey'>;
   {
-    await using pair = await AppliancePair.open({ workshop, dir: work, disks: 'logged', say });
+    await using pair = await AppliancePair.open({
+      workshop,
+      dir: work,
+      disks: 'logged',
+      settings: SETTINGS,
+      say,
+    });
     const { machines } = pair.vms;
     const writer = new AcknowledgedWriter(machines, SERVICE_PORT);
     const ended = new AbortController();
