@@ -1,17 +1,21 @@
 /**
  * `npm run docs`: writes the parts of README.md and of the pages in docs that the code knows best:
- * verbs, exit statuses, settings, what to do when, a line per source file. Always holds: only what
+ * verbs, exit statuses, settings, what to do when, a line per source file; and as whole files the
+ * description of the API, the man page and the completions. Always holds: only what
  * stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` changes; a test compares, so docs
  * and code cannot drift apart. Imports core, configuration and the table of verbs.
  */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format } from 'prettier';
+import { completionFor } from '../src/cli/completion.ts';
 import { allVerbs } from '../src/cli/table.ts';
 import { openApi } from '../src/control/openapi.ts';
 import { CONFIG_SCHEMA } from '../src/config-schema.ts';
 import { CODES, EXIT } from '../src/core/codes.ts';
 import { EXIT_WORDS } from '../src/core/exit.ts';
+import { manPage } from './docs-man.ts';
 import { RECOVERY_PARTS, wrapped } from './docs-recovery.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -128,13 +132,20 @@ export async function renderPage(path: string): Promise<string> {
 export const MADE: Readonly<Record<string, () => Promise<string>>> = {
   'docs/openapi.json': () =>
     format(JSON.stringify(openApi()), { parser: 'json', printWidth: COLUMNS }),
+  'docs/tandem.1': manPage,
+  'docs/completion/tandem.bash': () => completionFor('bash'),
+  'docs/completion/_tandem': () => completionFor('zsh'),
+  'docs/completion/tandem.fish': () => completionFor('fish'),
 };
 
 if (import.meta.main) {
   for (const [path, make] of Object.entries(MADE)) {
     const text = await make();
     const changed = text !== (await readFile(ROOT + path, 'utf8').catch(() => null));
-    if (changed) await writeFile(ROOT + path, text);
+    if (changed) {
+      await mkdir(dirname(ROOT + path), { recursive: true });
+      await writeFile(ROOT + path, text);
+    }
     console.log(`${path}: ${changed ? 'updated' : 'up to date'}`);
   }
   for (const page of PAGES) {

@@ -2,9 +2,9 @@
  * Checks the tree itself: heads, sizes, dead modules, imports between rooms, docs that say what the
  * code says, and things that must never be in it. Imports the docs' maker and the tree's reader.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
-import { firstSentence, PAGES, renderPage } from '../scripts/docs.ts';
+import { firstSentence, MADE, PAGES, renderPage } from '../scripts/docs.ts';
 import { CODES } from '../src/core/codes.ts';
 import { judgeBundle } from '../src/core/policy.ts';
 import { MANIFEST, VIEW } from './core/policy-cases.ts';
@@ -150,6 +150,9 @@ t.test('the rule can fail', async (t) => {
 
 t.test('generated parts of the docs are up to date (npm run docs)', async (t) => {
   for (const page of PAGES) t.equal(await renderPage(page), file(page).text, page);
+  for (const [path, make] of Object.entries(MADE)) {
+    t.ok(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8') === (await make()), path);
+  }
 });
 
 t.test('a section that the code cites exists', async (t) => {

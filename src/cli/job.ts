@@ -3,17 +3,22 @@
  * job from anywhere and any time, also after a reboot. Imports core, the control client and its own
  * folder.
  */
-import type { ControlClient } from '../control/client.ts';
+import { passes, type ControlClient } from '../control/client.ts';
 import { EXIT } from '../core/codes.ts';
-import { UpdateError } from '../core/errors.ts';
+import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { JobStatus } from '../core/status.ts';
 import { REASON_OPTION, reasonOf, why } from './confirm.ts';
 import { jsonFollower, lineFollower } from './follow.ts';
+import { exitOfChange, previewed, PREVIEW_OPTIONS } from './preview.ts';
 import { renderJob, renderJobs } from './render-records.ts';
-import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
-import { renderOptions } from './values.ts';
+import { clockOf } from './silence.ts';
+import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
+import { renderOptions, timeoutSeconds, waitSignal } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 import { exitOf, FOLLOW_OPTIONS, sinceSeq, waitForJob, wantsWait } from './wait.ts';
+
+/** How often a daemon that is away is looked for. */
+const PATIENT_MS = 500;
 
 /** Newest first. */
 function newestFirst(jobs: readonly JobStatus[]): readonly JobStatus[] {
@@ -42,7 +47,42 @@ async function list(_args: readonly string[], values: VerbValues, io: CliIo): Pr
 async function wait(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   wantsWait({ ...values, wait: true });
   const client = await connect(values, io);
-  return waitForJob(client, await pick(client, args[0], io), values, io);
+  const begunMs = performance.now();
+  const job = await (flag(values, 'patient')
+    ? patient(() => pick(client, args[0], io), values, io)
+    : pick(client, args[0], io));
+  return waitForJob(client, job, remaining(values, performance.now() - begunMs), io);
+}
+
+/** The job, as soon as a daemon answers that is away now. */
+async function patient(
+  look: () => Promise<JobStatus>,
+  values: VerbValues,
+  io: CliIo,
+): Promise<JobStatus> {
+  const clock = clockOf(io);
+  using limit = waitSignal(values, io, 'the daemon does not answer');
+  let told = false;
+  for (;;) {
+    try {
+      return await look();
+    } catch (error) {
+      const lost = asUpdateError(error);
+      if (limit.signal.aborted) throw limit.end(lost);
+      if (!passes(lost)) throw lost;
+      if (!told) io.err(`${lost.message}; waiting for it\n`);
+      told = true;
+    }
+    await clock.sleep(PATIENT_MS, limit.signal).catch(() => {});
+    if (limit.signal.aborted) throw limit.end(new UpdateError('wait.detached', 'interrupted'));
+  }
+}
+
+/** What is left of `--timeout`, at least a second. */
+function remaining(values: VerbValues, spentMs: number): VerbValues {
+  const timeoutS = timeoutSeconds(values);
+  if (timeoutS === undefined) return values;
+  return { ...values, timeout: String(Math.max(1, Math.ceil(timeoutS - spentMs / 1000))) };
 }
 
 async function cancel(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -77,10 +117,12 @@ async function say(
 ): Promise<number> {
   const request = { act, ...(job === undefined ? {} : { job }), ...why(values) };
   const client = await connect(values, io);
+  const ended = await previewed(client, request, values, io);
+  if (ended !== null) return ended;
   const answer = await client.act(request, io.signal);
   if (flag(values, 'json')) printJson(io, answer);
   else printLines(io, [answer.message]);
-  return EXIT.done;
+  return exitOfChange(answer.changed, values);
 }
 
 /** Kept events of a job; with `--follow` also the new ones until its end. */
@@ -119,7 +161,14 @@ export const jobVerbs: readonly Verb[] = [
     maxArgs: 1,
     summary: 'Attach to a job (newest without ID); exit status of its end.',
     example: 'tandem job wait --follow --timeout 3600',
-    options: { ...CLIENT_OPTIONS, ...FOLLOW_OPTIONS },
+    options: {
+      ...CLIENT_OPTIONS,
+      patient: {
+        type: 'boolean',
+        help: 'Wait for a daemon that does not answer yet, too: after a reboot of this node.',
+      },
+      ...FOLLOW_OPTIONS,
+    },
     run: wait,
   },
   {
@@ -132,6 +181,7 @@ export const jobVerbs: readonly Verb[] = [
     options: {
       ...CLIENT_OPTIONS,
       wait: { type: 'boolean', help: 'Wait until it is cancelled; exit status 0 then.' },
+      ...KEY_OPTION,
       ...REASON_OPTION,
       ...FOLLOW_OPTIONS,
     },
@@ -144,7 +194,7 @@ export const jobVerbs: readonly Verb[] = [
     maxArgs: 1,
     summary: 'Let an update rest at its next safe point, where high availability is up.',
     example: 'tandem job pause --reason backup',
-    options: { ...CLIENT_OPTIONS, ...REASON_OPTION },
+    options: { ...CLIENT_OPTIONS, ...PREVIEW_OPTIONS, ...KEY_OPTION, ...REASON_OPTION },
     run: pause,
   },
   {
@@ -154,7 +204,7 @@ export const jobVerbs: readonly Verb[] = [
     maxArgs: 1,
     summary: 'Let an update that was paused go on.',
     example: 'tandem job resume',
-    options: { ...CLIENT_OPTIONS, ...REASON_OPTION },
+    options: { ...CLIENT_OPTIONS, ...PREVIEW_OPTIONS, ...KEY_OPTION, ...REASON_OPTION },
     run: resume,
   },
   {

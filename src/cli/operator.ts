@@ -4,14 +4,14 @@
  * unless it is told not to. Imports core, the control client and its own folder.
  */
 import type { ControlClient } from '../control/client.ts';
-import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
 import type { ActAnswer, TakeoverView } from '../core/operator.ts';
 import type { PairStatus } from '../core/status.ts';
 import { confirmedByOptions, REASON_OPTION, reasonOf, typedWord, why } from './confirm.ts';
+import { exitOfChange, previewed, PREVIEW_OPTIONS } from './preview.ts';
 import { duration, plain, wrap } from './render.ts';
-import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
+import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
 import { renderOptions, TIMEOUT_OPTION, timeoutSeconds } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
 import { waitUntil } from './watch.ts';
@@ -27,7 +27,7 @@ const YES_OPTION = {
 function print(answer: ActAnswer, values: VerbValues, io: CliIo): number {
   if (flag(values, 'json')) printJson(io, answer);
   else printLines(io, wrap(plain(answer.message, renderOptions(io)), renderOptions(io).columns));
-  return EXIT.done;
+  return exitOfChange(answer.changed, values);
 }
 
 async function switchover(
@@ -41,13 +41,16 @@ async function switchover(
   if (detach && flag(values, 'wait')) {
     throw new UpdateError('usage.invalid', '--no-wait does not go with --wait');
   }
+  const client = await connect(values, io);
+  const request = { act: 'switchover', ...reason } as const;
+  const ended = await previewed(client, request, values, io);
+  if (ended !== null) return ended;
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   const question = 'Exchange the roles of both nodes? Clients see a short gap.';
   if (confirm !== undefined && !(await confirm(question))) {
     throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
   }
-  const client = await connect(values, io);
-  const answer = await client.act({ act: 'switchover', ...reason }, io.signal);
+  const answer = await client.act(request, io.signal);
   const { to } = answer;
   if (detach || to === undefined) return print(answer, values, io);
   await untilServes(client, to, { timeout: SWITCHOVER_S, ...values }, io);
@@ -83,9 +86,13 @@ function abandoned({ nodes }: PairStatus, to: NodeId): UpdateError | null {
 }
 
 async function takeover(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
-  const agreed = confirmedByOptions(values, io);
+  const dry = flag(values, 'dry-run');
+  const agreed = dry || confirmedByOptions(values, io);
   const client = await connect(values, io);
   const view = await client.takeover(io.signal);
+  const asked = { act: 'takeover', peer: view.peer, reason: 'a dry run' } as const;
+  const ended = dry ? await previewed(client, asked, values, io) : null;
+  if (ended !== null) return ended;
   if (view.refusal === null && !view.needless) {
     for (const line of renderTakeover(view, io)) io.err(`${line}\n`);
     if (!agreed) await typedWord(view.word, io);
@@ -113,7 +120,8 @@ async function standDown(_args: readonly string[], values: VerbValues, io: CliIo
   const on = !flag(values, 'end');
   const request = { act: 'stand-down', on, ...why(values) } as const;
   const client = await connect(values, io);
-  return print(await client.act(request, io.signal), values, io);
+  const ended = await previewed(client, request, values, io);
+  return ended ?? print(await client.act(request, io.signal), values, io);
 }
 
 /** The verbs of an operator. */
@@ -134,6 +142,8 @@ export const operatorVerbs: readonly Verb[] = [
         help: 'Stop waiting after this many seconds with exit status 40; default 60.',
       },
       yes: { type: 'boolean', help: 'Do not ask; without a terminal nothing is ever asked.' },
+      ...PREVIEW_OPTIONS,
+      ...KEY_OPTION,
       ...REASON_OPTION,
     },
     run: switchover,
@@ -145,7 +155,13 @@ export const operatorVerbs: readonly Verb[] = [
     maxArgs: 0,
     summary: 'Say that the peer is off for sure: this node goes on, or takes over, alone.',
     example: 'tandem takeover --yes --reason unplugged',
-    options: { ...CLIENT_OPTIONS, ...YES_OPTION, ...REASON_OPTION },
+    options: {
+      ...CLIENT_OPTIONS,
+      ...YES_OPTION,
+      ...PREVIEW_OPTIONS,
+      ...KEY_OPTION,
+      ...REASON_OPTION,
+    },
     run: takeover,
   },
   {
@@ -158,6 +174,8 @@ export const operatorVerbs: readonly Verb[] = [
     options: {
       ...CLIENT_OPTIONS,
       end: { type: 'boolean', help: 'End the promise: this node may take over again.' },
+      ...PREVIEW_OPTIONS,
+      ...KEY_OPTION,
       ...REASON_OPTION,
     },
     run: standDown,

@@ -11,8 +11,9 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { PowerKind, PowerView } from '../core/power.ts';
 import type { JobStatus } from '../core/status.ts';
 import { confirmedByOptions, REASON_OPTION, reasonOf, typedWord } from './confirm.ts';
+import { previewed, PREVIEW_OPTIONS } from './preview.ts';
 import { plain, wrap } from './render.ts';
-import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
+import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
 import { renderOptions, timeoutSeconds, waitSignal } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 import { FOLLOW_OPTIONS, waitForJob } from './wait.ts';
@@ -25,15 +26,19 @@ function verb(kind: PowerKind) {
   return async (_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> => {
     timeoutSeconds(values);
     const force = flag(values, 'force');
-    const agreed = confirmedByOptions(values, io);
+    const dry = flag(values, 'dry-run');
+    const agreed = dry || confirmedByOptions(values, io);
     const client = await connect(values, io);
+    const forced = force ? { force } : {};
+    const ended = dry ? await previewed(client, { kind, ...forced }, values, io) : null;
+    if (ended !== null) return ended;
     const view = (await client.power(io.signal))[kind];
     const { refusal, node } = view;
     if (refusal !== null && !(force && view.forceable)) throw UpdateError.from(refusal);
     for (const line of renderPower(view, io)) io.err(`${line}\n`);
     if (!agreed) await typedWord(view.word, io);
     const reason = reasonOf(values) ?? `confirmed on a terminal: ${kind} of node ${node}`;
-    const job = await client.start({ kind, reason, ...(force ? { force } : {}) }, io.signal);
+    const job = await client.start({ kind, reason, ...forced }, io.signal);
     if (flag(values, 'no-wait')) return begun(job, values, io);
     if (kind === 'shutdown') return untilOff(client, job, view, values, io);
     return waitForJob(client, job, { timeout: RESTART_S, ...values, wait: true }, io);
@@ -88,6 +93,8 @@ const POWER_OPTIONS = {
   force: { type: 'boolean', help: 'Also where nobody else can serve: the service stops.' },
   yes: { type: 'boolean', help: 'Do not ask for the name of the node; needs --reason.' },
   'no-wait': { type: 'boolean', help: 'Print the id of the job and return.' },
+  'dry-run': PREVIEW_OPTIONS['dry-run'],
+  ...KEY_OPTION,
   ...REASON_OPTION,
 } as const;
 

@@ -8,8 +8,10 @@ import { UpdateError } from '../core/errors.ts';
 import { nearestName } from '../core/nearest.ts';
 import { SETTING_KEYS, SETTING_RULES, settingKey, type SettingsView } from '../core/settings.ts';
 import { REASON_OPTION, why } from './confirm.ts';
+import { DETAILED_OPTION, exitOfChange } from './preview.ts';
 import { plain, table, wrap, type RenderOptions } from './render.ts';
-import { CLIENT_OPTIONS, connect, flag, printJson, printLines, renderOptions } from './values.ts';
+import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
+import { renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
 async function show(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -32,7 +34,7 @@ async function set(args: readonly string[], values: VerbValues, io: CliIo): Prom
   const answer = await client.set({ key, value, ...why(values) }, io.signal);
   if (flag(values, 'json')) printJson(io, answer);
   else printLines(io, [answer.message, `It counts ${SETTING_RULES[key].applies}.`]);
-  return EXIT.done;
+  return exitOfChange(answer.changed, values);
 }
 
 /** The settings of a node and its network, in lines. */
@@ -82,7 +84,7 @@ export const settingsVerbs: readonly Verb[] = [
     maxArgs: 2,
     summary: 'Set one of them on this node.',
     example: 'tandem settings set idleMin 15',
-    options: { ...CLIENT_OPTIONS, ...REASON_OPTION },
+    options: { ...CLIENT_OPTIONS, ...DETAILED_OPTION, ...KEY_OPTION, ...REASON_OPTION },
     run: set,
   },
 ];

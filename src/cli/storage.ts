@@ -11,11 +11,12 @@ import { isNode, NODES, peerOf, type NodeId } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import { confirmedByOptions, REASON_OPTION, reasonOf, typedWord, why } from './confirm.ts';
+import { previewed, PREVIEW_OPTIONS } from './preview.ts';
 import { renderJob } from './render-records.ts';
 import { renderChoice, renderSplit, renderVerify } from './render-storage.ts';
 import { wrap } from './render.ts';
-import { CLIENT_OPTIONS, connect, flag, printJson, printLines, text } from './values.ts';
-import { renderOptions } from './values.ts';
+import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
+import { renderOptions, text } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 import { FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
 
@@ -23,6 +24,8 @@ import { FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
 async function start(request: JobRequest, values: VerbValues, io: CliIo): Promise<number> {
   const waits = wantsWait(values);
   const client = await connect(values, io);
+  const ended = await previewed(client, request, values, io);
+  if (ended !== null) return ended;
   const job = await client.start(request, io.signal);
   if (waits) return waitForJob(client, job, values, io);
   if (flag(values, 'json')) printJson(io, job);
@@ -36,6 +39,7 @@ async function verify(_args: readonly string[], values: VerbValues, io: CliIo): 
 
 async function resync(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   wantsWait(values);
+  if (flag(values, 'dry-run')) return start({ kind: 'resync' }, values, io);
   const question =
     'Compare the whole copy of the standby and make it good? ' +
     'There is no high availability until the end.';
@@ -80,12 +84,14 @@ function renderView({ nodes }: PairStatus, view: StorageView, io: CliIo): string
 
 async function resolve(_args: readonly string[], given: VerbValues, io: CliIo): Promise<number> {
   // What is asked for here is waited for, so `--timeout` makes sense without another word.
-  const values = { wait: true, ...given };
+  const dry = flag(given, 'dry-run');
+  const values = { ...(dry ? {} : { wait: true }), ...given };
   wantsWait(values);
   const keep = text(values, 'keep')?.toUpperCase();
   if (!isNode(keep)) {
     throw new UpdateError('usage.invalid', `--keep is ${keep ?? 'missing'}; accepted: A, B`);
   }
+  if (dry) return start({ kind: 'resolve', keep, reason: 'a dry run' }, values, io);
   const agreed = confirmedByOptions(values, io);
   const client = await connect(values, io);
   const { split } = await client.storage(io.signal);
@@ -98,8 +104,13 @@ async function resolve(_args: readonly string[], given: VerbValues, io: CliIo): 
   return start({ kind: 'resolve', keep, reason }, values, io);
 }
 
+const START_OPTIONS = {
+  'dry-run': PREVIEW_OPTIONS['dry-run'],
+  ...KEY_OPTION,
+} as const;
 const WAIT_OPTION = {
   wait: { type: 'boolean', help: 'Wait for its end; exit status of that.' },
+  ...START_OPTIONS,
 } as const;
 
 /** The verbs of the storage. */
@@ -149,7 +160,13 @@ export const storageVerbs: readonly Verb[] = [
     example: 'tandem storage resolve --keep A --yes --reason newer-orders',
     options: {
       ...CLIENT_OPTIONS,
-      keep: { type: 'string', value: 'A|B', help: 'The node whose copy is kept.' },
+      keep: {
+        type: 'string',
+        value: 'A|B',
+        choices: NODES,
+        help: 'The node whose copy is kept.',
+      },
+      ...START_OPTIONS,
       yes: {
         type: 'boolean',
         help: 'Do not ask; needs --reason where a word would be typed.',

@@ -44,6 +44,10 @@ export const TABLE: readonly VerbGroup[] = [
   { words: ['journal'], load: async () => (await import('./journal.ts')).journalVerbs },
   { words: ['daemon'], load: async () => (await import('./daemon.ts')).daemonVerbs },
   { words: ['config'], load: async () => (await import('./config.ts')).configVerbs },
+  {
+    words: ['completion'],
+    load: async () => (await import('./completion.ts')).completionVerbs,
+  },
   { words: ['explain'], load: async () => (await import('./explain.ts')).explainVerbs },
 ];
 

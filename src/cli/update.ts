@@ -9,12 +9,16 @@ import type { BundleSource, JobRequest } from '../control/backend.ts';
 import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import { REASON_OPTION, why } from './confirm.ts';
+import { isThere, previewed, PREVIEW_OPTIONS, startsNothing } from './preview.ts';
 import { renderEstimate, renderPrecheck } from './render-checks.ts';
 import { renderJob, renderStaged, renderValidate } from './render-records.ts';
-import { absolute, CLIENT_OPTIONS, connect, flag, oneOf, printJson } from './values.ts';
-import { printLines, renderOptions } from './values.ts';
+import { absolute, CLIENT_OPTIONS, connect, flag, KEY_OPTION, oneOf } from './values.ts';
+import { printJson, printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
 import { attachCommand, FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
+
+const ORDERS = ['active-first', 'standby-first'] as const;
+const FAILURES = ['hold', 'rollback'] as const;
 
 const CHANGE_OPTIONS = {
   ...CLIENT_OPTIONS,
@@ -22,6 +26,8 @@ const CHANGE_OPTIONS = {
   ...FOLLOW_OPTIONS,
   detach: { type: 'boolean', help: 'Print only the id of the job and return.' },
   yes: { type: 'boolean', help: 'Do not ask; without a terminal nothing is ever asked.' },
+  ...PREVIEW_OPTIONS,
+  ...KEY_OPTION,
   ...REASON_OPTION,
 } as const satisfies Record<string, VerbOption>;
 
@@ -43,16 +49,25 @@ async function change(
 ): Promise<number> {
   const waits = wantsWait(values);
   why(values);
+  const client = await connect(values, io);
+  if (request.kind !== 'update') {
+    const ended = await previewed(client, request, values, io);
+    if (ended !== null) return ended;
+  }
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   if (confirm !== undefined && !(await confirm(question))) {
     throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
   }
-  const client = await connect(values, io);
   if (io.errIsTerminal) io.err('Checking the request ...\n');
   const asked: JobRequest = { ...request, ...why(values) };
-  const job = await client.start(asked, io.signal).catch((error: unknown) => {
-    throw io.signal.aborted ? startError(asUpdateError(error)) : error;
+  const job = await client.start(asked, io.signal).catch(async (cause: unknown) => {
+    const error = asUpdateError(cause);
+    if (io.signal.aborted) throw startError(error);
+    const there = flag(values, 'detailed-exitcode') && (await isThere(client, error, io));
+    if (!there) throw error;
+    return error;
   });
+  if (job instanceof UpdateError) return nothingToDo(job, values, io);
   if (waits) return waitForJob(client, job, values, io);
   if (flag(values, 'json')) printJson(io, job);
   else if (flag(values, 'detach')) io.out(`${job.id}\n`);
@@ -61,6 +76,13 @@ async function change(
     io.err(`Watch it: ${attachCommand(job.id, 0, values)}\n`);
   }
   return EXIT.done;
+}
+
+/** It is everywhere already, and the script wants to be told so. */
+function nothingToDo(error: UpdateError, values: VerbValues, io: CliIo): number {
+  if (flag(values, 'json')) printJson(io, { error: error.report(), exit: EXIT.nothingToDo });
+  else printLines(io, [`Nothing to do: ${error.message}.`]);
+  return EXIT.nothingToDo;
 }
 
 /** An interrupted start: only the daemon knows whether the job has begun. */
@@ -92,8 +114,8 @@ async function staged(values: VerbValues, io: CliIo): Promise<number> {
 
 async function update(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const word = args[0]!;
-  const order = oneOf(values, 'order', ['active-first', 'standby-first']);
-  const onSecondFailure = oneOf(values, 'on-second-failure', ['hold', 'rollback']);
+  const order = oneOf(values, 'order', ORDERS);
+  const onSecondFailure = oneOf(values, 'on-second-failure', FAILURES);
   const isId = /^[0-9a-f]{64}$/.test(word) && !(await exists(word));
   const request: JobRequest & { kind: 'update' } = {
     kind: 'update',
@@ -110,16 +132,17 @@ async function update(args: readonly string[], values: VerbValues, io: CliIo): P
 
 /** Checks and estimate alone; nothing is started, whatever else was asked for. */
 async function dryRun(source: BundleSource, values: VerbValues, io: CliIo): Promise<number> {
-  for (const name of ['wait', 'follow', 'detach']) {
-    if (!flag(values, name)) continue;
-    const message = `--${name} does not go with --dry-run or --estimate: nothing is started`;
-    throw new UpdateError('usage.invalid', message);
-  }
+  startsNothing(values);
   wantsWait(values);
   const client = await connect(values, io);
   if (io.errIsTerminal) io.err('Checking the request ...\n');
   const report = await client.precheck(source, io.signal);
-  const exit = report.code === null ? EXIT.done : adviceOf(report.code).exit;
+  const { code, version } = report;
+  const refused = code === null ? null : { code, detail: version === null ? {} : { version } };
+  const there = flag(values, 'detailed-exitcode') && refused !== null;
+  const nothing = there && (await isThere(client, refused, io));
+  const refusedExit = code === null ? EXIT.done : adviceOf(code).exit;
+  const exit = nothing ? EXIT.nothingToDo : refusedExit;
   const options = renderOptions(io);
   if (flag(values, 'json')) printJson(io, { ...report, exit });
   else {
@@ -184,6 +207,7 @@ export const updateVerbs: readonly Verb[] = [
       order: {
         type: 'string',
         value: 'ORDER',
+        choices: ORDERS,
         help: 'active-first or standby-first; default as configured.',
       },
       'dry-run': {
@@ -194,6 +218,7 @@ export const updateVerbs: readonly Verb[] = [
       'on-second-failure': {
         type: 'string',
         value: 'WHAT',
+        choices: FAILURES,
         help: 'hold or rollback, when the second node fails for good; default as configured.',
       },
     },
@@ -206,7 +231,10 @@ export const updateVerbs: readonly Verb[] = [
     maxArgs: 0,
     summary: 'Return the pair to the old version, until `tandem commit`.',
     example: 'tandem rollback --wait --yes',
-    options: CHANGE_OPTIONS,
+    options: {
+      ...CHANGE_OPTIONS,
+      estimate: { type: 'boolean', help: 'Print how long it will take, and start nothing.' },
+    },
     run: rollback,
   },
   {

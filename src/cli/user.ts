@@ -150,7 +150,12 @@ export const userVerbs: readonly Verb[] = [
     example: 'tandem user add anna --role administrator',
     options: {
       ...CLIENT_OPTIONS,
-      role: { type: 'string', value: 'ROLE', help: 'viewer, operator or administrator.' },
+      role: {
+        type: 'string',
+        value: 'ROLE',
+        choices: ROLES,
+        help: 'viewer, operator or administrator.',
+      },
       ...PASSWORD_OPTION,
     },
     run: add,

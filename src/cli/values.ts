@@ -28,6 +28,23 @@ export const CLIENT_OPTIONS = {
   },
 } as const satisfies Record<string, VerbOption>;
 
+/** The option of every change that may be asked for again. */
+export const KEY_OPTION = {
+  'idempotency-key': {
+    type: 'string',
+    value: 'KEY',
+    help: 'The same change with the same KEY is done once, however often it is asked for.',
+  },
+} as const satisfies Record<string, VerbOption>;
+
+/** The value of `--idempotency-key`; throws `usage.invalid`. */
+export function keyOf(values: VerbValues): string | undefined {
+  const key = text(values, 'idempotency-key');
+  if (key === undefined || /^[\w.-]{1,64}$/.test(key)) return key;
+  const accepted = '1 to 64 letters, digits, dots, underscores and hyphens';
+  throw new UpdateError('usage.invalid', `--idempotency-key is ${key}; accepted: ${accepted}`);
+}
+
 /** The value of a string option. */
 export function text(values: VerbValues, name: string): string | undefined {
   const value = values[name];
@@ -88,7 +105,7 @@ export function printLines(io: CliIo, lines: readonly string[]): void {
  */
 export async function connect(values: VerbValues, io: CliIo): Promise<ControlClient> {
   const { control } = await socketPaths(values, io);
-  return new ControlClient(control, { caller: io.env['USER'] });
+  return new ControlClient(control, { caller: io.env['USER'], key: keyOf(values) });
 }
 
 /** The two sockets of a daemon. */

@@ -1,6 +1,6 @@
 /**
  * What a verb of the command line is: a row of the table in src/cli/table.ts, from which help,
- * parsing and (later) completion and man page are made. A verb never touches argv, the standard
+ * parsing, completion and man page are made. A verb never touches argv, the standard
  * streams or the exit status itself: it gets and returns them. Imports nothing.
  */
 
@@ -46,6 +46,8 @@ export interface VerbOption {
   readonly multiple?: boolean;
   /** Name of the value in the usage line, e.g. FILE. */
   readonly value?: string;
+  /** Words that are accepted, for completion. */
+  readonly choices?: readonly string[];
   readonly help: string;
 }
 

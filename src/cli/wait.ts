@@ -7,7 +7,7 @@
 import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import type { JobStatus, TandemEvent } from '../core/status.ts';
-import type { ControlClient } from '../control/client.ts';
+import { passes, type ControlClient } from '../control/client.ts';
 import { jsonFollower, lineFollower, quietFollower, terminalFollower } from './follow.ts';
 import type { Follower } from './follow.ts';
 import { renderJob } from './render-records.ts';
@@ -178,7 +178,7 @@ export class Watch {
         const message = `job ${this.#job.id} is gone: its daemon ended before it began`;
         throw new UpdateError('job.lost', message, { cause: lost });
       }
-      if (lost.code !== 'daemon.unreachable' && lost.code !== 'daemon.busy') throw lost;
+      if (!passes(lost)) throw lost;
       if (!this.#lost) this.#follower.note(`${lost.message}; waiting for it, the job goes on`);
       this.#lost = true;
     }

@@ -6,7 +6,7 @@
 import { EXIT } from '../core/codes.ts';
 import { asUpdateError, type UpdateError } from '../core/errors.ts';
 import type { PairStatus } from '../core/status.ts';
-import type { ControlClient } from '../control/client.ts';
+import { passes, type ControlClient } from '../control/client.ts';
 import { canvas } from './follow.ts';
 import { isReady, waitsFor } from './render-status.ts';
 import { stamp, wrap } from './render.ts';
@@ -139,7 +139,7 @@ async function look(
 /** A daemon that does not answer is waited for; every other failure ends the look. */
 function gone(error: unknown, signal: AbortSignal): UpdateError {
   const lost = asUpdateError(error);
-  if (lost.code !== 'daemon.unreachable' && lost.code !== 'daemon.busy') throw lost;
+  if (!passes(lost)) throw lost;
   signal.throwIfAborted();
   return lost;
 }

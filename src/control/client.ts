@@ -9,6 +9,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { PowerViews } from '../core/power.ts';
+import type { ChangePreview } from '../core/preview.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import type {
@@ -50,6 +51,22 @@ export interface ReconnectOptions extends FollowOptions {
   readonly onBack?: () => void;
 }
 
+/** Who calls, and with which promise. */
+export interface ClientOptions {
+  /**
+   * The name that the audit log shows of a caller on the control socket; it proves nothing. On the
+   * console socket the name is that of the session.
+   */
+  readonly caller?: string | undefined;
+  /** Every change of this client is the one of this idempotency key, so it can make only one. */
+  readonly key?: string | undefined;
+}
+
+/** Whether a daemon that answers so may be asked again in a moment. */
+export function passes({ code }: UpdateError): boolean {
+  return code === 'daemon.unreachable' || code === 'daemon.busy' || code === 'daemon.rate_limited';
+}
+
 /** Typed calls on the control socket; a connection per call, so there is nothing to close. */
 export class ControlClient {
   readonly socketPath: string;
@@ -57,13 +74,12 @@ export class ControlClient {
   readonly access: AccessCalls;
   #headers: Readonly<Record<string, string>>;
 
-  /**
-   * `caller` is the name that the audit log shows of a caller on the control socket; it proves
-   * nothing. On the console socket the name is that of the session.
-   */
-  constructor(socketPath: string, options: { readonly caller?: string | undefined } = {}) {
+  constructor(socketPath: string, { caller, key }: ClientOptions = {}) {
     this.socketPath = socketPath;
-    const named = options.caller === undefined ? {} : { 'x-tandem-caller': options.caller };
+    const named = {
+      ...(caller === undefined ? {} : { 'x-tandem-caller': caller }),
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    };
     this.#headers = named;
     this.access = new AccessCalls(
       (method, path, asked) => this.#call(method, path, asked),
@@ -106,6 +122,12 @@ export class ControlClient {
   /** The running job of an accepted change; throws the refusal. */
   async start(request: JobRequest, signal?: AbortSignal): Promise<JobStatus> {
     return this.#call('POST', '/jobs', { body: request, signal, timeoutMs: BUNDLE_MS });
+  }
+
+  /** What a job or a word of an operator would do; changes nothing. */
+  async preview(request: JobRequest | ActRequest, signal?: AbortSignal): Promise<ChangePreview> {
+    const path = 'kind' in request ? '/jobs/preview' : '/acts/preview';
+    return this.#call('POST', path, { body: request, signal, timeoutMs: BUNDLE_MS });
   }
 
   /** `reason` stands in the audit log. */
@@ -211,7 +233,7 @@ export class ControlClient {
       } catch (error) {
         if (signal?.aborted) return;
         const lost = asUpdateError(error);
-        if (lost.code !== 'daemon.unreachable' && lost.code !== 'daemon.busy') throw lost;
+        if (!passes(lost)) throw lost;
         if (failures === 0) options.onLost?.(lost);
         const waitMs = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)];
         await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => {});

@@ -97,6 +97,7 @@ const CHANGES: Readonly<Record<string, Schema>> = {
     refusal: orNull(ref('ErrorReport')),
     changes: yesNo('False when it is so already, and when it would be refused.'),
     does: orNull(text('What it would do.')),
+    estimateS: orNull(number('Seconds that it would take, as far as that is known.')),
   }),
   AuditEntry: object<AuditEntry>('What somebody asked this node for, and how it ended.', {
     v: constant(1),

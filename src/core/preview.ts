@@ -15,4 +15,6 @@ export interface ChangePreview {
   readonly changes: boolean;
   /** What it would do, one sentence; null when it would be refused. */
   readonly does: string | null;
+  /** Seconds that it would take, as far as that is known. */
+  readonly estimateS: number | null;
 }

@@ -82,9 +82,10 @@ export class Operator {
   preview(request: ActRequest): ChangePreview {
     const { act: change } = request;
     try {
-      return { change, refusal: null, ...this.#judge(request) };
+      return { change, refusal: null, ...this.#judge(request), estimateS: null };
     } catch (error) {
-      return { change, refusal: asUpdateError(error).report(), changes: false, does: null };
+      const refusal = asUpdateError(error).report();
+      return { change, refusal, changes: false, does: null, estimateS: null };
     }
   }
 

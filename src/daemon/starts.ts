@@ -50,6 +50,8 @@ interface Judged {
   /** False when it is so already. */
   readonly changes: boolean;
   readonly begin: () => Promise<JobStatus>;
+  /** Seconds that it will take, as far as that is known. */
+  readonly estimateS?: number | null;
   /** Throws what a begin would wait for, since it may be a matter of moments. */
   readonly now?: () => void;
 }
@@ -76,11 +78,12 @@ export class Starts {
   async preview(request: JobRequest, asked: Asked): Promise<ChangePreview> {
     const { kind: change } = request;
     try {
-      const { does, changes, now } = await this.#judge(request, asked);
+      const { does, changes, now, estimateS = null } = await this.#judge(request, asked);
       now?.();
-      return { change, refusal: null, changes, does };
+      return { change, refusal: null, changes, does, estimateS };
     } catch (error) {
-      return { change, refusal: asUpdateError(error).report(), changes: false, does: null };
+      const refusal = asUpdateError(error).report();
+      return { change, refusal, changes: false, does: null, estimateS: null };
     }
   }
 
@@ -111,8 +114,9 @@ export class Starts {
   async #accepted(path: string): Promise<Checked> {
     const { signal } = new AbortController();
     const checked = await this.#parts.checks.judge(path, signal);
-    const { code, message } = checked.report;
-    if (code !== null) throw new UpdateError(code, message);
+    const { code, message, version } = checked.report;
+    const detail = version === null ? {} : { version };
+    if (code !== null) throw new UpdateError(code, message, { detail });
     return checked;
   }
 
@@ -171,7 +175,7 @@ export class Starts {
       });
     };
     const does = `updates the pair to ${found.manifest.version}, node ${first} first`;
-    return { changes: true, does, begin };
+    return { changes: true, does, begin, estimateS: checks.estimate(checked).totalS };
   }
 
   #rollback(asked: Asked): Promise<Judged> {
@@ -188,7 +192,7 @@ export class Starts {
         Promise.resolve('the rollback has begun'),
       );
     };
-    return Promise.resolve({ changes: true, does, begin });
+    return Promise.resolve({ changes: true, does, begin, estimateS: draft.estimateS });
   }
 
   #commit(asked: Asked): Promise<Judged> {

@@ -141,7 +141,12 @@ export class FakeBackend implements ControlBackend {
   view: TakeoverView = takeoverView();
   copies: StorageView = { verify: null, split: null };
   checks: PrecheckReport = precheckReport();
-  preview: Omit<ChangePreview, 'change'> = { refusal: null, changes: true, does: 'does it' };
+  preview: Omit<ChangePreview, 'change'> = {
+    refusal: null,
+    changes: true,
+    does: 'does it',
+    estimateS: 90,
+  };
   powers: PowerViews = powerViews();
   supports: SupportView = supportView();
   /** Chunks of every archive that is asked for; an error among them breaks it off. */
