@@ -14,6 +14,7 @@ import { allocateSlab, BlockFile } from '../drivers/block-file.ts';
 import { Dictionaries, type BaseJob } from './base-slot.ts';
 import { Board, CHUNK, PHASE, type BoardMemory } from './board.ts';
 import { readBundle } from './read-bundle.ts';
+import { Sweep } from './sweep.ts';
 
 /** One slot to write, as it is sent to a worker. */
 export interface SlotJob {
@@ -39,6 +40,7 @@ export class ChunkWork implements Disposable {
   readonly #slab: Uint8Array;
   readonly #compressed: Buffer;
   readonly #dictionaries: Dictionaries | null;
+  readonly #sweep: Sweep | null;
 
   /** `claim` in the first thread only, see BlockFile. Throws `slot.io`. */
   constructor(job: SlotJob, options: { readonly claim: boolean }) {
@@ -50,6 +52,7 @@ export class ChunkWork implements Disposable {
     this.#slot = BlockFile.open(job.device, job.sizeBytes, options);
     try {
       this.#dictionaries = job.base === null ? null : new Dictionaries(job.base, job.records);
+      this.#sweep = job.base === null ? null : new Sweep();
     } catch (error) {
       this.#slot[Symbol.dispose]();
       throw error;
@@ -119,6 +122,7 @@ export class ChunkWork implements Disposable {
     if (raw.buffer.byteLength === raw.byteLength && raw.buffer instanceof ArrayBuffer) {
       raw.buffer.transfer(0);
     }
+    if (dictionary !== undefined) this.#sweep?.after(dictionary.length);
   }
 }
 

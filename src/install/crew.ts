@@ -1,7 +1,8 @@
 /**
- * The second thread of an install. It is started early, so that its start-up time is hidden behind
- * the opening of the bundle. Always holds: a job's answer, an error of the thread and its death all
- * settle the one promise of that job; disposing ends the thread. Imports core.
+ * The second thread of an install. It takes a moment to start, and the first one works meanwhile.
+ * Deltas are applied by one thread: dictionaries take their share of the memory that an install may
+ * have, and there is little to decompress. Always holds: a job's answer, an error of the thread and
+ * its death all settle the one promise of that job; disposing ends the thread. Imports core.
  */
 import { Worker } from 'node:worker_threads';
 import { asUpdateError, UpdateError } from '../core/errors.ts';

@@ -39,8 +39,6 @@ export async function installImages(
   request: InstallRequest,
   options: InstallOptions,
 ): Promise<InstallResult> {
-  // Started first: its start-up time is hidden behind the opening of the bundle.
-  await using helper = wantsHelper(options.entry) ? new Helper(options.entry) : null;
   const root = await loadTrustRoot(request.trustRoot);
   await using source = await openFileSource(request.path);
   const bundle = await openBundle(source, root, options.signal);
@@ -48,6 +46,9 @@ export async function installImages(
   for (const target of request.targets) {
     plans.push(await planTarget(bundle, target, request.format));
   }
+  // It starts while this thread goes on; a delta leaves no room for it.
+  const alone = plans.some(({ base }) => base !== null);
+  await using helper = !alone && wantsHelper(options.entry) ? new Helper(options.entry) : null;
   await using locks = new AsyncDisposableStack();
   for (const { target } of plans) locks.use(await lockSlot(target.device, options.signal));
   await using hints = await Hints.open(request.progressFile);
