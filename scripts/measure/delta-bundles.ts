@@ -101,6 +101,10 @@ async function make(
   return { wallS: (performance.now() - startMs) / 1000, cpuS: (user + system) / 1e6, peakMiB };
 }
 
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path)).size;
+}
+
 async function systemIn(path: string): Promise<ManifestImage> {
   await using source = await openFileSource(path);
   return (await inspectBundle(source)).manifest.images[0]!;
@@ -137,7 +141,6 @@ export async function bundlesOf(
   // First, because the peak of the memory is that of everything that this process has done.
   const cost = await make(delta, 2, pair.new, { key, level, base: old });
   await make(full, 2, pair.new, { key, level: FULL_LEVEL });
-  const sizeOf = async (path: string): Promise<number> => (await stat(path)).size;
   const rawBytes = await sizeOf(pair.new);
   const [fullBytes, deltaBytes] = [await sizeOf(full), await sizeOf(delta)];
   const bestBytes = await bestBytesOf(pair.new);
