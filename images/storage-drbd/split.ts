@@ -13,6 +13,7 @@ import { saveRecords } from '../storage/split.ts';
 import type { Copy } from './copy.ts';
 import { readOnce } from './promotion.ts';
 import type { Tender } from './tender.ts';
+import { isStandAlone } from './view.ts';
 
 /** Who resolves it and why, for the file and the logs. */
 export interface Why {
@@ -123,7 +124,7 @@ async function giveUpContent(copy: Copy): Promise<void> {
     await state.change({ metaData: 'made' });
     return;
   }
-  if (copy.kernelState.connection !== 'StandAlone') await kernel.disconnect();
+  if (!isStandAlone(copy.kernelState)) await kernel.disconnect();
   await kernel.connect(true);
 }
 

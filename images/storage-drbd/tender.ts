@@ -7,7 +7,7 @@
 import { UpdateError } from '../../src/core/errors.ts';
 import type { Copy } from './copy.ts';
 import type { DrbdState, HelperCall } from './events.ts';
-import { isConnected, isFresh, sendsSync, takesSync, verifies } from './view.ts';
+import { isConnected, isFresh, isStandAlone, sendsSync, takesSync, verifies } from './view.ts';
 
 /** Rounds without news of the kernel, in which progress is read. */
 const ROUND_MS = 1000;
@@ -55,7 +55,7 @@ export class Tender implements AsyncDisposable {
     const copy = this.#copy;
     await copy.inTurn(async () => {
       copy.splitEnded();
-      if (copy.kernelState.connection === 'StandAlone') await copy.options.kernel.connect();
+      if (isStandAlone(copy.kernelState)) await copy.options.kernel.connect();
     });
   }
 
@@ -112,19 +112,18 @@ export class Tender implements AsyncDisposable {
   }
 
   /** DRBD gives up a connection for good when something does not fit: why, and once more. */
-  async #reconnect({ connection }: DrbdState): Promise<void> {
+  async #reconnect(now: DrbdState): Promise<void> {
     const copy = this.#copy;
-    if (connection !== 'StandAlone' || this.paused) {
+    if (!isStandAlone(now) || this.paused) {
       this.#standAlone = 0;
-      if (connection === 'Connected') this.refusal = null;
+      if (isConnected(now)) this.refusal = null;
       return;
     }
     this.#standAlone += 1;
     if (this.#standAlone === 1) await this.#learnWhy();
     if (copy.splitBrain !== null || this.#standAlone % RECONNECT_ROUNDS !== 0) return;
     await copy.inTurn(async () => {
-      const alone = copy.kernelState.connection === 'StandAlone' && !this.paused;
-      if (alone) await copy.options.kernel.connect();
+      if (isStandAlone(copy.kernelState) && !this.paused) await copy.options.kernel.connect();
     });
   }
 

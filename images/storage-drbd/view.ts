@@ -51,6 +51,9 @@ const TAKES: ReadonlySet<string> = new Set([
  */
 export const isConnected = ({ connection, replication }: DrbdState): boolean =>
   connection === 'Connected' && replication !== null && replication !== 'Off';
+/** DRBD does not even try to connect; while it has no connection at all, either. */
+export const isStandAlone = ({ connection }: DrbdState): boolean =>
+  connection === null || connection === 'StandAlone';
 /** This side sends a resync. */
 export const sendsSync = ({ replication }: DrbdState): boolean => SENDS.has(replication ?? '');
 /** This side takes a resync. */
