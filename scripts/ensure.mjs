@@ -4,9 +4,9 @@
  * runs before every npm script, so it is plain JavaScript for Node 20.19 and later and imports
  * nothing but node: (there may be no packages yet). It says in one line what it installs and why.
  *
- * Debian packages are installed only in CI (CI=true), with --install-tools, and for the scripts that
- * run emulated appliances, and only as root; otherwise the missing package is named and the exit
- * status is 1.
+ * Debian packages are installed only in CI (CI=true), with --install-tools, and for the scripts
+ * that run emulated appliances, and only as root; otherwise the missing package is named and the
+ * exit status is 1.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';

@@ -2,7 +2,8 @@
  * `npm test`: format check, lint and types side by side, then the tests; seconds per step, what
  * failed in full, and as the last line `N passed, N failed` (assertions, plus one for each step
  * that failed without any). Arguments are test files: then only these run. `--with-appliances` adds
- * the emulated appliances that CI runs. The exit status is 0 only when nothing failed. Imports node: and the runner of test files.
+ * the emulated appliances that CI runs. The exit status is 0 only when nothing failed. Imports
+ * node: and the runner of test files.
  */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

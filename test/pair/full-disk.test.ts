@@ -1,8 +1,8 @@
 /**
  * A real pair of which one node has a small data partition that fills up: staging is refused with
  * its exit status and nothing is lost, and a rollback and a commit still work when no byte is free.
- * POLICY= is `manual` or `fence`. Only with PAIR_ALL=1 (`npm run test:embedded`), and where the test
- * may mount a file system.
+ * POLICY= is `manual` or `fence`. Only with PAIR_ALL=1 (`npm run test:embedded`), and where the
+ * test may mount a file system.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, open, rm } from 'node:fs/promises';
