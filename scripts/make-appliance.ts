@@ -18,12 +18,12 @@ import {
   type ApplianceVariant,
 } from './appliance/variants.ts';
 import { BUILD_DIR, buildProgram, type Programs } from './build.ts';
-import { makeStorageImage } from './make-image.ts';
+import { makeStorageImage, STORAGE_KINDS, type StorageKind } from './make-image.ts';
 
 const NAMES = Object.entries(APPLIANCE_VARIANTS).map(([name, what]) => `${name.padEnd(16)}${what}`);
 const USAGE = `Usage: npm run make:appliance -- --version V --counter N --out FILE
          [--product NAME] [--variant WORD] [--new-packages] [--install-host-tools]
-         [--disks DIR --trust-root FILE]
+         [--disks DIR --trust-root FILE [--storage-kind WORD]]
 
   --variant  ${NAMES.join('\n             ')}
   --new-packages        ask apt for the versions of today; without it those in the record
@@ -31,6 +31,7 @@ const USAGE = `Usage: npm run make:appliance -- --version V --counter N --out FI
   --disks DIR           make the disks of a pair as well, A.img and B.img, paired and with the
                         storage software of this version
   --trust-root FILE     the keys that may sign bundles for this pair
+  --storage-kind WORD   storage software of the disks: ${STORAGE_KINDS.join(', ')}
   --install-host-tools  install the Debian packages of missing tools first (as root)
 
 Example: npm run make:appliance -- --version 1.2.0 --counter 12 --out build/appliance-1.2.0.img
@@ -58,19 +59,27 @@ function variantOf(text: string): ApplianceVariant {
   throw new UpdateError('usage.invalid', `--variant is "${text}"; accepted: ${accepted}`);
 }
 
+function kindOf(text: string): StorageKind {
+  const kind = STORAGE_KINDS.find((one) => one === text);
+  if (kind !== undefined) return kind;
+  const accepted = STORAGE_KINDS.join(', ');
+  throw new UpdateError('usage.invalid', `--storage-kind is "${text}"; accepted: ${accepted}`);
+}
+
 /** The disks of a pair that begins with this image, on machines with a serial console. */
 async function makeDisks(
   { file, release, sizeBytes }: ApplianceImage,
   programs: Programs,
   dir: string,
   trustRoot: string,
+  kind: StorageKind,
 ): Promise<Readonly<Record<NodeId, string>>> {
   await needHostTools(['disk']);
   await mkdir(dir, { recursive: true });
   const { product, version, counter } = release;
   const storage = { product, version, counter, formatLevel: 1 };
   const storageFile = join(dir, 'storage.img');
-  await makeStorageImage({ ...storage, out: storageFile, programs });
+  await makeStorageImage({ ...storage, out: storageFile, programs, kind });
   const pair: FactoryPair = {
     dir,
     product,
@@ -101,6 +110,7 @@ async function main(): Promise<number> {
       'new-packages': { type: 'boolean', default: false },
       disks: { type: 'string' },
       'trust-root': { type: 'string' },
+      'storage-kind': { type: 'string', default: 'directory' },
       'install-host-tools': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -112,6 +122,7 @@ async function main(): Promise<number> {
   }
   const spec = { product, version, counter: counterOf(counter), out: resolve(out) };
   const variant = variantOf(values.variant);
+  const kind = kindOf(values['storage-kind']);
   const { disks, 'trust-root': trustRoot } = values;
   if ((disks === undefined) !== (trustRoot === undefined)) {
     throw new UpdateError('usage.invalid', '--disks and --trust-root belong together');
@@ -127,7 +138,7 @@ async function main(): Promise<number> {
   console.log(`${made.file}  ${variant}  ${version}  ${mebibytes} MiB  ${seconds} s`);
   console.log(`sha256 ${made.sha256}`);
   if (disks === undefined || trustRoot === undefined) return 0;
-  const files = await makeDisks(made, programs, resolve(disks), resolve(trustRoot));
+  const files = await makeDisks(made, programs, resolve(disks), resolve(trustRoot), kind);
   for (const file of Object.values(files)) console.log(file);
   return 0;
 }
