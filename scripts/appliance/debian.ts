@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar';
 import { UpdateError } from '../../src/core/errors.ts';
@@ -112,34 +112,67 @@ async function behindMeta(name: string): Promise<string> {
   throw new UpdateError('tool.failed', message);
 }
 
-/** What is looked up: packages by name, and meta packages that stand for a kernel. */
+/** What is looked up: packages by name, and a meta package that stands for a kernel. */
 export interface PackageNames {
   readonly kernel: string;
   readonly names: readonly string[];
+  /** Packages that belong to one kernel package, which must be there then. */
+  readonly beside?: (kernel: string) => readonly string[];
 }
 
+/** Whether a kernel package has the flavour of a meta package, as linux-image-amd64 names one. */
+export function isFlavour(name: string, meta: string): boolean {
+  return name.startsWith(KERNEL_PREFIX) && name.endsWith(`-${meta.slice(KERNEL_PREFIX.length)}`);
+}
+
+const KERNEL_PREFIX = 'linux-image-';
+
 /**
- * The packages of these names, downloaded: as `recordFile` has them, or, when there is no such file
- * yet, as apt offers them now, and then the file is written. Throws `tool.missing`, `tool.failed`
- * (a package that apt does not know, a download that fails, a hash that differs).
+ * The packages of these names: as `recordFile` has them, or, when there is no such file yet, as apt
+ * offers them now, and then the file is written. Throws `tool.missing`, `tool.failed` (a package
+ * that apt does not know, a record of other packages).
  */
+export async function choosePackages(
+  wanted: PackageNames,
+  recordFile: string,
+): Promise<readonly DebianPackage[]> {
+  const old = await readRecord(recordFile);
+  const packages = old ?? (await lookUp(wanted));
+  for (const name of namesIn(wanted, packages)) {
+    if (packages.some((one) => one.name === name)) continue;
+    const message = `${recordFile} lacks the package ${name}; remove the file to look all up anew`;
+    throw new UpdateError('tool.failed', message);
+  }
+  if (old === null) {
+    await mkdir(dirname(recordFile), { recursive: true });
+    await writeFile(recordFile, recordText(packages));
+  }
+  return packages;
+}
+
+/** Chooses packages as `choosePackages` does and downloads them. */
 export async function fetchPackages(
   wanted: PackageNames,
   cacheDir: string,
   recordFile: string,
   say: (line: string) => void,
 ): Promise<readonly DebianPackage[]> {
-  await mkdir(cacheDir, { recursive: true });
-  const old = await readRecord(recordFile);
-  const packages = old ?? (await lookUp(wanted));
-  for (const name of wanted.names) {
-    if (packages.some((one) => one.name === name)) continue;
-    const message = `${recordFile} lacks the package ${name}; remove the file to look all up anew`;
-    throw new UpdateError('tool.failed', message);
-  }
-  for (const one of packages) await download(one, cacheDir, say);
-  if (old === null) await writeFile(recordFile, recordText(packages));
+  const packages = await choosePackages(wanted, recordFile);
+  await downloadPackages(packages, cacheDir, say);
   return packages;
+}
+
+/**
+ * Downloads what the cache does not have. Throws `tool.missing`, `tool.failed` (a download that
+ * fails, a hash that differs).
+ */
+export async function downloadPackages(
+  packages: readonly DebianPackage[],
+  cacheDir: string,
+  say: (line: string) => void,
+): Promise<void> {
+  await mkdir(cacheDir, { recursive: true });
+  for (const one of packages) await download(one, cacheDir, say);
 }
 
 async function readRecord(file: string): Promise<readonly DebianPackage[] | null> {
@@ -154,9 +187,19 @@ async function readRecord(file: string): Promise<readonly DebianPackage[] | null
   return parseRecord(text, file);
 }
 
-async function lookUp({ kernel, names }: PackageNames): Promise<readonly DebianPackage[]> {
-  const all: DebianPackage[] = [await candidate(await behindMeta(kernel))];
-  for (const name of names) all.push(await candidate(name));
+function namesIn(
+  { kernel, names, beside }: PackageNames,
+  packages: readonly DebianPackage[],
+): readonly string[] {
+  if (beside === undefined) return names;
+  const found = packages.find(({ name }) => isFlavour(name, kernel))?.name ?? kernel;
+  return [found, ...names, ...beside(found)];
+}
+
+async function lookUp({ kernel, names, beside }: PackageNames): Promise<readonly DebianPackage[]> {
+  const first = await candidate(await behindMeta(kernel));
+  const all: DebianPackage[] = [first];
+  for (const name of [...names, ...(beside?.(first.name) ?? [])]) all.push(await candidate(name));
   return all;
 }
 

@@ -12,15 +12,19 @@ import { findTool, needTool, PACKAGE_OF, type Tool } from '../image/tools.ts';
 /** What needs tools: building an image, laying out a disk, running the pair. */
 export type HostPurpose = 'image' | 'disk' | 'bench';
 
+/** For the one kernel module that is built. */
+const MODULE = ['make', 'gcc-12', 'tar', 'xz'] as const satisfies readonly Tool[];
+
 const TOOLS = {
-  image: ['apt-get', 'apt-cache', 'dpkg-deb', 'mksquashfs', 'unsquashfs', 'strip'],
+  image: ['apt-get', 'apt-cache', 'dpkg-deb', 'mksquashfs', 'unsquashfs', 'strip', ...MODULE],
   disk: ['sfdisk', 'mke2fs', 'debugfs', 'mformat', 'mcopy', 'grub-mkimage', 'grub-script-check'],
   bench: ['qemu-system-x86_64', 'qemu-img', 'setpriv', 'ssh', 'ssh-keygen'],
 } as const satisfies Record<HostPurpose, readonly Tool[]>;
 
 /** Files that are no programs, by the Debian package that has them. */
 const FILES = {
-  image: {},
+  // Of the programs that build a kernel module.
+  image: { libelf1: '/usr/lib/x86_64-linux-gnu/libelf.so.1' },
   disk: { 'grub-pc-bin': '/usr/lib/grub/i386-pc/boot.img' },
   bench: {},
 } as const satisfies Record<HostPurpose, Readonly<Record<string, string>>>;

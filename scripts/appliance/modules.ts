@@ -57,14 +57,25 @@ export function dependsOn(fields: readonly (readonly [string, string])[]): reado
     .map((word) => word.replaceAll('-', '_'));
 }
 
-/** The modules `names` and all that they need, in load order. Throws `tool.failed`. */
+/** Names of what is built into the kernel and is no module of its own. */
+async function builtInto(dir: string): Promise<ReadonlySet<string>> {
+  const text = await readFile(join(dir, 'modules.builtin'), 'utf8');
+  return new Set(text.split('\n').filter(Boolean).map(moduleName));
+}
+
+/**
+ * The modules `names` and all that they need, in load order, without what the kernel has built in.
+ * Throws `tool.failed`.
+ */
 export async function kernelModules(
   dir: string,
   names: readonly string[],
 ): Promise<readonly KernelModule[]> {
   const files = await modulesBelow(dir);
+  const builtIn = await builtInto(dir);
   const needs = new Map<string, readonly string[]>();
-  const queue = [...names];
+  const asModules = names.filter((name) => !builtIn.has(name));
+  const queue = [...asModules];
   for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
     if (needs.has(name)) continue;
     const file = files.get(name);
@@ -75,6 +86,6 @@ export async function kernelModules(
     needs.set(name, depends);
     queue.push(...depends);
   }
-  const order = loadOrder(names, (name) => needs.get(name) ?? []);
+  const order = loadOrder(asModules, (name) => needs.get(name) ?? []);
   return order.map((name) => ({ name, file: files.get(name)! }));
 }
