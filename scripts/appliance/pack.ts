@@ -92,7 +92,7 @@ const NAMED: Plugin = {
       kind === 'dynamic-import' ? { path, namespace } : undefined,
     );
     builder.onLoad({ filter: /./, namespace }, ({ path }) => ({
-      contents: `import all from '${path}';\nexport const { SerialPort } = all;\n`,
+      contents: `import * as all from '${path}';\nexport const { SerialPort } = all;\n`,
       resolveDir: builder.initialOptions.absWorkingDir ?? '',
     }));
   },

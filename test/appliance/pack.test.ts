@@ -2,13 +2,14 @@
  * The program in parts, as an appliance has it: it does what the one file does, with the code that
  * was made of it, and without it; the same sources give the same bytes. Imports the pack's maker.
  */
-import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { makePack, makeStarter } from '../../scripts/appliance/pack.ts';
-import { PROJECT_DIR } from '../../scripts/build.ts';
+import { PROJECT_DIR, SERIALPORT_FILE, serialPortFile } from '../../scripts/build.ts';
 
 const run = promisify(execFile);
 const ENTRY = join(PROJECT_DIR, 'src/main-roles.ts');
@@ -52,6 +53,13 @@ t.test('packages that are loaded when they are needed have their names', async (
   t.ok(port, 'the serial port is a part of its own');
   const [at = 0, size = 0] = parts[port ?? ''] ?? [];
   t.match(pack.subarray(at, at + size).toString(), /SerialPort:\(\)=>/);
+  // And under them is what opens a port: the words are those of its native part.
+  await copyFile(serialPortFile(), join(dir, SERIALPORT_FILE));
+  const words = ['console', '--serial', join(dir, 'none'), '--socket', join(dir, 'none.sock')];
+  const console_ = spawn(process.execPath, [program, ...words], { cwd: dir, stdio: 'pipe' });
+  t.teardown(() => console_.pid !== undefined && console_.kill('SIGKILL'));
+  const [said] = (await once(console_.stderr, 'data')) as [Buffer];
+  t.match(said.toString(), /No such file or directory, cannot open/);
 });
 
 t.test('a pack that ends too early is refused', async (t) => {
