@@ -175,6 +175,8 @@ export interface CraftOptions {
   /** Bends the text of the manifest before it is signed. */
   readonly text?: (text: string) => string;
   readonly keys?: readonly TestKey[];
+  /** Content of `roots.json` (B3.11), and the version that the manifest gives it. */
+  readonly roots?: { readonly bytes: Buffer; readonly version: number };
   /** Makes the text of the list instead of signing with `keys`. */
   readonly list?: (manifest: Buffer) => string;
   /** Bends the members before they are put together. */
@@ -246,6 +248,12 @@ export function craft(options: CraftOptions = {}): Buffer {
     images: described,
     notes: 'first line\nsecond line',
   };
+  const { roots } = options;
+  if (roots !== undefined) {
+    const { bytes, version } = roots;
+    const root = { version, sizeBytes: bytes.length, sha256: sha256(bytes) };
+    Object.assign(manifest, { requires: ['root'], root });
+  }
   options.manifest?.(manifest);
   const plainText = `${JSON.stringify(manifest, undefined, 2)}\n`;
   const bytes = Buffer.from(options.text?.(plainText) ?? plainText);
@@ -258,6 +266,7 @@ export function craft(options: CraftOptions = {}): Buffer {
   const members: CraftedMember[] = [
     { name: 'manifest.json', data: bytes },
     { name: 'manifest.sig', data: listMember(list) },
+    ...(roots === undefined ? [] : [{ name: 'roots.json', data: roots.bytes }]),
     ...indexes,
     ...images,
   ];

@@ -5,6 +5,7 @@
 import t from 'tap';
 import { parseManifest } from '../../src/bundle/manifest.ts';
 import { layoutOf, type Member } from '../../src/bundle/layout.ts';
+import { openBundle } from '../../src/bundle/reader.ts';
 import { verifyBundle } from '../../src/bundle/verify.ts';
 import { craft } from './craft.ts';
 import { codes, KEY, memorySource, opening, outcome, ROOT } from './kit.ts';
@@ -90,6 +91,16 @@ await t.test('truncation at and around every boundary', async (t) => {
   for (const cut of new Set(cuts)) {
     t.equal(await verified(GOOD.subarray(0, cut)), 'bundle.truncated', `${cut} bytes`);
   }
+});
+
+await t.test('truncation at every boundary of a block', async (t) => {
+  const found = new Map<string, number>();
+  for (let cut = 0; cut < GOOD.length; cut += 512) {
+    const code = await outcome(() => openBundle(memorySource(GOOD.subarray(0, cut)), ROOT));
+    found.set(code, (found.get(code) ?? 0) + 1);
+  }
+  t.same([...found.keys()], ['bundle.truncated']);
+  t.equal(found.get('bundle.truncated'), Math.ceil(GOOD.length / 512), `${found.size}`);
 });
 
 await codes('data after the end', [

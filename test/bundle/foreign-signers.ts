@@ -102,3 +102,56 @@ export function minisigFile(blob: Buffer, key: TestKey): string {
   const lines = ['untrusted comment: signature', blob.toString('base64')];
   return [...lines, `trusted comment: ${comment}`, global.toString('base64'), ''].join('\n');
 }
+
+const APPLICATION = 'ssh:';
+
+/** Entry of a root for a security key (B3.3). */
+export function skRootKey(key: TestKey) {
+  const type = 'sk-ssh-ed25519@openssh.com';
+  const blob = Buffer.concat([string(type), string(rawOf(key)), string(APPLICATION)]);
+  const words = { keyid: key.keyid, scheme: 'sshsig-sk', namespace: 'update@example' };
+  return { ...words, public: `${type} ${blob.toString('base64')}` };
+}
+
+export interface SkFields extends SshFields {
+  readonly application?: string;
+  readonly flags?: number;
+  /** Flags that stand there, when they are not the signed ones. */
+  readonly claimFlags?: number;
+  readonly counter?: number;
+  /** Bytes that are missing at the end of the signature blob. */
+  readonly cut?: number;
+}
+
+/** What `ssh-keygen -Y sign` armors when a security key has signed (B3.8). */
+export function skEntry(message: Uint8Array, key: TestKey, fields: SkFields): ListEntry {
+  const { namespace = 'update@example', hash: name = 'sha512', reserved = '' } = fields;
+  const { application = APPLICATION, flags = 1, counter = 7 } = fields;
+  const type = 'sk-ssh-ed25519@openssh.com';
+  const tail = [string(namespace), string(reserved), string(name)];
+  const signed = [Buffer.from('SSHSIG'), ...tail, string(hash(name, message, 'buffer'))];
+  const touch = (byte: number): Buffer => {
+    const bytes = Buffer.alloc(5, byte);
+    bytes.writeUInt32BE(counter, 1);
+    return bytes;
+  };
+  const handed = [
+    hash('sha256', application, 'buffer'),
+    touch(flags),
+    hash('sha256', Buffer.concat(signed), 'buffer'),
+  ];
+  const signature = Buffer.concat([
+    string(fields.signatureType ?? type),
+    string(sign(null, Buffer.concat(handed), key.private)),
+    touch(fields.claimFlags ?? flags),
+    ...(fields.inside === undefined ? [] : [string(fields.inside)]),
+  ]);
+  const version = Buffer.alloc(4);
+  version.writeUInt32BE(1);
+  const raw = rawOf(fields.claim ?? key);
+  const publicKey = Buffer.concat([string(type), string(raw), string(application)]);
+  const cut = signature.subarray(0, signature.length - (fields.cut ?? 0));
+  const parts = [Buffer.from('SSHSIG'), version, string(publicKey), ...tail, string(cut)];
+  const sig = Buffer.concat(parts).toString('base64');
+  return { keyid: key.keyid, scheme: 'sshsig-sk', sig };
+}

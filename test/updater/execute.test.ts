@@ -182,6 +182,15 @@ t.test('a slot in use is never written', async (t) => {
   }
 });
 
+t.test('nothing below the floor of this node is written, whoever asks', async (t) => {
+  for (const mode of ['install', 'return'] as const) {
+    const h = harness({ state: { record: { canRollBack: false, releaseFloor: 3 } } });
+    await h.run({ do: 'install', job: { ...JOB, mode } });
+    t.match(h.events.at(-1), { reason: { code: 'version.downgrade' } }, mode);
+    t.strictSame(h.order, ['event seals', 'event install-failed']);
+  }
+});
+
 t.test('what fails becomes install-failed, and the slots stay invalid', async (t) => {
   const missing = harness({ staged: false });
   await missing.run(INSTALL);
