@@ -259,8 +259,17 @@ function sentence(error: ErrorObject | undefined): string {
 }
 
 function shown(value: unknown): string {
-  const text = value === undefined ? 'missing' : JSON.stringify(value);
+  const text = value === undefined ? 'missing' : textOf(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+/** JSON can be nested deeper than the stack of the one who writes it. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return 'nested too deeply';
+  }
 }
 
 /** A refused request. */
