@@ -9,15 +9,15 @@
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import type { NodeId } from '../../src/core/model.ts';
 import type { Generation } from '../../src/core/records.ts';
+import { STORE_UNKNOWN } from '../../src/core/store.ts';
 import type { StoreStatus } from '../../src/ports.ts';
 import { StatusFeed } from '../storage/feed.ts';
-import { newGeneration } from '../storage/generation.ts';
 import { checkKey, checkValue, PROTOCOL } from '../storage/limits.ts';
 import { HEAD_BYTES } from '../storage/record.ts';
 import type { StateFile } from '../storage/state.ts';
 import type { Hello } from '../storage/wire.ts';
 import type { DrbdState } from './events.ts';
-import type { FenceWord } from './fence.ts';
+import type { FencePort } from './fence.ts';
 import type { OpenStore } from './open-store.ts';
 import type { Introduction, Peer } from './peer.ts';
 import { checkCopy, fenced, readOnly, takeRole, within, type KernelParts } from './promotion.ts';
@@ -36,7 +36,7 @@ const THAW_MS = 4000;
 export interface CopyOptions extends KernelParts {
   readonly node: NodeId;
   readonly state: StateFile;
-  readonly fence: FenceWord;
+  readonly fence: FencePort;
   readonly meter: SyncMeter;
   /** Highest format level that this software writes. */
   readonly formatMax: number;
@@ -59,8 +59,8 @@ export class Copy {
   splitBrain: UpdateError | null = null;
   /** The objects, while this copy is primary in the kernel. */
   store: OpenStore | null = null;
-  /** Ids as the kernel told them last. */
-  generation: Generation = newGeneration();
+  /** Ids as the kernel told them last; `current` is empty before it was asked. */
+  generation: Generation = STORE_UNKNOWN.generation;
   #leads = false;
   #draining = false;
   #alone = false;
@@ -111,7 +111,7 @@ export class Copy {
       if (!this.#leads) {
         if (this.kernelState.peerRole === 'Primary' && epoch === seen) throw fenced(epoch, seen);
         if (this.splitBrain) throw this.splitBrain;
-        checkCopy(this.kernelState, this.generation);
+        checkCopy(this.kernelState, await this.learnIds());
       }
       if (epoch > seen) {
         await state.change({ epoch });
@@ -307,6 +307,14 @@ export class Copy {
     return statusOf(this.#facts());
   }
 
+  /** Asks the kernel for the ids; without a disk they are those that were known last. */
+  async learnIds(): Promise<Generation> {
+    const { disk } = this.kernelState;
+    const attached = disk !== null && disk !== 'Diskless' && disk !== 'Attaching';
+    if (attached) this.generation = await this.options.kernel.generation();
+    return this.generation;
+  }
+
   /** Something that the status shows may have changed. */
   changed(): void {
     this.#writes.advance();
@@ -338,7 +346,7 @@ export class Copy {
   /** Becomes primary in the kernel and opens the objects; in a turn. */
   async #open(): Promise<void> {
     if (this.store !== null) return;
-    const store = await takeRole(this.options, isFresh(this.generation));
+    const store = await takeRole(this.options, isFresh(await this.learnIds()));
     this.#writes.begin(store.objects);
     this.store = store;
   }

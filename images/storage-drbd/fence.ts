@@ -52,6 +52,9 @@ exit "$status"
 `;
 }
 
+/** What gives the word; tests have another one. */
+export type FencePort = Pick<FenceWord, 'give' | 'take' | 'refuse'>;
+
 /** Gives the word of core to the handler; disposing of it takes back what nobody asked for. */
 export class FenceWord implements Disposable {
   readonly #paths: FencePaths;

@@ -31,6 +31,9 @@ const MAKE_MS = 60_000;
 /** DRBD's own word for a state that a command must not lead to; drbd_strings.c. */
 const TWO_PRIMARIES = /Multiple primaries/i;
 
+/** What the kernel is worked with; tests have another one. */
+export type KernelPort = Pick<Kernel, keyof Kernel>;
+
 /** The one resource in the kernel. */
 export class Kernel {
   readonly #config: ConfigSpec;

@@ -6,8 +6,8 @@
 import { UpdateError } from '../../src/core/errors.ts';
 import type { Generation } from '../../src/core/records.ts';
 import type { DrbdState } from './events.ts';
-import type { FenceWord } from './fence.ts';
-import type { Kernel } from './kernel.ts';
+import type { FencePort } from './fence.ts';
+import type { KernelPort } from './kernel.ts';
 import type { OpenStore } from './open-store.ts';
 import { isConnected, isFresh } from './view.ts';
 import type { Watcher } from './watcher.ts';
@@ -19,8 +19,8 @@ const AGREE_MS = 4000;
 
 /** The parts of a copy that the kernel's role needs. */
 export interface KernelParts {
-  readonly kernel: Kernel;
-  readonly watcher: Watcher;
+  readonly kernel: KernelPort;
+  readonly watcher: Pick<Watcher, 'state' | 'until'>;
   /** Makes the file system ready and opens the objects on it; this copy is primary. */
   readonly openStore: () => Promise<OpenStore>;
   /** Lets go of a file system that an attempt to open it left mounted. */
@@ -64,7 +64,7 @@ export async function takeRole(parts: KernelParts, fresh: boolean): Promise<Open
 
 /** Opens a copy that gives way, for what is to be saved of it; of a secondary without its peer. */
 export async function readOnce<T>(
-  parts: KernelParts & { readonly fence: FenceWord },
+  parts: KernelParts & { readonly fence: FencePort },
   read: (store: OpenStore) => Promise<T>,
 ): Promise<T> {
   const { kernel, fence, openStore, unmount } = parts;

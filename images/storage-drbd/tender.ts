@@ -85,8 +85,7 @@ export class Tender implements AsyncDisposable {
     const copy = this.#copy;
     const { kernel, node, meter } = copy.options;
     const now = copy.kernelState;
-    const attached = now.disk !== null && now.disk !== 'Diskless' && now.disk !== 'Attaching';
-    if (attached) copy.generation = await kernel.generation();
+    await copy.learnIds();
     if (sendsSync(now) || takesSync(now) || verifies(now)) {
       const progress = await kernel.progress();
       if (sendsSync(copy.kernelState) || takesSync(copy.kernelState)) {
