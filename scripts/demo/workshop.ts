@@ -25,7 +25,7 @@ import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { Release } from '../../src/core/model.ts';
 import type { FactoryImage } from '../appliance.ts';
 import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from '../build.ts';
-import type { SystemVariant } from '../image/content.ts';
+import { SHARED_FILES, type SystemVariant } from '../image/content.ts';
 import { makeStorageImage, makeSystemImage, type StorageVariant } from '../make-image.ts';
 
 /** What the bundles of the demo are made for. */
@@ -84,6 +84,7 @@ async function makersKey(programs: Programs): Promise<string> {
     ...(await filesBelow('images/system')),
     ...(await filesBelow('scripts/image')),
     ...(await filesBelow('src/bundle')),
+    ...Object.values(SHARED_FILES).map((path) => join(PROJECT_DIR, path)),
     join(PROJECT_DIR, 'scripts/make-image.ts'),
     join(PROJECT_DIR, 'package-lock.json'),
   ]);

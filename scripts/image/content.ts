@@ -1,6 +1,6 @@
 /**
  * The files that make a system image, whatever kind of image it becomes: program, workload, Node
- * runtime, health hooks, the way to the console, release file. Always holds: the variants differ
+ * runtime, health hooks, the way to the console, man page and completions, release file. Always holds: the variants differ
  * from the good image in what their word says and in nothing else. Imports core and the build.
  */
 import { readdir } from 'node:fs/promises';
@@ -22,6 +22,15 @@ export const SYSTEM_VARIANTS: readonly SystemVariant[] = [
 const HOOKS_DIR = '/etc/tandem/hooks.d/health.d';
 const SYSTEM_DIR = join(PROJECT_DIR, 'images/system');
 const CONSOLE_DIR = join(PROJECT_DIR, 'images/console');
+
+/** What `npm run docs` makes for those who use an appliance: where it lies there, and here. */
+export const SHARED_FILES: Readonly<Record<string, string>> = {
+  '/usr/share/man/man1/tandem.1': 'docs/tandem.1',
+  '/usr/share/bash-completion/completions/tandem': 'docs/completion/tandem.bash',
+  '/usr/share/zsh/vendor-completions/_tandem': 'docs/completion/_tandem',
+  '/usr/share/fish/vendor_completions.d/tandem.fish': 'docs/completion/tandem.fish',
+  '/usr/share/doc/tandem/openapi.json': 'docs/openapi.json',
+};
 
 /** The file in which an image says what it is. */
 export function releaseFile(release: Release): ImageFile {
@@ -73,6 +82,9 @@ export async function systemFiles(content: SystemContent): Promise<readonly Imag
     { path: '/opt/tandem/tandem.mjs', mode: 0o755, from: program },
     { path: `/opt/tandem/${SERIALPORT_FILE}`, mode: 0o644, from: serialPortFile() },
     { path: '/opt/workload/records.mjs', mode: 0o644, from: programs.workload },
+    ...Object.entries(SHARED_FILES).map(([path, from]) => {
+      return { path, mode: 0o644, from: join(PROJECT_DIR, from) };
+    }),
     ...(await healthHooks(variant)),
     ...(await consoleFiles()),
   ];
