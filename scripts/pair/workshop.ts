@@ -37,7 +37,7 @@ import { MIB } from '../appliance/layout.ts';
 import { makeApplianceImage } from '../appliance/make.ts';
 import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from '../build.ts';
 import { runTool } from '../image/tools.ts';
-import { makeStorageImage } from '../make-image.ts';
+import { makeStorageImage, type StorageKind } from '../make-image.ts';
 import { HARDWARE, PRODUCT, type PairRelease } from './releases.ts';
 
 /** Where everything of the bench is kept. */
@@ -79,8 +79,8 @@ export interface PairSettings {
   readonly first: PairRelease;
   readonly policy: Partial<Config['policy']>;
   readonly fence: Config['fence']['policy'];
-  /** Kind of the storage: a directory on the data partition. */
-  readonly storage: 'directory';
+  /** Kind of the storage software that the disks have. */
+  readonly storage: StorageKind;
   /** What runs on the console line of the appliances. */
   readonly console: 'root-shell' | 'tandem-console';
   /** Seconds until a system that stands still is reset. */
@@ -119,7 +119,7 @@ async function filesOf(path: string): Promise<string[]> {
 async function digestOf(programs: Programs): Promise<string> {
   const files = await Promise.all(MAKERS.map((path) => filesOf(path)));
   const sum = createHash('sha256');
-  for (const file of [programs.tandem, programs.storage, programs.workload, ...files.flat()]) {
+  for (const file of [...Object.values<string>(programs), ...files.flat()]) {
     sum.update(`${file.slice(PROJECT_DIR.length)}\0`);
     for await (const part of createReadStream(file)) sum.update(part as Buffer);
   }
@@ -221,22 +221,27 @@ export class PairWorkshop {
   }
 
   /** The storage image of a release. */
-  async storageImage(release: PairRelease): Promise<FactoryImage> {
+  async storageImage(release: PairRelease, kind: StorageKind = 'directory'): Promise<FactoryImage> {
     const { version, counter, storage: variant = 'good', storageRunsWith: runsWith } = release;
     const formatLevel = 1;
-    const file = await this.#kept(`storage-${version}-${variant}.img`, async (out) => {
+    const title = kind === 'directory' ? 'storage' : `storage-${kind}`;
+    const file = await this.#kept(`${title}-${version}-${variant}.img`, async (out) => {
       const spec = { product: PRODUCT, version, counter, out, programs: this.programs };
-      await makeStorageImage({ ...spec, formatLevel, variant });
+      await makeStorageImage({ ...spec, formatLevel, variant, kind });
     });
     const words: Release = { product: PRODUCT, class: 'storage', version, counter, formatLevel };
     return { file, release: words, runsWith };
   }
 
   /** The signed bundle of a release, or one that no appliance may accept. */
-  async bundle(release: PairRelease, spoiling?: Spoiling): Promise<string> {
+  async bundle(
+    release: PairRelease,
+    spoiling?: Spoiling,
+    kind: StorageKind = 'directory',
+  ): Promise<string> {
     const images = {
       system: (await this.systemImage(release)).file,
-      storage: (await this.storageImage(release)).file,
+      storage: (await this.storageImage(release, kind)).file,
     };
     const spec = specOf(release);
     const sum = createHash('sha256').update(JSON.stringify([spec, images]));
@@ -273,7 +278,7 @@ export class PairWorkshop {
       product: PRODUCT,
       hardware: HARDWARE,
       systemImage: await this.systemImage(first),
-      storageImage: await this.storageImage(first),
+      storageImage: await this.storageImage(first, settings.storage),
       trustRoot,
       sizes: SIZES,
       policy,
