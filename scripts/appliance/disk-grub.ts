@@ -58,6 +58,10 @@ const BOOT_CODE_BYTES = 440;
 const BOOT_KERNEL_SECTOR = 0x5c;
 /** Number of core's second sector in its first one: the list of blocks grows down from the end. */
 const CORE_NEXT_SECTOR = DISK_SECTOR_BYTES - 12;
+/** Seconds until a boot that stands still is reset when nothing else is said. */
+const WATCHDOG_S = 40;
+/** The watchdog of the selection script runs twice before it resets. */
+const STAGES = 2;
 /** Every file's time. */
 const EPOCH = new Date('2020-01-01T00:00:00Z');
 /** Fixed ids: the appliance names partitions by label. */
@@ -130,6 +134,13 @@ function withoutComments(script: string): string {
   return script.replaceAll(/^(#.*)?\n/gm, '');
 }
 
+/** The time that the system is told, too: nothing shortens or lengthens it from stage to stage. */
+function watchdogSeconds(kernelArguments: readonly string[]): number {
+  const words = kernelArguments.map((word) => /^tandem\.watchdog=(\d{1,4})$/.exec(word)?.[1]);
+  // 0 leaves the system's watchdog alone; a kernel that hangs early is reset all the same.
+  return Number(words.findLast((word) => word !== undefined)) || WATCHDOG_S;
+}
+
 /** What the selection script has to know of this disk. */
 function diskScript(layout: DiskLayout, kernelArguments: readonly string[]): string {
   for (const word of kernelArguments) {
@@ -141,6 +152,7 @@ function diskScript(layout: DiskLayout, kernelArguments: readonly string[]): str
   const lines = [
     `set seal_sector=${String(seal / DISK_SECTOR_BYTES)}`,
     `set kernel_arguments="${kernelArguments.join(' ')}"`,
+    `set watchdog_ticks=${String((watchdogSeconds(kernelArguments) * 1000) / STAGES)}`,
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -46,6 +46,7 @@ export class DemoClient {
   /** Ways to the service, the one that answered last first. */
   #bases: readonly string[];
   readonly #label: string;
+  readonly #paceMs: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #acknowledged = new Map<string, string>();
   readonly #stop = new AbortController();
@@ -60,9 +61,11 @@ export class DemoClient {
 
   /**
    * `serviceUrl` is `http://host:port` of the service address, or one for each way to it; records
-   * are named after `label`, so that a second client of the same service needs another one.
+   * are named after `label`, so that a second client of the same service needs another one;
+   * `paceMs` is the pause after each record.
    */
-  constructor(serviceUrl: string | readonly string[], label = 'demo') {
+  constructor(serviceUrl: string | readonly string[], label = 'demo', paceMs = PACE_MS) {
+    this.#paceMs = paceMs;
     this.#bases = typeof serviceUrl === 'string' ? [serviceUrl] : serviceUrl;
     this.#label = label;
   }
@@ -119,7 +122,7 @@ export class DemoClient {
       } else if (answer?.status === 200 || answer?.status === 404) {
         this.#misreads += 1;
       }
-      await sleep(PACE_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(this.#paceMs, undefined, { signal }).catch(() => undefined);
     }
   }
 

@@ -34,7 +34,11 @@ const COMMAND_MS = 180_000;
 const UPDATE_S = '1500';
 /** What a technician's medium holds: the largest bundle of the bench, several times. */
 const MEDIUM_BYTES = 256 * MIB;
-const LOOK_MS = 500;
+const LOOK_MS = 300;
+/** Pause between two looks from outside, which cost the appliance something, too. */
+const WATCH_MS = 1000;
+/** An emulated appliance has a tenth of a real one's power. */
+const CLIENT_PACE_MS = 250;
 const [SERVICE_HOST = '', SERVICE_PORT = ''] = CLIENT_NETWORK.service.split(':');
 
 /** As short as it makes sense under emulation. */
@@ -115,7 +119,7 @@ export class AppliancePair implements AsyncDisposable {
     this.vms = parts.vms;
     this.nodes = parts.nodes;
     this.#isOwnDir = isOwnDir;
-    this.watch = new Watch({ nodes: this.nodes, pauseMs: LOOK_MS, waitMs: WAIT_MS });
+    this.watch = new Watch({ nodes: this.nodes, pauseMs: WATCH_MS, waitMs: WAIT_MS });
   }
 
   /**
@@ -255,7 +259,7 @@ export class AppliancePair implements AsyncDisposable {
     const ways = NODES.map((node) => {
       return `http://127.0.0.1:${String(this.nodes[node].machine.forwardedPort(port))}`;
     });
-    return new DemoClient(ways, `client-${String(this.#clients)}`);
+    return new DemoClient(ways, `client-${String(this.#clients)}`, CLIENT_PACE_MS);
   }
 
   /** Cuts the power of both, frees the folder. */

@@ -121,9 +121,11 @@ export async function runScenario(
       await story.close();
     } catch (error) {
       found.failure = error instanceof Unexpected ? error.message : asUpdateError(error).message;
-      found.evidence = join(PAIR_DIR, 'failed', `${name}-${seed}-${String(Date.now())}`);
       await story.close().catch(() => undefined);
-      await keepEvidence(pair, found.evidence);
+      if (signal?.aborted !== true) {
+        found.evidence = join(PAIR_DIR, 'failed', `${name}-${seed}-${String(Date.now())}`);
+        await keepEvidence(pair, found.evidence);
+      }
     }
     found.seconds = (performance.now() - readyMs) / 1000;
     found.processorS = meter.stop();
