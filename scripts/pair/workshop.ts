@@ -119,7 +119,9 @@ async function filesOf(path: string): Promise<string[]> {
 async function digestOf(programs: Programs): Promise<string> {
   const files = await Promise.all(MAKERS.map((path) => filesOf(path)));
   const sum = createHash('sha256');
-  for (const file of [...Object.values<string>(programs), ...files.flat()]) {
+  const { tandem, storage, storageDrbd, workload } = programs;
+  const drbd = storageDrbd === undefined ? [] : [storageDrbd];
+  for (const file of [tandem, storage, ...drbd, workload, ...files.flat()]) {
     sum.update(`${file.slice(PROJECT_DIR.length)}\0`);
     for await (const part of createReadStream(file)) sum.update(part as Buffer);
   }
