@@ -13,6 +13,10 @@ import { FakePair } from './fake.ts';
 const isLevel = (s: StoreStatus): boolean =>
   s.connected && s.local === 'current' && s.peer === 'current';
 
+/** The ids on which two new copies agreed. */
+const met = (s: StoreStatus): boolean => s.generation.current.endsWith('1');
+const value = (n: number): Buffer => Buffer.from(String(n));
+
 async function codeOf(promise: Promise<unknown>): Promise<string | null> {
   return await promise.then(
     () => null,
@@ -35,7 +39,6 @@ async function led(t: Test): Promise<FakePair> {
 
 t.test('two new copies agree; a start is a secondary', async (t) => {
   await using pair = await newPair(t);
-  const met = (s: StoreStatus): boolean => s.generation.current.endsWith('1');
   const [a, b] = [await pair.A.until(met), await pair.B.until(met)];
   t.match(a, { role: 'secondary', epoch: 0, frozen: false, splitBrain: false, sync: null });
   t.same(a.generation, b.generation);
@@ -72,7 +75,6 @@ t.test('a promotion elsewhere ends a primary of a lower epoch', async (t) => {
 t.test('writes are made in the order in which they were asked for', async (t) => {
   await using pair = await led(t);
   const { copy } = pair.A;
-  const value = (n: number): Buffer => Buffer.from(String(n));
   const asked: Promise<boolean>[] = [];
   for (let n = 0; n < 30; n += 1) {
     asked.push(copy.write('key', value(n)), copy.write('key', null));

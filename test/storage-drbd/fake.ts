@@ -19,6 +19,7 @@ import type { SplitOptions } from '../../images/storage-drbd/split.ts';
 import { SyncMeter } from '../../images/storage-drbd/sync-meter.ts';
 import { Tender } from '../../images/storage-drbd/tender.ts';
 import { Verifier } from '../../images/storage-drbd/verify.ts';
+import { isFresh } from '../../images/storage-drbd/view.ts';
 import { newGeneration } from '../../images/storage/generation.ts';
 import type { ConnectionListener, PeerConnection } from '../../images/storage/link.ts';
 import { StateFile } from '../../images/storage/state.ts';
@@ -29,6 +30,7 @@ import type { Generation } from '../../src/core/records.ts';
 import type { StoreStatus } from '../../src/core/store.ts';
 
 const PAIR = '0'.repeat(32);
+const nothing = async (): Promise<void> => undefined;
 
 /** The end of a channel between two processes in one. */
 class Wire implements PeerConnection {
@@ -188,7 +190,6 @@ export class FakeNode {
   }
 
   #kernel(): KernelPort {
-    const nothing = async (): Promise<void> => undefined;
     return {
       load: nothing,
       configure: nothing,
@@ -295,10 +296,9 @@ export class FakePair implements AsyncDisposable {
     const apart = !this.#link || A.standAlone || B.standAlone || bothLead || this.joined;
     if (apart) return this.tell();
     const [a, b] = [A.ids, B.ids];
-    const fresh = (ids: Generation): boolean => ids.current === newGeneration().current;
     if (a.current === b.current) await this.#join(null);
-    else if (a.base === b.current || fresh(b) || B.discards) await this.#join(A);
-    else if (b.base === a.current || fresh(a) || A.discards) await this.#join(B);
+    else if (a.base === b.current || isFresh(b) || B.discards) await this.#join(A);
+    else if (b.base === a.current || isFresh(a) || A.discards) await this.#join(B);
     else {
       for (const one of [A, B]) {
         one.standAlone = true;
