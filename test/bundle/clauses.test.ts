@@ -67,3 +67,27 @@ await t.test('numbers of the text', (t) => {
     t.ok(text.includes(`DSSEv1 ${type.length} ${type} N `));
   t.end();
 });
+
+await t.test('each attack has a test of its name', (t) => {
+  const table = text.slice(text.indexOf('## B9'));
+  const rows = table
+    .split('\n')
+    .filter((line) => /^\| [a-z]/.test(line) && !line.startsWith('| attack'));
+  t.ok(rows.length >= 27, `${rows.length} attacks`);
+  for (const row of rows) {
+    const [, file, title] = /\| `([a-z/-]+)`: ([^|]+?) +\|$/.exec(row) ?? [];
+    const found = file !== undefined && read(`test/${file}.test.ts`).includes(title ?? '-');
+    t.ok(found, row.slice(2, 90).trim());
+  }
+  const cves = new Set([...table.matchAll(/CVE-\d+-\d+/g)].map(([cve]) => cve));
+  const tests = readdirSync(new URL('test/bundle', root)).map((name) =>
+    read(`test/bundle/${name}`),
+  );
+  for (const cve of cves)
+    t.ok(
+      tests.some((test) => test.includes(cve)),
+      cve,
+    );
+  t.equal(cves.size, 9);
+  t.end();
+});

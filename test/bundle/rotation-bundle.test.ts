@@ -120,6 +120,23 @@ function without(...names: string[]): NonNullable<CraftOptions['manifest']> {
   };
 }
 
+await t.test('exchanged between its judgement and the check of its digest', async (t) => {
+  // As large as the good one, and signed by enough keys: only its digest tells.
+  const alike = bringing(rootsJson([link(next, [b, a, d, e])]));
+  const bundle = bringing(good);
+  const { layout } = await inspectBundle(memorySource(bundle));
+  t.equal(alike.length, bundle.length);
+  const plain = memorySource(bundle);
+  let reads = 0;
+  const readAt = async (offset: number, length: number): Promise<Uint8Array> => {
+    if (offset !== layout.roots!.dataOffset) return await plain.readAt(offset, length);
+    reads += 1;
+    return await memorySource(reads === 1 ? alike : bundle).readAt(offset, length);
+  };
+  t.equal(await outcome(() => openBundle({ ...plain, readAt }, OLD)), 'bundle.damaged');
+  t.equal(reads, 1, 'what was judged is what is compared');
+});
+
 await t.test('every byte of it: a flipped bit, and a cut', async (t) => {
   const bundle = bringing(good);
   const shown = await inspectBundle(memorySource(bundle));

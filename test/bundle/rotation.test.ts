@@ -70,7 +70,11 @@ const third = { ...next, version: 3, keys: [f, stranger] };
 await codes('versions', [
   ['the next one', ok, row([signed()])],
   ['a missing one', refused, row([signed(third, [a, b, f, stranger])])],
-  ['its bytes say another one', refused, row([{ ...signed(third, [...all, f]), version: 2 }])],
+  [
+    'its bytes say another one',
+    refused,
+    row([{ ...signed(third, [a, b, f, stranger]), version: 2 }]),
+  ],
   ['the same version once more, with other keys', ok, row([signed({ ...next, version: 1 }, [])])],
   ['two steps', ok, row([signed(), signed(third, [d, e, f, stranger])])],
   [
