@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { StateFile } from '../storage/state.ts';
 import type { DrbdState } from './events.ts';
-import type { Kernel } from './kernel.ts';
+import type { KernelPort } from './kernel.ts';
 import type { Volume } from './volume.ts';
 
 /** What is brought up. */
 export interface StartOptions {
-  readonly kernel: Kernel;
-  readonly volume: Volume;
+  readonly kernel: KernelPort;
+  readonly volume: Pick<Volume, 'unmount'>;
   readonly state: StateFile;
   /** What the kernel has of the resource now. */
   readonly found: DrbdState;
@@ -51,7 +51,7 @@ export async function bringUp(options: StartOptions): Promise<void> {
 }
 
 /** Makes meta-data at the first start of a new appliance, and never again. */
-async function needMetaData(kernel: Kernel, state: StateFile): Promise<void> {
+async function needMetaData(kernel: KernelPort, state: StateFile): Promise<void> {
   const made = await kernel.hasMetaData();
   if (!made) {
     if (state.now.metaData === 'made') {

@@ -5,9 +5,10 @@
  * socket, and reasons of an end on standard error; after a start it is a secondary, whatever it was
  * before. Composes the modules of images/storage.
  */
-import { mkdir, readdir, realpath } from 'node:fs/promises';
+import { mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { UpdateError } from '../../src/core/errors.ts';
 import { Api } from './api.ts';
 import { checkHealth, prepareProbe } from './health.ts';
 import { FORMAT_MAX, FORMAT_MIN } from './limits.ts';
@@ -28,11 +29,19 @@ import { Room } from './room.ts';
 import { StateFile } from './state.ts';
 import { Verifier } from './verify.ts';
 
+/** Throws `config.invalid` where DRBD keeps this node's copy: an empty one would stand beside it. */
+async function checkNoOtherKind(dataDir: string): Promise<void> {
+  if ((await stat(join(dataDir, 'drbd/state')).catch(() => null)) === null) return;
+  const message = `${dataDir} belongs to a copy that DRBD keeps; this storage software has another`;
+  throw new UpdateError('config.invalid', message);
+}
+
 async function run(settings: Settings): Promise<void> {
   const release = await readRelease(settings.releaseFile);
   const formatMax = Math.min(release.formatLevel ?? FORMAT_MIN, FORMAT_MAX);
   await mkdir(settings.dataDir, { recursive: true, mode: 0o700 });
   const dataDir = await realpath(settings.dataDir);
+  await checkNoOtherKind(dataDir);
   await using _lock = await lockData(dataDir);
   const logDir = join(dataDir, 'log');
   await using state = await StateFile.open(dataDir, settings, async () => {

@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -45,6 +45,14 @@ t.test('wrong settings end it with code and reason, no stack', async (t) => {
     const failed = await run(process.execPath, [program, ...args]).catch((error: unknown) => error);
     t.match(failed, { code: 1, stderr: text });
   }
+});
+
+t.test('data of a copy that DRBD keeps are left alone', async (t) => {
+  const dir = join(root, 'drbd');
+  await using pair = await makeStoragePair(dir, image);
+  await mkdir(join(pair.b.dataDir, 'drbd'), { recursive: true });
+  await writeFile(join(pair.b.dataDir, 'drbd/state'), '');
+  await t.rejects(pair.b.start(), { code: 'health.storage', message: /config.invalid: .* DRBD/ });
 });
 
 t.test('a second process waits until the first has ended', async (t) => {
