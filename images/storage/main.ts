@@ -29,7 +29,7 @@ import { Room } from './room.ts';
 import { StateFile } from './state.ts';
 import { Verifier } from './verify.ts';
 
-/** Throws `config.invalid` where DRBD keeps this node's copy: an empty one would stand beside it. */
+/** Throws `config.invalid` where DRBD keeps the copy: an empty one would stand beside it. */
 async function checkNoOtherKind(dataDir: string): Promise<void> {
   if ((await stat(join(dataDir, 'drbd/state')).catch(() => null)) === null) return;
   const message = `${dataDir} belongs to a copy that DRBD keeps; this storage software has another`;
