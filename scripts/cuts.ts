@@ -104,7 +104,8 @@ async function checkAll({ kept, nodes, plan, results }: Run): Promise<Verdicts> 
       await rm(work, { recursive: true, force: true });
     }
   };
-  return { A: await verdictsOf('A'), B: await verdictsOf('B') };
+  const [A, B] = await Promise.all([verdictsOf('A'), verdictsOf('B')]);
+  return { A, B };
 }
 
 /** Tells the counts; returns whether all is well. */

@@ -73,20 +73,31 @@ export async function readData(image: string, work: string): Promise<DataFacts> 
   return { problem, journal: await journalIn(work), store: await storeIn(work) };
 }
 
-/** Whoever mends something says so with the status, and finds nothing when asked again. */
+/** Exit status of e2fsck when not even the superblock can be read. Source: e2fsck(8). */
+const NO_SUPERBLOCK = 'status 8';
+
+/**
+ * What the system does with a data partition that it cannot mount (images/appliance, `rc`): a check
+ * that mends what is safe, and one that takes a copy of the superblock when that was torn. Whoever
+ * mends something says so with the status, and finds nothing when asked again.
+ */
 async function mend(image: string): Promise<string | null> {
-  let problem: string | null = null;
-  for (let round = 0; round < 2; round += 1) {
-    try {
-      await runTool('e2fsck', ['-f', '-p', image]);
-      return null;
-    } catch (error) {
-      const failed = asUpdateError(error);
-      if (failed.code !== 'tool.failed') throw failed;
-      problem = failed.message;
-    }
-  }
+  let problem = await complaint(image, '-p');
+  if (problem?.includes(NO_SUPERBLOCK) === true) await complaint(image, '-y');
+  if (problem !== null) problem = await complaint(image, '-p');
   return problem;
+}
+
+/** What a check has to say; null = nothing. Throws `tool.missing`. */
+async function complaint(image: string, mode: '-p' | '-y'): Promise<string | null> {
+  try {
+    await runTool('e2fsck', ['-f', mode, image]);
+    return null;
+  } catch (error) {
+    const failed = asUpdateError(error);
+    if (failed.code !== 'tool.failed') throw failed;
+    return failed.message;
+  }
 }
 
 async function journalIn(work: string): Promise<JournalFacts> {

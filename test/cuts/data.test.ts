@@ -26,7 +26,7 @@ function stored(key: string, value: string | null, version: number, synced: numb
 }
 
 /** Reads a partition that holds these files below the service's folder. */
-async function read(files: Readonly<Record<string, Uint8Array>>): Promise<DataFacts> {
+async function read(files: Readonly<Record<string, Uint8Array>>, sizeMiB = 8): Promise<DataFacts> {
   const all: ImageFile[] = [{ path: '/etc/hostname', mode: 0o644, text: 'node-a\n' }];
   for (const [name, bytes] of Object.entries(files)) {
     const from = join(dir, name.replaceAll('/', '-'));
@@ -34,7 +34,7 @@ async function read(files: Readonly<Record<string, Uint8Array>>): Promise<DataFa
     all.push({ path: `/tandem/${name}`, mode: 0o600, from });
   }
   const out = join(dir, 'data.img');
-  await makeExt4({ out, label: 'data', files: all, sizeBytes: 8 * MIB, journal: true });
+  await makeExt4({ out, label: 'data', files: all, sizeBytes: sizeMiB * MIB, journal: true });
   return readData(out, join(dir, 'work'));
 }
 
@@ -94,13 +94,30 @@ t.test('store', async (t) => {
   t.match((await read({ [name]: segment })).store.problem, /state is missing/);
 });
 
-t.test('a file system that needs a person', async (t) => {
-  await read({ 'store/state': state });
+/** Changes the image in place and reads it again. */
+async function readChanged(change: (bytes: Buffer) => void): Promise<DataFacts> {
   const image = join(dir, 'data.img');
   const bytes = await readFile(image);
-  // The first table of inodes, behind the descriptors: both are the first of their kind.
-  bytes.fill(0x5a, 4096, 8 * 4096);
+  change(bytes);
   await writeFile(image, bytes);
-  const { problem } = await readData(image, join(dir, 'work'));
+  return readData(image, join(dir, 'work'));
+}
+
+/** A counter of the superblock in its first sector; its checksum is in the second one. */
+const tear = (bytes: Buffer): void => void bytes.writeUInt32LE(1, 1024 + 48);
+
+t.test('a superblock that was torn between its sectors', async (t) => {
+  await read({ 'store/state': state }, 160);
+  const { problem, store } = await readChanged(tear);
+  t.equal(problem, null, 'one of its copies is taken');
+  t.equal(store.epoch, 4);
+  await read({ 'store/state': state });
+  t.match((await readChanged(tear)).problem, /e2fsck/, 'a small file system has no copy');
+});
+
+t.test('a file system that needs a person', async (t) => {
+  await read({ 'store/state': state });
+  // The descriptors of the first group of blocks, of which there is one, and all behind them.
+  const { problem } = await readChanged((bytes) => bytes.fill(0x5a, 4096, 8 * 4096));
   t.match(problem, /e2fsck/);
 });
