@@ -5,6 +5,8 @@ import t from 'tap';
 import { renderEvent, renderHistoryEntry, renderJob } from '../../src/cli/render-records.ts';
 import { phaseWords, renderRollout } from '../../src/cli/render-rollout.ts';
 import { renderCluster, renderSlots, renderStatus } from '../../src/cli/render-status.ts';
+import { trustLines } from '../../src/cli/render-status.ts';
+import type { PairStatus } from '../../src/core/status.ts';
 import * as pieces from '../../src/cli/render.ts';
 import { END_PHASES, PHASES, type Phase, type StepLog } from '../../src/core/records.ts';
 import type { RolloutStatus } from '../../src/core/status.ts';
@@ -104,6 +106,22 @@ t.test('what is old or was never heard is UNKNOWN, not its last good value', asy
   const text = renderStatus(pairStatus({ nodes: { A: empty, B: known } }), ASCII).join('\n');
   t.match(text, /^system +UNKNOWN +1\.0\.0$/m);
   t.match(renderSlots({ A: [], B: [] }, ASCII).join('\n'), /^A +UNKNOWN\nB +UNKNOWN$/m);
+});
+
+t.test('the trust root of the node that answers', async (t) => {
+  const root = { version: 3, threshold: 2, keys: 4, revoked: 1, next: null };
+  const none = { version: null, threshold: null, keys: null, revoked: null, next: null };
+  const line = (trust: NonNullable<PairStatus['trust']>): string =>
+    trustLines({ ...pairStatus(), trust }, ASCII)
+      .join(' ')
+      .replace(/ +/g, ' ')
+      .trim();
+  t.equal(line(root), 'Node A: trust root 3, 2 of 4 keys must sign');
+  t.match(line({ ...root, next: 4 }), /; version 4 waits for `tandem commit`$/);
+  t.equal(line(none), 'Node A: NO trust root: every bundle is refused');
+  t.strictSame(trustLines(pairStatus(), ASCII), [], 'a daemon that does not say');
+  const text = renderStatus({ ...pairStatus(), trust: root }, ASCII).join('\n');
+  t.match(text, /program.*\n {2}Node A: trust root 3/);
 });
 
 t.test('both nodes in the middle of an update', async (t) => {
