@@ -231,6 +231,15 @@ export const CONFIG_SCHEMA = {
           default: 115200,
           description: 'Bits per second of the serial line, the same on both nodes.',
         },
+        silentMs: {
+          type: 'integer',
+          minimum: 600,
+          maximum: 30_000,
+          default: 1200,
+          description:
+            'Milliseconds without a word of the peer after which a channel counts as lost. More ' +
+            'where a node may stand still for longer, as an emulated one; service waits as long.',
+        },
       },
     },
     storage: {

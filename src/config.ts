@@ -58,6 +58,8 @@ export interface Config extends MachineConfig {
     readonly serial: string | null;
     /** Bits per second of the serial line. */
     readonly serialBaud: number;
+    /** Milliseconds without a word of the peer after which a channel counts as lost. */
+    readonly silentMs: number;
   };
   readonly storage: {
     readonly listen: Address;

@@ -41,8 +41,8 @@ import { openJournal } from './drivers/journal-file.ts';
 import { keysDirOf, loadKeys, type PairKeys } from './drivers/keys.ts';
 import { FileLineLog } from './drivers/line-log.ts';
 import { joinChannels } from './drivers/link-channels.ts';
-import { openSerialLink } from './drivers/link-serial.ts';
-import { openTlsLink } from './drivers/link-tls.ts';
+import { openSerialLink, silentTicksFor } from './drivers/link-serial.ts';
+import { linkTimersFor, openTlsLink } from './drivers/link-tls.ts';
 import { openSerialPort } from './drivers/serial-port.ts';
 import { lockState } from './drivers/state-lock.ts';
 import { createStorageProcess } from './drivers/storage-process.ts';
@@ -293,16 +293,18 @@ function openFencer(config: Config, host: Host): Fencer {
 }
 
 async function openLink(config: Config, keys: PairKeys): Promise<PeerLink> {
+  const { serial: path, serialBaud: baud, silentMs } = config.link;
   const network = await openTlsLink({
     node: config.node,
     listen: parseAddress(config.link.listen),
     peer: parseAddress(config.link.peer),
     keys,
+    timers: linkTimersFor(silentMs),
   });
-  const { serial: path, serialBaud: baud } = config.link;
   if (path === null) return network;
   const open = () => openSerialPort(path, baud);
-  return joinChannels(network, openSerialLink({ keys, path, baud, open }));
+  const timers = { silentTicks: silentTicksFor(silentMs, baud) };
+  return joinChannels(network, openSerialLink({ keys, path, baud, open, timers }));
 }
 
 function openStorage(config: Config, keys: PairKeys, logs: string, slots: Slots) {

@@ -190,6 +190,7 @@ t.test('a serial line is optional; its path is absolute, its speed within limits
   t.match(none.link, { serial: null, serialBaud: 115_200 });
   const some = await parseConfig(line('"serial": "/dev/ttyS1", "serialBaud": 9600'), '/x/t.jsonc');
   t.match(some.link, { serial: '/dev/ttyS1', serialBaud: 9600 });
+  t.equal(none.link.silentMs, 1200);
   const slow = await failure(line('"serialBaud": 2400'));
   t.match(slow.message, /serialBaud is 2400; accepted: a whole number from 9600 to 921600/);
   t.match(exampleConfig(), '// "serial": "/dev/ttyS1",');

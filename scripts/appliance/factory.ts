@@ -43,6 +43,8 @@ export interface FactoryPair {
   readonly fenceCommand?: readonly string[];
   /** Seconds that a standby waits before it fences; default: that of the configuration. */
   readonly fenceHeadStartS?: number;
+  /** Silence of the peer until a channel counts as lost; default: that of the configuration. */
+  readonly linkSilentMs?: number;
   /** Serial line to the peer as the second channel of the link, `/dev/ttyS1` for one. */
   readonly serialLine?: string;
   /** Where clients are; default: on the cable between the nodes. */
@@ -84,7 +86,11 @@ function configText(node: NodeId, pair: FactoryPair): string {
     stateDir: '/data/tandem',
     runDir: '/run/tandem',
     rootDir: '/',
-    link: { ...ends(7400), ...(serialLine === undefined ? {} : { serial: serialLine }) },
+    link: {
+      ...ends(7400),
+      ...(serialLine === undefined ? {} : { serial: serialLine }),
+      ...(pair.linkSilentMs === undefined ? {} : { silentMs: pair.linkSilentMs }),
+    },
     storage: ends(7401),
     service: {
       address: clients?.service ?? SERVICE_ADDRESS,

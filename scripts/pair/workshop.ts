@@ -69,10 +69,11 @@ const SIZES = {
 };
 const PAIRING_MS = 120_000;
 /**
- * A busy computer stops an emulated appliance for a second or two, and that is no loss of it; a
+ * On a busy computer an emulated appliance stands still for seconds, and that is no loss of it; a
  * takeover comes within ten seconds all the same.
  */
-const HEAD_START_S = 5;
+const LINK_SILENT_MS = 5000;
+const HEAD_START_S = 4;
 
 /** What differs between the pairs of the bench. */
 export interface PairSettings {
@@ -287,6 +288,7 @@ export class PairWorkshop {
       fence,
       fenceCommand: ['/usr/lib/tandem/fence', '{action}', '{node}', '{epoch}'],
       fenceHeadStartS: HEAD_START_S,
+      linkSilentMs: LINK_SILENT_MS,
       serialLine: '/dev/ttyS1',
       clients: CLIENT_NETWORK,
       rootKeys: await readFile(`${rootKey}.pub`, 'utf8'),

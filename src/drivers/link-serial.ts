@@ -61,6 +61,7 @@ export interface SerialLink extends PeerLink {
 const HEARS = 1;
 const SECOND_LANE = 2;
 const BEAT_MIN_MS = 200;
+const SILENT_TICKS = 6;
 /** Part of the line that beats alone may take. */
 const BEAT_SHARE = 0.1;
 /** Beats between two introductions while the peer is not heard. */
@@ -70,6 +71,10 @@ const EMPTY = Buffer.alloc(0);
 /** Milliseconds between two beats: a tenth of the line at most, and 200 ms at least. */
 export const beatMsOf = (baud: number): number =>
   Math.max(BEAT_MIN_MS, Math.ceil(lineMs(lineBytes(BEAT_BYTES), baud) / BEAT_SHARE));
+
+/** Beats without a frame after which the peer counts as gone: six at least, on a slow line. */
+export const silentTicksFor = (silentMs: number, baud: number): number =>
+  Math.max(SILENT_TICKS, Math.round(silentMs / beatMsOf(baud)));
 
 /**
  * Opens the channel and returns at once; a line that cannot be opened is never thrown but shown in
@@ -116,7 +121,7 @@ class LineLink implements SerialLink {
     this.#clock = clock;
     this.#timers = {
       beatMs: beatMsOf(baud),
-      silentTicks: 6,
+      silentTicks: SILENT_TICKS,
       stallTicks: 25,
       retryMs: 100,
       retryMaxMs: 2000,

@@ -48,6 +48,16 @@ export const LINK_TIMERS: LinkTimers = {
   handshakeMs: 4000,
 };
 
+/**
+ * Intervals for a link of which a channel is lost after so many milliseconds of silence. A peer that
+ * may stand still for longer may take longer for a handshake, too.
+ */
+export function linkTimersFor(silentMs: number): Pick<LinkTimers, 'silentTicks' | 'handshakeMs'> {
+  const { pingMs, silentTicks, handshakeMs } = LINK_TIMERS;
+  const ticks = Math.max(1, Math.round(silentMs / pingMs));
+  return { silentTicks: ticks, handshakeMs: Math.max(1, ticks / silentTicks) * handshakeMs };
+}
+
 /** Who this node is, where both nodes are, and whose key counts. */
 export interface TlsLinkOptions {
   readonly node: NodeId;

@@ -27,7 +27,7 @@ const configOf = (socket: string): Config =>
     runDir: dirname(socket),
     console: { serviceShell: 'off' },
     remote: null,
-    link: { listen: '', peer: '', bulk: '', serial: null, serialBaud: 9600 },
+    link: { listen: '', peer: '', bulk: '', serial: null, serialBaud: 9600, silentMs: 1200 },
     service: { address: '' },
   }) as unknown as Config;
 

@@ -22,6 +22,7 @@ const configIn = (stateDir: string): SettingsConfig => ({
     bulk: '127.0.0.1:3',
     serial: '/dev/ttyS1',
     serialBaud: 115_200,
+    silentMs: 1200,
   },
   service: { address: '127.0.0.1:4', program: 'x', interface: null, prefix: null },
 });

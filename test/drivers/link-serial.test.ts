@@ -5,7 +5,12 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { beatMsOf, openSerialLink, type SerialLink } from '../../src/drivers/link-serial.ts';
+import {
+  beatMsOf,
+  openSerialLink,
+  silentTicksFor,
+  type SerialLink,
+} from '../../src/drivers/link-serial.ts';
 import type { SerialLinkOptions } from '../../src/drivers/link-serial.ts';
 import { seeded } from '../memory/link.ts';
 import { VirtualClock } from '../updater/virtual-clock.ts';
@@ -68,6 +73,12 @@ function report(n: number): { type: string; n: number; report: object } {
 }
 const order = (list: object[]): string[] => list.map((one) => JSON.stringify(one)).toSorted();
 const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
+
+await t.test('a line that may be silent for longer', async (t) => {
+  t.equal(silentTicksFor(1200, 115_200), 6);
+  t.equal(silentTicksFor(5000, 115_200), 25);
+  t.equal(silentTicksFor(1200, 9600), 6, 'six beats of a slow line are longer');
+});
 
 await t.test('it comes up by itself and beats', async (t) => {
   const it = bench(t);
