@@ -1,8 +1,8 @@
 /**
  * Makes an update bundle from a spec file, as a build server does: `node scripts/make-bundle.ts
- * SPEC --out FILE [--base BUNDLE] [--key KEY ...] [--level N]`. Always holds: it is the same maker as `tandem
- * bundle make`, and without keys the bundle is unsigned, for a signer elsewhere. Imports core and
- * bundle.
+ * SPEC --out FILE [--base BUNDLE] [--key KEY ...] [--level N]`. Always holds: it is the same maker
+ * as `tandem bundle make`, and without keys the bundle is unsigned, for a signer elsewhere. Imports
+ * core and bundle.
  */
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';

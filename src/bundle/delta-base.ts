@@ -118,7 +118,7 @@ async function dictionaryFor(
   return { segments, bytes, matched: matchedBytes / chunk.length };
 }
 
-/** Chunks of a base that stay unpacked; the segments of a delta chunk mostly lie in two or three. */
+/** Chunks of a base that stay unpacked; the segments of a delta chunk mostly lie in two. */
 const UNPACKED_MAX = 8;
 
 /**

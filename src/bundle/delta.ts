@@ -1,8 +1,8 @@
 /**
- * Delta chunks (record kind 3), docs/bundle.md B5.7 and B6.7: segments of a base image, how they lie
- * in an index, and the dictionary that they make. Always holds: segments that were read here are in
- * order, apart from each other, inside of the base and within both limits, so that who reads them
- * needs no more memory than one dictionary. Imports core.
+ * Delta chunks (record kind 3), docs/bundle.md B5.7 and B6.7: segments of a base image, how they
+ * lie in an index, and the dictionary that they make. Always holds: segments that were read here
+ * are in order, apart from each other, inside of the base and within both limits, so that who reads
+ * them needs no more memory than one dictionary. Imports core.
  */
 import { UpdateError } from '../core/errors.ts';
 import type { ManifestBase } from '../core/manifest.ts';

@@ -42,7 +42,8 @@ export function manifestLines(bundle: string, manifest: Manifest, io: CliIo): re
 
 /** What a delta image can be installed over. */
 function baseWords(cls: string, { version, counter, imageId }: ManifestBase): string {
-  return `delta: installs over ${cls} ${version} (counter ${counter}, ${imageId.slice(0, 12)}) only`;
+  const id = imageId.slice(0, 12);
+  return `delta: installs over ${cls} ${version} (counter ${counter}, ${id}) only`;
 }
 
 /** Shows the progress of one step on `err`; undefined where nobody asked for it. */

@@ -61,8 +61,8 @@ export class ChunkWork implements Disposable {
 
   /**
    * Brings chunk `chunk` into the slot, unless the hint says that it is there and its digest
-   * agrees. Durable only after a sync. Throws `bundle.damaged` and `bundle.wrong_base` before a byte
-   * is written, `slot.io`.
+   * agrees. Durable only after a sync. Throws `bundle.damaged` and `bundle.wrong_base` before a
+   * byte is written, `slot.io`.
    */
   write(chunk: number): typeof CHUNK.written | typeof CHUNK.kept {
     const record = this.#record(chunk);

@@ -65,7 +65,7 @@ export interface InstallTarget {
   readonly slot: Slot;
   readonly device: string;
   readonly sizeBytes: number;
-  /** The slot of the same class that runs, and what its seal says: a delta is applied against it. */
+  /** The slot of the same class that runs, as its seal says; a delta is applied against it. */
   readonly base?: {
     readonly device: string;
     readonly sizeBytes: number;

@@ -35,8 +35,8 @@ export interface SlotContext {
 
 /**
  * Writes the slot and says what was done. Throws `bundle.damaged`, `slot.io`, `slot.readback`,
- * `slot.base_damaged`, `state.io`, and the reason of the signal; what was written until then stays, and the progress
- * record knows of it.
+ * `slot.base_damaged`, `state.io`, and the reason of the signal; what was written until then stays,
+ * and the progress record knows of it.
  */
 export async function installSlot(
   plan: Plan,

@@ -1,8 +1,8 @@
 /**
  * Keeps the memory of this thread small while it decompresses with dictionaries: zstd's copy of one
  * is given back only when the collector finds the finished decompressor, which is a few bytes to it
- * and up to two MiB to the machine. Always holds: what is done here changes no result, and where the
- * collector cannot be called nothing is done. Imports node: alone.
+ * and up to two MiB to the machine. Always holds: what is done here changes no result, and where
+ * the collector cannot be called nothing is done. Imports node: alone.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
