@@ -30,6 +30,7 @@ import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
 import { TrustKeeper, waitingDirOf } from './daemon/trust-keeper.ts';
 import { SettingsFile } from './daemon/settings.ts';
+import { Tally } from './daemon/tally.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { withFailpoints } from './drivers/failpoints.ts';
 import { commandFencer } from './drivers/fence-command.ts';
@@ -144,11 +145,12 @@ async function openDrivers(
     audit: lines('audit.ndjson'),
     notes: stack.use(await openPowerNotes(config.stateDir, log)),
     book: stack.use(await openBook(config, host, events)),
+    tally: stack.use(await Tally.open(config.stateDir, host.boot(), log)),
     settings: await SettingsFile.open(config),
     slots,
     lostBoot,
     boot: stack.use(await boot.open()),
-    depot: await openDepot(join(config.stateDir, 'depot'), readDepotHead(config.trustRoot)),
+    depot: await openDepot(depotOf(config), readDepotHead(config.trustRoot)),
     link: stack.use(await openLink(config, keys)),
     store: stack.use(openStoreProcess({ socket: config.storage.socket })),
     storage: stack.use(openStorage(config, keys, logs, slots)),
@@ -184,18 +186,13 @@ async function openNode(
 ) {
   await using stack = new AsyncDisposableStack();
   const drivers = await openDrivers(config, keys, host, content, stack);
-  const { events, history } = drivers;
+  const { events, history, tally } = drivers;
   const found = { config, pair: keys.pair, program: VERSION, content };
   const initial = await initialState({ ...found, ...drivers });
-  const depotDir = join(config.stateDir, 'depot');
-  const executor = new Executor(drivers, executeOptions(config, depotDir), () => runner.state);
+  const options = executeOptions(config, depotOf(config));
+  const executor = new Executor(drivers, options, () => runner.state);
   const { link, execute, ...ports } = withFailpoints(
-    {
-      env: process.env,
-      bootId: host.boot().bootId,
-      phase: () => runner.state.rollout?.phase ?? null,
-      log,
-    },
+    placeOf(host, () => runner.state),
     {
       journal,
       link: drivers.link,
@@ -211,7 +208,7 @@ async function openNode(
     log,
   });
   const onState = (state: NodeState): void => trust.look(state);
-  const listeners = new Listeners({ events, history, link, host, log, onFatal, onState });
+  const listeners = new Listeners({ events, history, tally, link, host, log, onFatal, onState });
   const runner: Runner = new Runner(initial, { ...ports, link, host }, execute, listeners);
   stack.use(trust);
   stack.use(runner);
@@ -224,21 +221,14 @@ async function openNode(
   const backend = new Backend({
     ...drivers,
     care: drivers.store,
-    support: supportOf(config, host),
+    ...settledParts(config, host, drivers.slots),
     runner,
     executor,
     requests,
-    identity: identityOf(config, drivers.slots),
-    policy: policyOf(config),
-    fencePolicy: config.fence.policy,
-    trustRoot: config.trustRoot,
     trust: () => trust.status(),
-    depotDir,
     lastHeard: () => listeners.lastHeard,
     reformingSinceMs: () => listeners.reformingSinceMs,
     syncMovedMs: () => listeners.syncMovedMs,
-    address: config.service.address,
-    holdH: config.policy.holdH,
     linkTroubles: () => [
       ...listeners.linkTroubles(),
       ...[fence.trouble, remote.trouble].filter((one) => one !== null),
@@ -253,6 +243,28 @@ async function openNode(
     remote,
     drivers,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
+  };
+}
+
+const depotOf = ({ stateDir }: Config): string => join(stateDir, 'depot');
+
+/** Where failpoints of a test strike. */
+function placeOf(host: Host, state: () => NodeState) {
+  const phase = () => state().rollout?.phase ?? null;
+  return { env: process.env, bootId: host.boot().bootId, phase, log };
+}
+
+/** What the backend is told of the node that does not change while it runs. */
+function settledParts(config: Config, host: Host, slots: Slots) {
+  return {
+    support: supportOf(config, host),
+    identity: identityOf(config, slots),
+    policy: policyOf(config),
+    fencePolicy: config.fence.policy,
+    trustRoot: config.trustRoot,
+    depotDir: depotOf(config),
+    address: config.service.address,
+    holdH: config.policy.holdH,
   };
 }
 

@@ -105,6 +105,13 @@ async function history(args: readonly string[], values: VerbValues, io: CliIo): 
   return EXIT.done;
 }
 
+async function metrics(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  const found = await (await connect(values, io)).metrics(io.signal);
+  if (flag(values, 'json')) printJson(io, { text: found });
+  else io.out(found);
+  return EXIT.done;
+}
+
 /** The verbs that only look. */
 export const statusVerbs: readonly Verb[] = [
   {
@@ -141,6 +148,16 @@ export const statusVerbs: readonly Verb[] = [
     example: 'tandem slots',
     options: CLIENT_OPTIONS,
     run: slots,
+  },
+  {
+    name: 'metrics',
+    args: '',
+    minArgs: 0,
+    maxArgs: 0,
+    summary: 'Print versions, roles, sync, ages and counters as OpenMetrics text.',
+    example: 'tandem metrics',
+    options: CLIENT_OPTIONS,
+    run: metrics,
   },
   {
     name: 'history',

@@ -14,7 +14,7 @@ interface VerbGroup {
 /** Which module has the verbs that begin with a word. */
 export const TABLE: readonly VerbGroup[] = [
   {
-    words: ['status', 'cluster', 'slots', 'history'],
+    words: ['status', 'cluster', 'slots', 'metrics', 'history'],
     load: async () => (await import('./status.ts')).statusVerbs,
   },
   {

@@ -17,6 +17,7 @@ import type {
   ValidateReport,
 } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
+import type { Counters } from './metrics.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 
 /** Absolute path of a bundle file, or the id (digest) of a staged bundle. */
@@ -101,6 +102,8 @@ export interface ControlBackend {
   start(request: JobRequest, caller: Caller): Promise<JobStatus>;
   /** An id that no job has, for one of this kind. */
   newJobId(kind: string): string;
+  /** What this node has counted. */
+  counters(): Counters;
   /** What a change would do; changes nothing. */
   previewJob(request: JobRequest, caller: Caller): Promise<ChangePreview>;
   /** The same of a word of an operator. */

@@ -161,6 +161,13 @@ export class ControlClient {
     return this.#call<SupportView>('GET', '/support', { signal });
   }
 
+  /** The metrics of the node, OpenMetrics text. */
+  async metrics(signal?: AbortSignal): Promise<string> {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.#bytes('GET', '/metrics', undefined, signal)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString('utf8');
+  }
+
   /** The bytes of a kept archive; throws `file.not_found`, and when they break off. */
   supportArchive(name: string, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     return this.#bytes('GET', `/support/${encodeURIComponent(name)}`, undefined, signal);

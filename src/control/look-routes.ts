@@ -5,6 +5,7 @@
 import { sendBytes } from './bytes.ts';
 import { ARCHIVE } from './change-routes.ts';
 import { streamEvents } from './events.ts';
+import { METRICS_TYPE, metricsText } from './metrics.ts';
 import { API, HISTORY_DEFAULT, HISTORY_MAX } from './protocol.ts';
 import type { QueryField, Route } from './route.ts';
 import { list, object, ref, type Schema } from './shape.ts';
@@ -181,6 +182,15 @@ export const LOOK_ROUTES: readonly Route[] = [
       const [since, follow] = [Number(query['since']), query['follow'] === true];
       await streamEvents(backend, response, { since, job, follow, heartbeatMs, stallMs });
     },
+  },
+  {
+    method: 'GET',
+    path: `${API}/metrics`,
+    name: 'metrics',
+    status: 200,
+    summary: 'Versions, roles, phase, sync, ages, boots and rollouts as numbers.',
+    answer: { kind: 'text', type: METRICS_TYPE, description: 'OpenMetrics 1.0.' },
+    handle: ({ backend }) => metricsText(backend.status(), backend.counters()),
   },
   {
     method: 'GET',

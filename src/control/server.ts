@@ -166,7 +166,10 @@ export class Door implements AsyncDisposable {
     const result = await (keyed
       ? this.#once(route, key, url.pathname, context)
       : route.handle(context));
-    if (!response.headersSent) sendJson(response, route.status, result);
+    if (response.headersSent) return;
+    if (route.answer.kind === 'text')
+      send(response, route.status, route.answer.type, String(result));
+    else sendJson(response, route.status, result);
   }
 
   /** A change that has an idempotency key. */
@@ -238,10 +241,13 @@ async function readBody(request: IncomingMessage, longest: number): Promise<unkn
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  send(response, status, 'application/json', `${JSON.stringify(value)}\n`);
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
   if (response.destroyed) return;
-  const body = `${JSON.stringify(value)}\n`;
   response.writeHead(status, {
-    'content-type': 'application/json',
+    'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
   });

@@ -113,6 +113,7 @@ export const ROUTE_NEEDS: Readonly<Record<string, Need | ByWord>> = {
   'GET /v1/events': LOOK,
   'GET /v1/bundles': LOOK,
   'GET /v1/power': LOOK,
+  'GET /v1/metrics': LOOK,
   'GET /v1/openapi.json': LOOK,
   'GET /v1/settings': LOOK,
   'POST /v1/settings': { field: 'key', needs: SETTING_NEEDS, prefix: 'settings set' },

@@ -18,6 +18,7 @@ import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
 import type { ControlBackend, JobRequest, SettingRequest } from '../control/backend.ts';
+import { NO_COUNTERS, type Counters } from '../control/metrics.ts';
 import type { PeerLink, ServiceAddress, StorageSoftware, StoreCare } from '../ports.ts';
 import type { Pause } from '../updater/effects.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
@@ -51,6 +52,8 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly storage: StorageSoftware;
   readonly notes: PowerNotes;
   readonly book?: JobBook;
+  /** What this node counts; nothing when absent. */
+  readonly tally?: { readonly counters: Counters };
   readonly support: Support;
   readonly pause?: Pause;
   readonly lastHeard: () => LastHeard | null;
@@ -186,6 +189,10 @@ export class Backend implements ControlBackend {
 
   #asked(act: string, { name: by, via, job }: Caller, reason: string | null): Asked {
     return { act, by, via, reason, job };
+  }
+
+  counters(): Counters {
+    return this.#parts.tally?.counters ?? NO_COUNTERS;
   }
 
   newJobId(kind: string): string {

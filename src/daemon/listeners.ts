@@ -5,7 +5,7 @@
  */
 import type { UpdateError } from '../core/errors.ts';
 import { agreedProtocol } from '../core/levels.ts';
-import { END_PHASES, PROTOCOL, type Reason } from '../core/records.ts';
+import { END_PHASES, PROTOCOL, type Reason, type RolloutRecord } from '../core/records.ts';
 import type { NodeReport, PairMessage, ReportHead } from '../core/report.ts';
 import { serves } from '../core/role.ts';
 import type { NodeState } from '../core/state.ts';
@@ -26,6 +26,8 @@ const EVENTS_AGAIN = 24;
 export interface ListenerParts {
   readonly events: EventLog;
   readonly history: History;
+  /** Counts what has ended. */
+  readonly tally?: { ended(rollout: RolloutRecord): void };
   readonly link: PeerLink;
   readonly host: Host;
   readonly log: (line: string) => void;
@@ -111,7 +113,10 @@ export class Listeners implements RunnerEvents {
     this.#narrator.onStep(before, after);
     const { rollout } = after;
     const ended = rollout !== null && END_PHASES.has(rollout.phase);
-    if (ended && rollout !== before.rollout) this.#parts.history.add(rollout);
+    if (ended && rollout !== before.rollout) {
+      this.#parts.history.add(rollout);
+      this.#parts.tally?.ended(rollout);
+    }
     this.#burnIn?.(after);
     this.#parts.onState?.(after);
   };

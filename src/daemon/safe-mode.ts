@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import type { ControlBackend } from '../control/backend.ts';
+import { NO_COUNTERS } from '../control/metrics.ts';
 import { CODES } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
@@ -86,6 +87,7 @@ function safeBackend(
     slots: () => Promise.resolve({ A: [], B: [] }),
     history: () => Promise.resolve([]),
     validate: () => Promise.resolve().then(refuse),
+    counters: () => NO_COUNTERS,
     previewJob: () => Promise.resolve().then(refuse),
     previewAct: () => Promise.resolve().then(refuse),
     act: () => Promise.resolve().then(refuse),

@@ -151,5 +151,7 @@ t.test('the man page names everything, and roff takes it without a warning', asy
   if (!has('groff')) return;
   const made = spawnSync('groff', ['-man', '-Tutf8', '-ww'], { input: page, encoding: 'utf8' });
   t.equal(made.stderr, '');
-  t.match(made.stdout, /Go by the exit status/);
+  // Bold by overstriking, and blanks that fill a line, are of no account.
+  const text = made.stdout.split(/.[\b]/).join('').replaceAll(/\s+/g, ' ');
+  t.match(text, /Go by the exit status/);
 });

@@ -69,6 +69,7 @@ const CALLS: readonly (readonly [method: string, path: string, body?: object])[]
   ['GET', '/v1/support'],
   ['GET', '/v1/bundles'],
   ['GET', '/v1/openapi.json'],
+  ['GET', '/v1/metrics'],
   ['POST', '/v1/validate', { path: GOOD }],
   ['POST', '/v1/precheck', { source: { path: GOOD } }],
   ['POST', '/v1/validate', { path: '/none.bin' }],

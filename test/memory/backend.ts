@@ -12,6 +12,7 @@ import type {
   SettingRequest,
   StagedBundle,
 } from '../../src/control/backend.ts';
+import { NO_COUNTERS, type Counters } from '../../src/control/metrics.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type {
@@ -141,6 +142,7 @@ export class FakeBackend implements ControlBackend {
   view: TakeoverView = takeoverView();
   copies: StorageView = { verify: null, split: null };
   checks: PrecheckReport = precheckReport();
+  counted: Counters = NO_COUNTERS;
   preview: Omit<ChangePreview, 'change'> = {
     refusal: null,
     changes: true,
@@ -231,6 +233,10 @@ export class FakeBackend implements ControlBackend {
     if (this.refusal) throw this.refusal;
     const { job: id } = caller;
     return this.put({ kind: request.kind, ...(id === undefined ? {} : { id }) });
+  }
+
+  counters(): Counters {
+    return this.counted;
   }
 
   async previewJob({ kind: change }: JobRequest): Promise<ChangePreview> {
