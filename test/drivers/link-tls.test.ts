@@ -8,7 +8,12 @@ import { connect, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { encodeFrame, FrameParser, KEEP_ALIVE_FRAME } from '../../src/drivers/frames.ts';
 import { tlsOptions, type NodeKeys } from '../../src/drivers/keys.ts';
-import { openTlsLink, type Endpoint, type LinkTimers } from '../../src/drivers/link-tls.ts';
+import {
+  linkTimersFor,
+  openTlsLink,
+  type Endpoint,
+  type LinkTimers,
+} from '../../src/drivers/link-tls.ts';
 import type { TlsLink, TlsLinkOptions } from '../../src/drivers/link-tls.ts';
 import { Inbox, peerLinkContract, untilUp } from '../contracts/peer-link.ts';
 import { makeLinkKeys, withWrongPin } from './link-keys.ts';
@@ -55,6 +60,12 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 const shown = (link: TlsLink): string | undefined => link.channels()[0]?.error?.code;
+
+t.test('a link that may be silent for longer', async (t) => {
+  t.strictSame(linkTimersFor(1200), { silentTicks: 6, handshakeMs: 4000 });
+  t.strictSame(linkTimersFor(6000), { silentTicks: 30, handshakeMs: 20_000 });
+  t.strictSame(linkTimersFor(600), { silentTicks: 3, handshakeMs: 4000 });
+});
 
 await t.test('contract', async (t) => {
   await peerLinkContract(t, async (t) => {
