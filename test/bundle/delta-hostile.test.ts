@@ -8,6 +8,7 @@ import { constants, zstdCompressSync } from 'node:zlib';
 import t from 'tap';
 import { checkRaw, inflateChunk } from '../../src/bundle/chunk.ts';
 import { readDictionary } from '../../src/bundle/delta.ts';
+import { decodeIndex } from '../../src/bundle/index-codec.ts';
 import { openBundle } from '../../src/bundle/reader.ts';
 import { CHUNK, craft, craftImageId, sampleImages, sha256, type CraftOptions } from './craft.ts';
 import { codes, failure, KEY, memorySource, opened, opening, outcome, ROOT } from './kit.ts';
@@ -235,3 +236,43 @@ t.test('cut within and around the segments', async (t) => {
     t.equal(await outcome(() => openBundle(source, ROOT)), 'bundle.truncated');
   }
 });
+
+t.test('an index of any content is refused or keeps every limit', async (t) => {
+  const whole = bundle();
+  const { manifest } = await openBundle(memorySource(whole), ROOT);
+  const image = manifest.images[0]!;
+  const start = whole.indexOf('TDMINDEX');
+  const plain = whole.subarray(start, start + segmentAt(3));
+  const next = generator(1);
+  const seen = new Map<string, number>();
+  for (let turn = 0; turn < 4000; turn += 1) {
+    const bytes = Buffer.from(plain);
+    for (let times = 1 + next(3); times > 0; times -= 1) {
+      // Mostly where the new fields are, with values at the limits more often than others.
+      const at = next(2) === 0 ? segmentAt(0) + next(24) : next(bytes.length);
+      bytes[at] = [0, 1, 63, 64, 65, 0xff, next(256)][next(7)]!;
+    }
+    // The head as it has to be, so that what lies behind it is looked at.
+    plain.copy(bytes, 0, 0, HEAD);
+    const code = await outcome(() => {
+      for (const { segments = [] } of decodeIndex(bytes, image)) {
+        const units = segments.reduce((sum, segment) => sum + segment.units, 0);
+        const last = segments.at(-1);
+        if (segments.length > 64 || units > 512) throw new Error('more than the limits');
+        if ((last?.startUnit ?? 0) + (last?.units ?? 0) > UNITS) throw new Error('outside');
+      }
+    });
+    seen.set(code, (seen.get(code) ?? 0) + 1);
+  }
+  t.strictSame([...seen.keys()].toSorted(), [invalid, 'ok']);
+  t.ok((seen.get('ok') ?? 0) > 20, `${seen.get('ok')} were acceptable`);
+});
+
+/** Whole numbers below a bound, the same ones for the same seed (a linear congruence, 2^31 - 1). */
+function generator(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+}
