@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import { BUILD_DIR } from '../build.ts';
-import { AppliancePair } from '../pair/appliance-pair.ts';
+import { AppliancePair, SHORT_POLICY } from '../pair/appliance-pair.ts';
 import { keepEvidence } from '../pair/evidence.ts';
 import { FIRST, SECOND } from '../pair/releases.ts';
 import { CLIENT_NETWORK, PairWorkshop } from '../pair/workshop.ts';
@@ -34,8 +34,14 @@ import { AcknowledgedWriter, positionOf } from './writer.ts';
 export const CUTS_DIR = join(BUILD_DIR, 'cuts');
 /** Time between two looks at the logs of both nodes. */
 const MOMENT_MS = 50;
-/** On a busy computer a node may be silent for longer than one may: nobody takes over for that. */
-const SETTINGS = { fence: 'manual' } as const;
+/**
+ * On a busy computer a node may be silent for longer than one may, and a start may take minutes:
+ * nobody takes over for that, and no trial is turned back.
+ */
+const SETTINGS = {
+  fence: 'manual',
+  policy: { ...SHORT_POLICY, tries: 5, graceS: 300 },
+} as const;
 const LOOK_MS = 1000;
 /** How often the update is asked for. */
 const STARTS = 10;
