@@ -40,6 +40,9 @@ const TOOLS = [
   { tool: '/usr/lib/grub/i386-pc/boot.img', debian: 'grub-pc-bin', only: 'appliances' },
   { tool: 'qemu-system-x86_64', debian: 'qemu-system-x86', only: 'appliances' },
   { tool: 'qemu-img', debian: 'qemu-utils', only: 'appliances' },
+  { tool: 'setpriv', debian: 'util-linux', only: 'appliances' },
+  { tool: 'ssh', debian: 'openssh-client', only: 'appliances' },
+  { tool: 'ssh-keygen', debian: 'openssh-client', only: 'appliances' },
 ];
 /** The npm scripts that build and run emulated appliances. */
 const APPLIANCES = /^(test:(vm|boot|appliance|pair|cuts)|bench:(boot|pair))(:|$)/;
