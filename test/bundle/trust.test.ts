@@ -7,10 +7,10 @@ import t from 'tap';
 import { parsePublicKey } from '../../src/bundle/keys.ts';
 import { loadTrustRoot, parseTrustRoot } from '../../src/bundle/trust.ts';
 import { rootOf, testKey } from './craft.ts';
-import { minisignPublic, sshPublic } from './foreign-signers.ts';
+import { minisignPublic, skRootKey, sshPublic } from './foreign-signers.ts';
 import { codes, failure, outcome } from './kit.ts';
 
-const [A, B] = [testKey(), testKey()] as const;
+const [A, B, C] = [testKey(), testKey(), testKey()] as const;
 const good = (): any => rootOf([A, B]); // oxlint-disable-line typescript/no-explicit-any
 
 /** Root with something changed. */
@@ -52,6 +52,28 @@ await codes('roots', [
     bent((root) => root.keys.push({ ...root.keys[0], revoked: true })),
   ],
   [
+    'a key under two schemes',
+    none,
+    bent((root) => root.keys.push(ssh({ ...root.keys[0] }, 'x@y'))),
+  ],
+  ['a key under two numbers of minisign', none, bent((root) => root.keys.push(...twoNumbers()))],
+  ['a security key', 'ok', bent((root) => (root.keys[0] = skRootKey(A)))],
+  [
+    'a security key as one in a file',
+    none,
+    bent((root) => (root.keys[0] = { ...skRootKey(A), scheme: 'sshsig' })),
+  ],
+  [
+    'a security key without namespace',
+    none,
+    bent((root) => (root.keys[0] = { ...skRootKey(A), namespace: undefined })),
+  ],
+  [
+    'two of three',
+    'ok',
+    bent((root) => Object.assign(root, { threshold: 2 }).keys.push(skRootKey(C))),
+  ],
+  [
     'all revoked',
     none,
     bent((root) => root.keys.forEach((key: object) => Object.assign(key, { revoked: true }))),
@@ -85,9 +107,19 @@ await codes('roots', [
   ['too large', none, text(JSON.stringify(good()) + ' '.repeat(65_536))],
 ]);
 
-function ssh(key: Record<string, unknown>, namespace: string | undefined): void {
+/** One key, once under each of two numbers that minisign might have given it. */
+function twoNumbers(): object[] {
+  return ['00'.repeat(8), '11'.repeat(8)].map((number) => ({
+    keyid: C.keyid,
+    scheme: 'minisign',
+    public: minisignPublic(C, number),
+  }));
+}
+
+function ssh(key: Record<string, unknown>, namespace: string | undefined) {
   Object.assign(key, { scheme: 'sshsig', public: sshPublic(A) });
   if (namespace !== undefined) key['namespace'] = namespace;
+  return key;
 }
 
 await t.test('files that are no root: nothing is accepted', async (t) => {

@@ -301,6 +301,12 @@ const ROWS: readonly Row[] = [
     check: 'floor',
     says: /release 2, the lowest allowed is 3/,
   },
+  {
+    name: 'newer storage software alone, below the release floor',
+    b: nodeView(2, 1, { floor: 3 }),
+    code: 'version.downgrade',
+    check: 'floor',
+  },
   { name: 'at the release floor', b: nodeView(1, 1, { floor: 2 }), code: null },
   {
     name: 'an image larger than the slot',

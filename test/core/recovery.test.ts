@@ -56,8 +56,8 @@ t.test('no code is dead: each is said somewhere in the program', async (t) => {
 });
 
 t.test('what the daemon shows by itself is told as an alarm', async (t) => {
-  const files = ['src/updater/alarms.ts', 'src/daemon/lost-boot.ts', 'src/daemon/safe-mode.ts'];
-  const text = files.map(read).join('\n');
+  const files = ['lost-boot', 'safe-mode', 'trust-keeper'].map((name) => `src/daemon/${name}.ts`);
+  const text = ['src/updater/alarms.ts', ...files].map(read).join('\n');
   const shown = [...text.matchAll(/'([a-z]+\.[a-z_]+)'/g)].map((match) => match[1] as Code);
   const found = codes.filter((code) => shown.includes(code));
   t.ok(found.length >= 7, found.join(' '));
