@@ -91,8 +91,7 @@ export async function prepareMaterial(
   say: (line: string) => void,
 ): Promise<Material> {
   const debs = join(cacheDir, 'debian');
-  const beside = (kernel: string): string[] => Object.values(modulePackagesOf(kernel));
-  const wanted = { kernel: KERNEL, names: PACKAGES, beside };
+  const wanted = { kernel: KERNEL, names: PACKAGES, beside: forModuleOf };
   const packages = await choosePackages(wanted, join(debs, 'packages.json'));
   const source = `${recordText(packages)}${WANTED.source}${WANTED_KERNEL.source}`;
   const digest = createHash('sha256').update(source).digest('hex').slice(0, 16);
@@ -107,6 +106,10 @@ export async function prepareMaterial(
   return { packages, dir, kernel, modulesDir };
 }
 
+function forModuleOf(kernel: string): readonly string[] {
+  return Object.values(modulePackagesOf(kernel));
+}
+
 async function unpackAll(packages: readonly DebianPackage[], debs: string, dir: string) {
   await mkdir(dirname(dir), { recursive: true });
   const part = await mkdtemp(join(debs, '.unpack-'));
@@ -117,7 +120,7 @@ async function unpackAll(packages: readonly DebianPackage[], debs: string, dir: 
       packages.find((one) => one.name === name)!,
       debs,
     );
-  const onlyForModule: readonly string[] = Object.values(forModule);
+  const onlyForModule = forModuleOf(kernel.name);
   try {
     for (const one of packages) {
       if (onlyForModule.includes(one.name)) continue;

@@ -2,8 +2,8 @@
  * The kernel's driver of the emulated watchdog, for a kernel that is built without it. Debian's
  * kernel for virtual machines unpacks itself three seconds sooner under software emulation than the
  * one for real machines, and lacks this one driver; it is built here from Debian's source of the
- * very same kernel. Always holds: nothing is installed; the same packages and the same compiler give
- * the same bytes. Imports core, debian and the tools.
+ * very same kernel. Always holds: nothing is installed; the same packages and the same compiler
+ * give the same bytes. Imports debian and the tools.
  */
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -72,7 +72,7 @@ const FILE = `${NAME}.c`;
 /** The one file out of the archive of the kernel's source, which is an archive in a package. */
 async function sourceFrom(deb: string, name: string, work: string): Promise<string> {
   const archive = `usr/src/${name}.tar.xz`;
-  await unpack(deb, work, (path) => path === archive || archive.startsWith(`${path}`));
+  await unpack(deb, work, (path) => path === archive || archive.startsWith(path));
   const file = `${name}/${SOURCE}`;
   // It is in there once, so that the rest need not be unpacked.
   await runTool('tar', ['-C', work, '--occurrence=1', '-xJf', join(work, archive), file]);

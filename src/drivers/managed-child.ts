@@ -2,11 +2,12 @@
  * A program that this node runs as a child process: start, end, log. Always holds: only this very
  * process is ever signalled, by its own handle; the end is told exactly once; what it prints goes
  * to a log of bounded size. The child's standard input stays open as long as this process lives, so
- * that a child that follows it ends with it. Imports node: only.
+ * that a child that follows it ends with it. Imports its start's priority.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { yieldWhileStarting } from './start-priority.ts';
 
 /** A log is renamed to `<name>.1` at this size; the one before that is dropped. */
 const LOG_BYTES_MAX = 1024 * 1024;
@@ -45,12 +46,14 @@ export function startChild(options: ChildOptions): ManagedChild {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const exited = Promise.withResolvers<void>();
+  const started = child.pid === undefined ? null : yieldWhileStarting(child.pid);
   let ended: string | null = null;
   let tail = '';
   const end = (reason: string) => {
     if (ended !== null) return;
     const last = tail.trim().split('\n').at(-1) ?? '';
     ended = last === '' ? reason : `${reason}: ${last}`;
+    started?.();
     exited.resolve();
     options.onExit(ended);
   };

@@ -3,13 +3,16 @@
  * line. Always holds: waits are generous, since the machine that tests is slow and shared; seconds
  * are reported and never judged. Imports the scripts and node.
  */
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeInitramfs } from '../../scripts/appliance/initramfs.ts';
 import type { Material } from '../../scripts/appliance/material.ts';
 import { Machine } from '../../scripts/vm/machine.ts';
+import { processorSeconds } from '../../scripts/vm/processor.ts';
+
 import { KERNEL_ARGUMENTS } from './workshop.ts';
+
+export { processorSeconds } from '../../scripts/vm/processor.ts';
 
 /** Limit of one wait, some ten times what an idle machine takes. */
 export const WAIT = { timeoutMs: 180_000 };
@@ -28,16 +31,6 @@ export async function switchOn(
     resets,
     nics: [{ kind: 'link', name: 'pair', mac: '52:54:00:00:00:0a', ...cable }],
   });
-}
-
-/** Clock ticks of the kernel in a second: proc(5), `utime`. */
-const TICKS_PER_S = 100;
-
-/** Seconds of processor time that the machine has used in this boot; other work does not count. */
-export function processorSeconds(machine: Machine): number {
-  const stat = readFileSync(`/proc/${String(machine.pid)}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
 }
 
 /**
