@@ -110,6 +110,15 @@ t.test('a storage image says what it is, and can be made to fail', async (t) => 
   t.strictSame(parseRelease(text), release);
   t.equal(await readFile(join(dir, 'good/opt/storage/storage.mjs'), 'utf8'), 'console.log(1)');
   await t.rejects(stat(join(dir, 'good/opt/storage/fail-health')), { code: 'ENOENT' });
+  const drbd = { ...spec, kind: 'drbd', out: join(dir, 'drbd.img') } as const;
+  await t.rejects(makeStorageImage(drbd), { code: 'usage.invalid', message: /DRBD/ });
+  await writeFile(join(dir, 'drbd.mjs'), 'console.log(2)');
+  await makeStorageImage({
+    ...drbd,
+    programs: { ...programs, storageDrbd: join(dir, 'drbd.mjs') },
+  });
+  await unpackImage(drbd.out, join(dir, 'drbd'), never);
+  t.equal(await readFile(join(dir, 'drbd/opt/storage/storage.mjs'), 'utf8'), 'console.log(2)');
   t.match(await readFile(join(dir, 'bad/opt/storage/fail-health'), 'utf8'), /on purpose/);
 });
 
