@@ -13,6 +13,7 @@ import { inspectBundle, openBundle } from '../../src/bundle/reader.ts';
 import { openFileSource, type ByteSource } from '../../src/bundle/source.ts';
 import { verifyBundle } from '../../src/bundle/verify.ts';
 import { CHUNK, craft, header } from './craft.ts';
+import { link, rootsJson } from './craft-roots.ts';
 import { failure, KEY, memorySource, ROOT } from './kit.ts';
 import { sampleSpec, trusting } from './made.ts';
 
@@ -66,7 +67,9 @@ await t.test('round trip of any images', async (t) => {
   t.pass('25 pairs of images');
 });
 
-const GOOD = craft({ keys: [KEY] });
+// It brings a new trust root, so that every part that a bundle can have is mutated.
+const ROOTS = rootsJson([link({ version: 2, keys: [KEY] }, [KEY])]);
+const GOOD = craft({ keys: [KEY], roots: { bytes: ROOTS, version: 2 } });
 const LONGEST = Math.max(MANIFEST_BYTES_MAX + 512, 32 + CHUNKS_MAX * 88 + 512);
 
 type Mutation = (bytes: Buffer) => Buffer;
@@ -88,7 +91,11 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
         Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]),
   ),
   fc
-    .tuple(fc.constantFrom('manifest.json', 'manifest.sig', 'x'), fc.nat(2 ** 31 - 1), fc.nat(48))
+    .tuple(
+      fc.constantFrom('manifest.json', 'manifest.sig', 'roots.json', 'x'),
+      fc.nat(2 ** 31 - 1),
+      fc.nat(48),
+    )
     .map(([name, size, block]) => (bytes: Buffer) => {
       if (block * 512 + 512 <= bytes.length) header(name, size).copy(bytes, block * 512);
       return bytes;

@@ -85,8 +85,8 @@ t.test('whatever is wrong with the head: not one write', async (t) => {
     ['headers', members.flatMap((m) => positions(m.headerOffset, m.dataOffset, 257)), /damaged/],
     ['manifest', data(first, 499), /damaged/],
     ['signatures', data(signature, 997), /damaged|untrusted/],
-    ['new trust roots', data(roots_, 397), /damaged/],
-    ['indexes', indexes.flatMap((m) => data(m, 97)), /damaged/],
+    ['new trust roots', data(roots_, 797), /damaged/],
+    ['indexes', indexes.flatMap((m) => data(m, 197)), /damaged/],
     [
       'padding',
       members.flatMap((m) => positions(m.dataOffset + m.sizeBytes, m.endOffset, 499)),
@@ -102,7 +102,7 @@ t.test('whatever is wrong with the head: not one write', async (t) => {
     t.equal(h.written(), before, `a bit in the ${name}: no write`);
   }
   const cuts = new Set<string>();
-  for (let cut = 0; cut < GOOD.length; cut += 12_288)
+  for (let cut = 0; cut < GOOD.length; cut += 16_384)
     cuts.add(await h.install(GOOD.subarray(0, cut)));
   for (const member of members) {
     const { dataOffset } = member;
