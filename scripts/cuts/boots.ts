@@ -13,7 +13,7 @@ import { NODES, peerOf, type NodeId } from '../../src/core/model.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import { AppliancePair, WAIT_MS } from '../pair/appliance-pair.ts';
 import { keepEvidence } from '../pair/evidence.ts';
-import type { PairWorkshop } from '../pair/workshop.ts';
+import type { PairDisks, PairWorkshop } from '../pair/workshop.ts';
 import { calmWatchdog } from './calm.ts';
 import type { Verdict } from './judge.ts';
 import type { DrawnPoint } from './points.ts';
@@ -65,7 +65,7 @@ export async function bootCut(
   withPeer: boolean,
 ): Promise<BootResult> {
   const startedMs = performance.now();
-  const made = await makeDisks(bench, node, point);
+  const made = await makeDisks(bench, node, point, withPeer);
   const { workshop } = bench;
   const wrong: string[] = [];
   let booted = 'nothing';
@@ -103,22 +103,28 @@ export async function bootCut(
   return { node, key: point.key, booted, version, end, wrong, seconds };
 }
 
-/** Both disks at the moment of the cut; the peer's cache survives, since it is cut as well. */
+/**
+ * Both disks at the moment of the cut; the peer's cache survives, since it is cut as well. A peer
+ * that stays off has the disk of the factory.
+ */
 async function makeDisks(
   { dir, recording, nodes, work }: BootBench,
   node: NodeId,
   point: DrawnPoint,
-): Promise<{ dir: string; disks: Record<NodeId, string>; rootKey: string }> {
-  const disks = { A: join(work, 'A.img'), B: join(work, 'B.img') };
-  const cuts: Record<NodeId, Cut> = { A: point.cut, B: point.cut };
+  withPeer: boolean,
+): Promise<PairDisks> {
   const peer = peerOf(node);
-  cuts[peer] = peerCut(recording, nodes, node, point.point.count);
-  for (const one of NODES) {
+  const disks = { A: join(work, 'A.img'), B: join(work, 'B.img') };
+  disks[peer] = nodes[peer].recorded.start;
+  const cuts: [NodeId, Cut][] = [[node, point.cut]];
+  if (withPeer) cuts.push([peer, peerCut(recording, nodes, node, point.point.count)]);
+  for (const [one, cut] of cuts) {
     const at = join(work, 'walk');
     await rm(at, { recursive: true, force: true });
     await mkdir(at, { recursive: true });
     await using walker = await Walker.open(nodes[one].recorded, at);
-    await walker.at(cuts[one]);
+    await walker.at(cut);
+    disks[one] = join(work, `${one}.img`);
     await walker.copyDisk(disks[one]);
   }
   return { dir: work, disks, rootKey: join(dir, recording.rootKey) };
