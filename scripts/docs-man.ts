@@ -66,27 +66,30 @@ function statuses(): string[] {
 }
 
 const DESCRIPTION = [
-  'Two appliances work as a pair: the active one serves, the standby takes over when the active one ' +
-    'fails. `tandem` updates both of them with one signed file, `update.bin`, while the service ' +
-    'goes on. It is a client of the daemon of the node that it runs on; either node takes any ' +
-    'command, and what only the active one can do is handed to it.',
-  'A change is a job of the daemon. Without `--wait` a command returns when the job was accepted; ' +
-    'with it, when the job has ended, and its exit status is that of the end. Ctrl-C, `--timeout` ' +
-    'and the end of the terminal end the wait and never the job. A daemon that restarts, and a node ' +
-    'that reboots, are waited for.',
-  'Results are on standard output, progress and errors on standard error. With `--json` standard ' +
-    'output has one JSON object, of an error too; with `--json --follow` one a line. Nothing is ' +
-    'ever asked where no terminal is; `--yes` asks nothing on a terminal either.',
+  'Two appliances work as a pair: the active one serves, the standby takes over when ' +
+    'the active one fails. `tandem` updates both of them with one signed file, ' +
+    '`update.bin`, while the service goes on. It is a client of the daemon of the node ' +
+    'that it runs on; either node takes any command, and what only the active one can ' +
+    'do is handed to it.',
+  'A change is a job of the daemon. Without `--wait` a command returns when the job ' +
+    'was accepted; with it, when the job has ended, and its exit status is that of the ' +
+    'end. Ctrl-C, `--timeout` and the end of the terminal end the wait and never the ' +
+    'job. A daemon that restarts, and a node that reboots, are waited for.',
+  'Results are on standard output, progress and errors on standard error. With ' +
+    '`--json` standard output has one JSON object, of an error too; with `--json ' +
+    '--follow` one a line. Nothing is ever asked where no terminal is; `--yes` asks ' +
+    'nothing on a terminal either.',
 ] as const;
 
 const SCRIPTS = [
-  'Go by the exit status; it is a class of outcome, and the code word in `--json` names the cause. ' +
-    'Up to 24 nothing was changed. 30, 31 and 41 say that both nodes run the old ' +
-    'version again, or still. 32 says that the second node failed: see `tandem status`. 33 wants a ' +
-    'person. 40 and 50 say nothing about the job: ask again with `tandem job wait`.',
-  'A script that may be ended and started again, by a reboot of its own node for instance, gives ' +
-    'its change an `--idempotency-key`: then the change is made once, and the second run is given ' +
-    'the job of the first one. A whole update:',
+  'Go by the exit status; it is a class of outcome, and the code word in `--json` ' +
+    'names the cause. Up to 24 nothing was changed. 30, 31 and 41 say that both nodes ' +
+    'run the old version again, or still. 32 says that the second node failed: see ' +
+    '`tandem status`. 33 wants a person. 40 and 50 say nothing about the job: ask again ' +
+    'with `tandem job wait`.',
+  'A script that may be ended and started again, by a reboot of its own node for ' +
+    'instance, gives its change an `--idempotency-key`: then the change is made once, ' +
+    'and the second run is given the job of the first one. A whole update:',
 ] as const;
 
 const SCRIPT = [
@@ -99,10 +102,11 @@ const SCRIPT = [
 ] as const;
 
 const JSON_PART = [
-  'An error is `error` with `code`, `message`, `next` and sometimes `detail`, and beside it `exit`. ' +
-    'A job has the fields below; `exit` is null while it runs. An event, a line of ' +
-    '`--follow --json`, has `v`, `seq`, `ts`, `job`, `node`, `phase`, `state`, `pct`, `eta_s`, ' +
-    '`msg` and `code`; the last line has `exit`, too. Fields are only ever added.',
+  'An error is `error` with `code`, `message`, `next` and sometimes `detail`, and ' +
+    'beside it `exit`. A job has the fields below; `exit` is null while it runs. An ' +
+    'event, a line of `--follow --json`, has `v`, `seq`, `ts`, `job`, `node`, `phase`, ' +
+    '`state`, `pct`, `eta_s`, `msg` and `code`; the last line has `exit`, too. Fields ' +
+    'are only ever added.',
 ] as const;
 
 const JOB = [

@@ -10,7 +10,7 @@ import { ROLES, type Role } from './core/access.ts';
 export interface RemoteConfig {
   /** Host and port. */
   readonly listen: string;
-  /** PEM files: this node's certificate (with its chain) and key; who signs clients; the revoked. */
+  /** PEM files: certificate of this node, with its chain, and key; who signs clients; revoked. */
   readonly certificate: string;
   readonly key: string;
   readonly ca: string;

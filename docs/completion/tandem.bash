@@ -111,7 +111,6 @@ _tandem_options() {
   esac
 }
 
-# Fails for what is no option with a value.
 _tandem_values() {
   case "$1" in
     'status --socket') printf '<file>\n' ;;

@@ -1,7 +1,8 @@
 /**
  * The files that make a system image, whatever kind of image it becomes: program, workload, Node
- * runtime, health hooks, the way to the console, man page and completions, release file. Always holds: the variants differ
- * from the good image in what their word says and in nothing else. Imports core and the build.
+ * runtime, health hooks, the way to the console, man page and completions, release file. Always
+ * holds: the variants differ from the good image in what their word says and in nothing else.
+ * Imports core and the build.
  */
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';

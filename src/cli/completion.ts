@@ -94,7 +94,7 @@ function block(name: string, cases: readonly string[]): string {
   return [`${name}() {`, '  case "$1" in', ...lines, '  esac', '}'].join('\n');
 }
 
-/** Functions that print what may stand somewhere, a word and its sentence a line: sh, no bashism. */
+/** Functions for sh that print what may stand somewhere, a word and its sentence a line. */
 function data(verbs: readonly Verb[]): string {
   const groups = [...byFirst(verbs)];
   const firsts = groups.map(([first, own]) => `  ${line(first, summaryOf(first, own))}`);
@@ -123,7 +123,8 @@ function data(verbs: readonly Verb[]): string {
     `_tandem_firsts() {\n${firsts.join('\n')}\n}`,
     block('_tandem_seconds', seconds),
     block('_tandem_options', options),
-    `# Fails for what is no option with a value.\n${block('_tandem_values', [...values, '*) return 1 ;;'])}`,
+    // Fails for what is no option with a value.
+    block('_tandem_values', [...values, '*) return 1 ;;']),
     block('_tandem_args', args),
     JOBS,
   ].join('\n\n');

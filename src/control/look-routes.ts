@@ -163,8 +163,8 @@ export const LOOK_ROUTES: readonly Route[] = [
     name: 'events',
     status: 200,
     summary:
-      'Events as NDJSON, oldest first; an empty line is a sign of life. Who was away goes on with ' +
-      'the number of the last event that it saw.',
+      'Events as NDJSON, oldest first; an empty line is a sign of life. Who was away ' +
+      'goes on with the number of the last event that it saw.',
     query: {
       since: {
         kind: 'number',

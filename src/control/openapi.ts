@@ -27,11 +27,12 @@ A change is a job: it is accepted with 202 and goes on without its client; \`GET
 and the event stream tell of it. Go by \`error.code\`, never by the words of a message. Fields and \
 words are only ever added within ${API}: take a word that is not known for unknown.
 
-An \`Idempotency-Key\` makes a change safe to ask for again: the same key with the same request is \
-answered as the first time, with \`idempotency-replayed: true\`, and nothing is done twice; with \
-another request it is refused with \`request.key_reused\`. A key counts for the one who asks, on the \
-node that was asked, over restarts of its daemon, for 24 hours of its running time or until 256 \
-newer ones came. A refused change leaves nothing behind, so its key may be used again.
+An \`Idempotency-Key\` makes a change safe to ask for again: the same key with the same request \
+is answered as the first time, with \`idempotency-replayed: true\`, and nothing is done twice; \
+with another request it is refused with \`request.key_reused\`. A key counts for the one who \
+asks, on the node that was asked, over restarts of its daemon, for 24 hours of its running time \
+or until 256 newer ones came. A refused change leaves nothing behind, so its key may be used \
+again.
 
 Limits: ${BODY_BYTES_MAX} bytes of body, 8 KiB of head, a number of open requests and requests per \
 second for each client; what goes beyond is refused, 413, 431, 503 or 429.`;

@@ -83,7 +83,7 @@ export interface Repeated {
   readonly replayed: boolean;
 }
 
-/** Jobs that may be begun again when nobody knows them: they have not begun, or do no harm twice. */
+/** Jobs that may be begun again when nobody knows them: not begun, or no harm if done twice. */
 const AGAIN: ReadonlySet<string | null> = new Set([
   'stage',
   'update',

@@ -137,7 +137,7 @@ export class Door implements AsyncDisposable {
     const url = urlOf(request.url);
     const { route, params } = findRoute(request.method ?? '', url.pathname);
     const visitor = await this.#gate.enter(route, request);
-    // Whoever has not proved anything has limits of another kind: strangers.ts, the queue of logins.
+    // Who has not proved anything has limits of another kind: strangers.ts, the queue of logins.
     using _own = visitor === STRANGER ? null : this.#limits.of(`${visitor.via} ${visitor.name}`);
     endWithSession(visitor, response, signal);
     const longest = visitor === STRANGER ? LOGIN_BYTES_MAX : BODY_BYTES_MAX;

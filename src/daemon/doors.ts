@@ -1,8 +1,8 @@
 /**
  * The doors of a daemon: the control socket for root and the group, the console socket, on which
  * everyone may knock and has to log in, and the listener for other machines, where it is
- * configured. Always holds: all are served by the same backend and judged by the same desk; in safe mode too, since a person has to get in most of all then. Imports
- * core, control and the desk.
+ * configured. Always holds: all are served by the same backend and judged by the same desk; in
+ * safe mode too, since a person has to get in most of all then. Imports core, control and the desk.
  */
 import { parseAddress, type Config } from '../config.ts';
 import type { RemoteConfig } from '../config-remote.ts';

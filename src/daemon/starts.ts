@@ -1,7 +1,7 @@
 /**
  * Changes that become jobs: each is judged first, then begun. Always holds: judging changes
  * nothing, so that a dry run and the change itself are judged by the same lines; what took long to
- * judge is judged again before it begins. Imports core, the contracts of control and its own folder.
+ * judge is judged again before it begins. Imports core, the contracts of control and its folder.
  */
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';

@@ -1,5 +1,5 @@
 /**
- * `--dry-run`, `--estimate`, `--detailed-exitcode`, `--idempotency-key` and `job wait --patient`: what
+ * `--dry-run`, `--estimate`, `--detailed-exitcode`, `--idempotency-key`, `job wait --patient`: what
  * is asked of the daemon, what is printed, and the exit status.
  */
 import t from 'tap';
