@@ -24,7 +24,7 @@ function report(what: string, machine: Machine): void {
   t.comment(`${what}: ${seconds.toFixed(1)} s of processor, ${times} x control`);
 }
 
-const ANSWERS = 'until [ -S /run/tandem/control.sock ]; do usleep 200000; done; tandem status';
+const ANSWERS = 'until [ -S /run/tandem/control.sock ]; do usleep 500000; done; tandem status';
 const SSH_KEY =
   'dropbearkey -t ed25519 -f /tmp/key >/tmp/key.txt && mkdir -p /data/admin/.ssh && ' +
   'grep ^ssh- /tmp/key.txt >/data/admin/.ssh/authorized_keys && ' +
