@@ -8,7 +8,7 @@
 import { readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 
-/** Set by what starts the service on an appliance, images/appliance/root/usr/lib/tandem/service. */
+/** Set where the service of an appliance is started, by the script `service` of its image. */
 export const YIELD_VARIABLE = 'TANDEM_YIELD';
 
 /** Longer than a start takes, even where processors are emulated. */
