@@ -63,6 +63,7 @@ export async function checkNode(
   if (open.length === 0) return known;
   await using reader = await DiskReader.open(timeline, recording.images, work);
   let floor = NO_FLOOR;
+  let done = points.length - open.length;
   for (const one of points.toSorted(inOrder)) {
     signal?.throwIfAborted();
     // What may never be lost is known only to who has looked at every flush so far.
@@ -73,8 +74,9 @@ export async function checkNode(
       const verdict = await judge(facts, floor, must);
       known.set(one.key, verdict);
       await appendFile(results, `${JSON.stringify({ node, key: one.key, verdict })}\n`);
+      done += 1;
+      progress?.(done, points.length);
     }
-    progress?.(known.size, points.length);
   }
   return known;
 }
