@@ -1,7 +1,7 @@
 /**
- * Every power cut in the writes of one node's update, on a disk in memory: none loses anything. Then the same with one mistake of a
- * writer at a time, each of which the checker must notice: a checker that finds nothing fails here.
- * Imports the disk of the tests and the checker.
+ * Every power cut in the writes of one node's update, on a disk in memory: none loses anything.
+ * Then the same with one mistake of a writer at a time, each of which the checker must notice: a
+ * checker that finds nothing fails here. Imports the disk of the tests and the checker.
  */
 import t from 'tap';
 import { judge, type ProblemCode } from '../../scripts/cuts/judge.ts';
