@@ -36,11 +36,8 @@ const roots = encodeRoots([{ version: 2, root, signatures }]);
 /** What the demo's bundle says, as a spec. */
 async function specOf(file: string): Promise<BundleSpec> {
   await using source = await openFileSource(file);
-  const {
-    format: _format,
-    requires: _requires,
-    ...decided
-  } = (await inspectBundle(source)).manifest;
+  const { manifest } = await inspectBundle(source);
+  const { format: _format, requires: _requires, root: _root, ...decided } = manifest;
   const images = decided.images.map(({ name, class: cls, version, counter, ...image }) => {
     const { runsWith, formatLevel } = image;
     const level = formatLevel === undefined ? {} : { formatLevel };
