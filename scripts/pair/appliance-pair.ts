@@ -36,15 +36,15 @@ const UPDATE_S = '1500';
 const MEDIUM_BYTES = 256 * MIB;
 const LOOK_MS = 300;
 /** Pause between two looks from outside, which cost the appliance something, too. */
-const WATCH_MS = 1000;
+const WATCH_MS = 2000;
 /** An emulated appliance has a tenth of a real one's power. */
-const CLIENT_PACE_MS = 250;
+const CLIENT_PACE_MS = 500;
 const [SERVICE_HOST = '', SERVICE_PORT = ''] = CLIENT_NETWORK.service.split(':');
 
 /** As short as it makes sense under emulation. */
 export const SHORT_POLICY: PairSettings['policy'] = {
   tries: 2,
-  graceS: 60,
+  graceS: 150,
   stableS: 1,
   soakS: 0,
   deadmanS: 900,
@@ -105,6 +105,8 @@ export class AppliancePair implements AsyncDisposable {
   readonly #isOwnDir: boolean;
   readonly #lock: AsyncDisposable;
   readonly #ended = new AbortController();
+  /** Command lines that run; none of them outlives the pair. */
+  readonly #commands = new Set<Command>();
   #clients = 0;
 
   private constructor(
@@ -224,7 +226,12 @@ export class AppliancePair implements AsyncDisposable {
   /** Starts the command line against a node, from this computer. */
   tandem(node: NodeId, ...args: readonly string[]): Command {
     const words = [this.workshop.programs.tandem, ...args];
-    return runCommand(process.execPath, [...words, '--socket', this.nodes[node].controlSocket]);
+    const socket = ['--socket', this.nodes[node].controlSocket];
+    const command = runCommand(process.execPath, [...words, ...socket]);
+    this.#commands.add(command);
+    const ended = (): void => void this.#commands.delete(command);
+    command.done.then(ended, ended);
+    return command;
   }
 
   /**
@@ -266,6 +273,7 @@ export class AppliancePair implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
+    for (const command of this.#commands) command.signal('SIGKILL');
     await this.watch.stop();
     await Promise.all(NODES.map((node) => this.nodes[node].door[Symbol.asyncDispose]()));
     await this.vms[Symbol.asyncDispose]();
