@@ -27,8 +27,15 @@ export interface ClientResult {
   readonly misreads: number;
 }
 
-const REQUEST_MS_MAX = 1000;
-const PACE_MS = 20;
+/** How fast a client works. */
+export interface ClientPace {
+  /** Pause after each record, milliseconds. */
+  readonly pauseMs: number;
+  /** Longest wait for an answer, milliseconds; then the request is sent again. */
+  readonly requestMs: number;
+}
+
+const PACE: ClientPace = { pauseMs: 20, requestMs: 1000 };
 const RETRY_MS = 20;
 /** How long the check at the end tries to reach the service. */
 const CHECK_MS_MAX = 60_000;
@@ -46,7 +53,7 @@ export class DemoClient {
   /** Ways to the service, the one that answered last first. */
   #bases: readonly string[];
   readonly #label: string;
-  readonly #paceMs: number;
+  readonly #pace: ClientPace;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   readonly #acknowledged = new Map<string, string>();
   readonly #stop = new AbortController();
@@ -62,10 +69,10 @@ export class DemoClient {
   /**
    * `serviceUrl` is `http://host:port` of the service address, or one for each way to it; records
    * are named after `label`, so that a second client of the same service needs another one;
-   * `paceMs` is the pause after each record.
+   * `pace` is for a service that is slower than a real one.
    */
-  constructor(serviceUrl: string | readonly string[], label = 'demo', paceMs = PACE_MS) {
-    this.#paceMs = paceMs;
+  constructor(serviceUrl: string | readonly string[], label = 'demo', pace: ClientPace = PACE) {
+    this.#pace = pace;
     this.#bases = typeof serviceUrl === 'string' ? [serviceUrl] : serviceUrl;
     this.#label = label;
   }
@@ -122,7 +129,7 @@ export class DemoClient {
       } else if (answer?.status === 200 || answer?.status === 404) {
         this.#misreads += 1;
       }
-      await sleep(this.#paceMs, undefined, { signal }).catch(() => undefined);
+      await sleep(this.#pace.pauseMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -191,7 +198,7 @@ export class DemoClient {
     body?: string,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    const limit = AbortSignal.timeout(REQUEST_MS_MAX);
+    const limit = AbortSignal.timeout(this.#pace.requestMs);
     return new Promise((done, fail) => {
       const call = request(`${base}/records/${name}`, {
         method,

@@ -15,7 +15,7 @@ import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import { MIB } from '../appliance/layout.ts';
-import { DemoClient } from '../demo/client.ts';
+import { DemoClient, type ClientPace } from '../demo/client.ts';
 import { copyDisk, makeOverlay } from '../vm/disks.ts';
 import { Pair, type NodeSpec } from '../vm/pair.ts';
 import type { DiskSpec, Machine } from '../vm/machine.ts';
@@ -38,7 +38,7 @@ const LOOK_MS = 300;
 /** Pause between two looks from outside, which cost the appliance something, too. */
 const WATCH_MS = 2000;
 /** An emulated appliance has a tenth of a real one's power. */
-const CLIENT_PACE_MS = 500;
+const CLIENT_PACE: ClientPace = { pauseMs: 500, requestMs: 3000 };
 const [SERVICE_HOST = '', SERVICE_PORT = ''] = CLIENT_NETWORK.service.split(':');
 
 /** As short as it makes sense under emulation. */
@@ -266,7 +266,7 @@ export class AppliancePair implements AsyncDisposable {
     const ways = NODES.map((node) => {
       return `http://127.0.0.1:${String(this.nodes[node].machine.forwardedPort(port))}`;
     });
-    return new DemoClient(ways, `client-${String(this.#clients)}`, CLIENT_PACE_MS);
+    return new DemoClient(ways, `client-${String(this.#clients)}`, CLIENT_PACE);
   }
 
   /** Cuts the power of both, frees the folder. */
