@@ -33,7 +33,7 @@ await t.test('from power-on to high availability', async (t) => {
   const waits = NODES.map((node) =>
     pair.shell(node, 'tandem cluster status --wait-ready --timeout 120'),
   );
-  for (const text of await Promise.all(waits)) t.match(text, /high availability is up/);
+  for (const text of await Promise.all(waits)) t.match(text, /HEALTHY[^]*\nready\n/);
   const serving = await active();
   t.match(await pair.shell(serving, 'cat /proc/mounts'), /^\/dev\/drbd0 \/run\/tandem\/store/m);
   t.match(await pair.shell(serving, 'cat /proc/drbd'), /ro:Primary\/Secondary ds:UpToDate\/UpTo/);
