@@ -1,8 +1,8 @@
 /**
  * Two emulated appliances whose storage software is started by hand: the real system image and the
  * real disks, the kernel booted past the boot loader, and a program of the test in the place of
- * init, so that nothing runs but what a test starts. Always holds: everything lies below the folder of the
- * test. Imports the scripts.
+ * init, so that nothing runs but what a test starts. Always holds: everything lies below the folder
+ * of the test. Imports the scripts.
  */
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
