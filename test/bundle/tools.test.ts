@@ -37,8 +37,14 @@ interface Recorded {
 
 const ED_PUB =
   'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrjur5TvsKPY+Q8U2xjRrnhDAWmKO4KkdsOEZEGewbd signer\n';
-const SK_PUB = `${SK}AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIMUlHKdpcEaxUQFU7UkWxf3X3fy6Rl/scfNsL86+ko6wAAAABHNzaDo= signer\n`;
-const SK_UNTOUCHED_PUB = `${SK}AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIDxLZpRHpyDsfmnW+4W3hRqY0bQfGS7HXqTmH31g8GfeAAAABHNzaDo= signer\n`;
+const SK_PUB =
+  SK +
+  'AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIMUlHKdpcEaxUQFU7UkWxf3X3fy6Rl/scfNs' +
+  'L86+ko6wAAAABHNzaDo= signer\n';
+const SK_UNTOUCHED_PUB =
+  SK +
+  'AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIDxLZpRHpyDsfmnW+4W3hRqY0bQfGS7HXqTm' +
+  'H31g8GfeAAAABHNzaDo= signer\n';
 const MINI_PUB =
   'untrusted comment: minisign public key 777966BEACBF73C6\n' +
   'RWTGc7+svmZ5d7Z8QtRz9EP9Xnl3XMEyQII57JS3L/W6dd8RMmt7XDoR\n';
@@ -52,31 +58,47 @@ const RECORDED: readonly Recorded[] = [
     name: 'ssh-keygen -Y sign',
     pub: ED_PUB,
     scheme: 'sshsig',
-    sig: `${SSHSIG}muO6vlO+wo9j5DxTbGNGueEMBaYo7gqR2w4RkQZ7Bt0AAAAOdXBkYXRlQGV4YW1wbGUAAAAAAAAABnNoYTUxMgAAAFMAAAALc3NoLWVkMjU1MTkAAABAA3p1evIDxgM6j7b/zddxEzIiHrEUfiKsfx4d6GHeNhxyhfDPyPFkuNRhfSjnxjsV/S7A2ndi1FhPBCNAUIdbAw==`,
+    sig:
+      SSHSIG +
+      'muO6vlO+wo9j5DxTbGNGueEMBaYo7gqR2w4RkQZ7Bt0AAAAOdXBkYXRlQGV4YW1wbGUAAAAAAAAABnNo' +
+      'YTUxMgAAAFMAAAALc3NoLWVkMjU1MTkAAABAA3p1evIDxgM6j7b/zddxEzIiHrEUfiKsfx4d6GHeNhxy' +
+      'hfDPyPFkuNRhfSjnxjsV/S7A2ndi1FhPBCNAUIdbAw==',
   },
   {
     name: 'ssh-keygen -Y sign -O hashalg=sha256',
     pub: ED_PUB,
     scheme: 'sshsig',
-    sig: `${SSHSIG}muO6vlO+wo9j5DxTbGNGueEMBaYo7gqR2w4RkQZ7Bt0AAAAOdXBkYXRlQGV4YW1wbGUAAAAAAAAABnNoYTI1NgAAAFMAAAALc3NoLWVkMjU1MTkAAABAzL9hFa3JLNVf5YidWUiZC3RI/RKYIQbTRwds2tet1LcmJCpskDjsw9GK5WxxWrYSfIKoJ8pzh2JEREosyaDyDA==`,
+    sig:
+      SSHSIG +
+      'muO6vlO+wo9j5DxTbGNGueEMBaYo7gqR2w4RkQZ7Bt0AAAAOdXBkYXRlQGV4YW1wbGUAAAAAAAAABnNo' +
+      'YTI1NgAAAFMAAAALc3NoLWVkMjU1MTkAAABAzL9hFa3JLNVf5YidWUiZC3RI/RKYIQbTRwds2tet1Lcm' +
+      'JCpskDjsw9GK5WxxWrYSfIKoJ8pzh2JEREosyaDyDA==',
   },
   {
     name: 'ssh-keygen -Y sign with a security key',
     pub: SK_PUB,
     scheme: 'sshsig-sk',
-    sig: 'U1NIU0lHAAAAAQAAAEoAAAAac2stc3NoLWVkMjU1MTlAb3BlbnNzaC5jb20AAAAgxSUcp2lwRrFRAVTtSRbF/dfd/LpGX+xx82wvzr6SjrAAAAAEc3NoOgAAAA51cGRhdGVAZXhhbXBsZQAAAAAAAAAGc2hhNTEyAAAAZwAAABpzay1zc2gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAAEAAyZkDh/FPoxCNa4rGZllAG7117DBANA5igeNWctCCQfMaPZPgTuxabxHeJDCrC18tfIZnhu0hH9N324T1z3kJAQECAwQ=',
+    sig:
+      'U1NIU0lHAAAAAQAAAEoAAAAac2stc3NoLWVkMjU1MTlAb3BlbnNzaC5jb20AAAAgxSUcp2lwRrFRAVTt' +
+      'SRbF/dfd/LpGX+xx82wvzr6SjrAAAAAEc3NoOgAAAA51cGRhdGVAZXhhbXBsZQAAAAAAAAAGc2hhNTEy' +
+      'AAAAZwAAABpzay1zc2gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAAEAAyZkDh/FPoxCNa4rGZllAG7117DBA' +
+      'NA5igeNWctCCQfMaPZPgTuxabxHeJDCrC18tfIZnhu0hH9N324T1z3kJAQECAwQ=',
   },
   {
     name: 'minisign -S',
     pub: MINI_PUB,
     scheme: 'minisign',
-    sig: 'RUTGc7+svmZ5d4J3jmwoehvfL99IA22mBaYvFoLm+dHAiuw8qYgSIT9tOl6+Z+fIfT1bi/ftQo9a+BU6Q6pi2J0ELYeBAmPa2w4=',
+    sig:
+      'RUTGc7+svmZ5d4J3jmwoehvfL99IA22mBaYvFoLm+dHAiuw8qYgSIT9tOl6+Z+fIfT1bi/ftQo9a+BU6' +
+      'Q6pi2J0ELYeBAmPa2w4=',
   },
   {
     name: 'minisign -S -l',
     pub: MINI_PUB,
     scheme: 'minisign',
-    sig: 'RWTGc7+svmZ5d92WwXmz5oeISzzIBCgh4/gTIH8g/AVAlekPTn/nlFpIErZ/oFp/ThixMKLXgAeKtWQmTG04bWAwL+yFBoiXQgs=',
+    sig:
+      'RWTGc7+svmZ5d92WwXmz5oeISzzIBCgh4/gTIH8g/AVAlekPTn/nlFpIErZ/oFp/ThixMKLXgAeKtWQm' +
+      'TG04bWAwL+yFBoiXQgs=',
   },
   {
     name: 'openssl pkeyutl -sign -rawin',
@@ -86,7 +108,10 @@ const RECORDED: readonly Recorded[] = [
   },
 ];
 const UNTOUCHED =
-  'U1NIU0lHAAAAAQAAAEoAAAAac2stc3NoLWVkMjU1MTlAb3BlbnNzaC5jb20AAAAgPEtmlEenIOx+adb7hbeFGpjRtB8ZLsdepOYffWDwZ94AAAAEc3NoOgAAAA51cGRhdGVAZXhhbXBsZQAAAAAAAAAGc2hhNTEyAAAAZwAAABpzay1zc2gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAAEDN4k9r1Jkg4yk4iCxxkcRuvOfrQ/dlEIORMPHERzmG1nSB79v++DosgQZIjELH7uDFSLb0DXzJ7mdQZTWzhWcJAAECAwQ=';
+  'U1NIU0lHAAAAAQAAAEoAAAAac2stc3NoLWVkMjU1MTlAb3BlbnNzaC5jb20AAAAgPEtmlEenIOx+adb7' +
+  'hbeFGpjRtB8ZLsdepOYffWDwZ94AAAAEc3NoOgAAAA51cGRhdGVAZXhhbXBsZQAAAAAAAAAGc2hhNTEy' +
+  'AAAAZwAAABpzay1zc2gtZWQyNTUxOUBvcGVuc3NoLmNvbQAAAEDN4k9r1Jkg4yk4iCxxkcRuvOfrQ/dl' +
+  'EIORMPHERzmG1nSB79v++DosgQZIjELH7uDFSLb0DXzJ7mdQZTWzhWcJAAECAwQ=';
 
 /** Entry of a root for a .pub file. */
 async function keyOf(dir: string, pub: string, namespace = NAMESPACE): Promise<RootKey> {
