@@ -102,6 +102,7 @@ t.test('a bundle brings a new trust root', { skip }, async (t) => {
   await t.test('the new keys count only for the bundle that brings them', async (t) => {
     t.strictSame([await judged('A', byOld), await judged('A', byNew)], [0, 13]);
     t.equal(await judged('B', file), 0);
+    bench.startClient();
     t.equal((await bench.update('B', file).done).exit, 0);
     await expectEnd(t, bench, { A: '2.0.0', B: '2.0.0', phase: 'DONE' });
     for (const node of NODES) {
