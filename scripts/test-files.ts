@@ -164,7 +164,7 @@ async function runFile(
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const said: string[] = [];
   const { limits = LIMITS } = options;
-  const child = spawn(process.execPath, [path], {
+  const child = spawn(process.execPath, path.split(' '), {
     cwd: options.root,
     // A group of its own, so that the time limit reaches what it started.
     detached: true,
@@ -198,7 +198,7 @@ export interface RunOptions {
   readonly lanes?: number;
 }
 
-/** Runs the files and says of each how it went. */
+/** Runs the files, each with the arguments after it, and says of each how it went. */
 export async function runFiles(paths: readonly string[], options: RunOptions): Promise<Counts> {
   const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
   const queue = [...paths];

@@ -1,8 +1,8 @@
 /**
  * The verbs `bundle keygen | make | sign | to-sign | show | verify`: all of them work without a
- * daemon, so the makers and signers of a bundle need nothing but this program. Always holds: with `--json`
- * standard output is one JSON object; progress goes to standard error. The bundle format is loaded
- * when a verb runs. Imports core and the bundle room lazily.
+ * daemon, so the makers and signers of a bundle need nothing but this program. Always holds: with
+ * `--json` standard output is one JSON object; progress goes to standard error. The bundle format
+ * is loaded when a verb runs. Imports core and the bundle room lazily.
  */
 import { dirname, resolve } from 'node:path';
 import type { EarlierRelease } from '../bundle/builder.ts';

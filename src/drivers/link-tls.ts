@@ -49,8 +49,8 @@ export const LINK_TIMERS: LinkTimers = {
 };
 
 /**
- * Intervals for a link of which a channel is lost after so many milliseconds of silence. A peer that
- * may stand still for longer may take longer for a handshake, too.
+ * Intervals for a link of which a channel is lost after so many milliseconds of silence. A peer
+ * that may stand still for longer may take longer for a handshake, too.
  */
 export function linkTimersFor(silentMs: number): Pick<LinkTimers, 'silentTicks' | 'handshakeMs'> {
   const { pingMs, silentTicks, handshakeMs } = LINK_TIMERS;
