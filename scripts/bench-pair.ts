@@ -3,6 +3,7 @@
  * pair and lets a person work with it. Always holds: the exit status is 0 only when every scenario
  * was good; Ctrl-C ends the pair. Imports core and scripts/pair.
  */
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -85,7 +86,10 @@ async function scenariosOf(
   }
   const found = [...words, ...chosen].map(async (name): Promise<NamedScenario> => {
     const scenario = SCENARIOS.get(name);
-    return scenario === undefined ? loadScenario(resolve(name)) : { name, scenario };
+    if (scenario !== undefined) return { name, scenario };
+    if (existsSync(name)) return loadScenario(resolve(name));
+    const message = `there is no scenario "${name}" and no file of that name; --list names them`;
+    throw new UpdateError('usage.invalid', message);
   });
   return Promise.all(found);
 }
