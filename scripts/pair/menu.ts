@@ -175,11 +175,13 @@ export async function workWith(pair: AppliancePair, signal: AbortSignal): Promis
       const ended = new Promise<never>((_resolve, reject) => {
         lines.once('close', () => reject(wrong('the input has ended')));
       });
+      // The line's own end is told here too, after it was read, and is nobody's affair then.
+      ended.catch(() => undefined);
       line = await Promise.race([lines.question('bench> ', { signal }), ended]);
     } catch {
       return;
     } finally {
-      lines.removeAllListeners('close');
+      // Its own listeners let go of the terminal's keys; without them each line would echo anew.
       lines.close();
     }
     const [verb, node] = line.trim().split(/\s+/);
