@@ -11,6 +11,7 @@ import t from 'tap';
 import type { ControlBackend } from '../../src/control/backend.ts';
 import { CONTROL_GATE } from '../../src/control/gate.ts';
 import { Door, HTTP_OPTIONS } from '../../src/control/server.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 const SHORT = { headersTimeout: 50, requestTimeout: 50, connectionsCheckingInterval: 10 };
 
@@ -26,7 +27,7 @@ async function answerTo(path: string, bytes: string): Promise<string> {
 }
 
 t.test('requests that are not finished, and no requests', async (t) => {
-  const path = join(t.testdir(), 's');
+  const path = join(shortDir(t), 's');
   const server = createServer({ ...HTTP_OPTIONS, ...SHORT });
   await using _door = new Door({} as ControlBackend, server, CONTROL_GATE, {});
   server.listen(path);
