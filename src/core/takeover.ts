@@ -36,12 +36,12 @@ export function wantsFence(s: NodeState): boolean {
   // A peer that cannot take over by itself need not be switched off to go on without it.
   if (isolatedHolder(s)) return peerTakeover === 'fence';
   // An active that does not know of this policy would go on alone instead of being frozen.
-  if (!isKnown(s.world)) return false;
+  if (!isPolicyKnown(s.world)) return false;
   return headStartIsOver(s) && mayTakeOver(s);
 }
 
-/** The peer knows of this very policy, and not of one that was left meanwhile. */
-function isKnown({ run, takeoverTurn, peerKnows }: World): boolean {
+/** The peer knows of this very policy of this node, and not of one that was left meanwhile. */
+export function isPolicyKnown({ run, takeoverTurn, peerKnows }: World): boolean {
   return peerKnows !== null && peerKnows.run === run && peerKnows.turn === takeoverTurn;
 }
 

@@ -1,17 +1,20 @@
 /**
  * Tells the machine whether this node may act alone after fencing its peer: only once the fencer
  * has passed its self-test, which is repeated, so that a broken way to the peer's power is known
- * before it is needed (docs/ARCHITECTURE.md, R3). A test that fails later is an alarm and takes the
- * permission back. Imports core and ports.
+ * before it is needed (docs/ARCHITECTURE.md, R3). A test that fails later, and once more right after,
+ * is an alarm and takes the permission back; one answer that was late does not, because a standby
+ * whose peer dies before it has heard of the permission anew never takes over by itself. Imports
+ * core and ports.
  */
 import { asUpdateError } from '../core/errors.ts';
 import type { Reason } from '../core/records.ts';
 import type { Event, TakeoverPolicy } from '../core/state.ts';
 import type { Fencer } from '../ports.ts';
-import { pause } from '../updater/effects.ts';
+import { pause, type Pause } from '../updater/effects.ts';
 
-/** Pause between self-tests that pass, and after one that failed. */
+/** Pause between self-tests that pass, before the second try of one that failed, and after it. */
 const GOOD_MS = 60_000;
+const AGAIN_MS = 1_000;
 const BAD_MS = 5_000;
 /** Time limit of one self-test. */
 const TEST_MS = 10_000;
@@ -21,6 +24,7 @@ export class FenceWatch implements AsyncDisposable {
   readonly #fencer: Fencer;
   readonly #dispatch: (event: Event) => Promise<boolean>;
   readonly #log: (line: string) => void;
+  readonly #pause: Pause;
   readonly #stop = new AbortController();
   #policy: TakeoverPolicy = 'manual';
   #done: Promise<void> = Promise.resolve();
@@ -31,10 +35,12 @@ export class FenceWatch implements AsyncDisposable {
     fencer: Fencer,
     dispatch: (event: Event) => Promise<boolean>,
     log: (line: string) => void,
+    wait: Pause = pause,
   ) {
     this.#fencer = fencer;
     this.#dispatch = dispatch;
     this.#log = log;
+    this.#pause = wait;
   }
 
   /** Begins to test; nothing is tested with policy `manual`. */
@@ -50,14 +56,18 @@ export class FenceWatch implements AsyncDisposable {
   async #watch(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const trouble = await this.#test(signal);
+      let trouble = await this.#test(signal);
+      if (trouble !== null && this.#policy === 'fence') {
+        await this.#pause(AGAIN_MS, signal);
+        trouble = await this.#test(signal);
+      }
       if (signal.aborted) return;
       if (trouble?.message !== this.trouble?.message) {
         this.#log(trouble === null ? 'the fencer passed its self-test' : trouble.message);
       }
       this.trouble = trouble;
       await this.#tell(trouble === null ? 'fence' : 'manual');
-      await pause(trouble === null ? GOOD_MS : BAD_MS, signal);
+      await this.#pause(trouble === null ? GOOD_MS : BAD_MS, signal);
     }
   }
 

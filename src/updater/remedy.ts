@@ -9,7 +9,7 @@ import { downWanted } from '../core/phases.ts';
 import { OPERATOR } from '../core/role.ts';
 import { me, onTrial, other, peerReport, running, type NodeState } from '../core/state.ts';
 import type { NodeStatus } from '../core/status.ts';
-import { operatorMayPromote } from '../core/takeover.ts';
+import { isPolicyKnown, operatorMayPromote } from '../core/takeover.ts';
 import { splitBrain } from './reform.ts';
 
 type Nodes = Readonly<Record<NodeId, NodeStatus>>;
@@ -46,9 +46,12 @@ function noService(s: NodeState): string {
   if (onTrial(s)) return `${unknown}; a version on trial never takes over`;
   if (s.record.standDown !== null) return `${unknown}; this node promised it not to take over`;
   if (!s.world.admitted) return `${unknown}; this node was not admitted, so it waits`;
-  return s.world.takeover === 'fence'
+  if (s.world.takeover !== 'fence') {
+    return `${unknown}; policy manual: this node never takes over by itself`;
+  }
+  return isPolicyKnown(s.world)
     ? `${unknown}; this node takes over once that one is off for sure`
-    : `${unknown}; policy manual: this node never takes over by itself`;
+    : `${unknown}; that one may not know of the fencer: no takeover by itself`;
 }
 
 /** Why the serving node is alone, as the beginning of a sentence. */

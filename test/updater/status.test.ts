@@ -93,10 +93,18 @@ const words: readonly [string, 'A' | 'B', StateChange, PairStatus['state'], stri
   [
     'the same with a fencer',
     'B',
-    { peer: null, world: { takeover: 'fence' } },
+    { peer: null, world: { takeover: 'fence', run: 'r', peerKnows: { run: 'r', turn: 0 } } },
     'ALONE',
     'not known: this node does not serve, node A does not answer; ' +
       'this node takes over once that one is off for sure',
+  ],
+  [
+    'the same before the peer has heard of it',
+    'B',
+    { peer: null, world: { takeover: 'fence' } },
+    'ALONE',
+    'not known: this node does not serve, node A does not answer; ' +
+      'that one may not know of the fencer: no takeover by itself',
   ],
   [
     'the same in a trial',
