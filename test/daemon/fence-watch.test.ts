@@ -54,7 +54,11 @@ t.test('one failure between passes takes nothing back, two in a row do', async (
 });
 
 t.test('nothing is tested with policy manual', async (t) => {
-  await using watch = new FenceWatch({} as Fencer, async () => true, () => undefined);
+  await using watch = new FenceWatch(
+    {} as Fencer,
+    async () => true,
+    () => undefined,
+  );
   watch.start('manual');
   t.equal(watch.trouble, null);
 });
