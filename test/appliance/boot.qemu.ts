@@ -10,9 +10,10 @@ import { BUILD_DIR } from '../../scripts/build.ts';
 import type { Machine } from '../../scripts/vm/machine.ts';
 import { control, isReset, processorSeconds, RootShell, switchOn, WAIT } from './machines.ts';
 import { diskWith, programsFor, restOf, systemImage } from './workshop.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 t.setTimeout(0);
-const dir = t.testdir();
+const dir = shortDir(t);
 const material = await prepareMaterial(BUILD_DIR, (line) => t.comment(line));
 const controlS = await control(dir, material);
 t.comment(`control: kernel and initramfs are up after ${controlS.toFixed(1)} s of processor`);

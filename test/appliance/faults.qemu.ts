@@ -9,6 +9,7 @@ import type { ApplianceVariant } from '../../scripts/appliance/variants.ts';
 import type { EndCause } from '../../scripts/vm/machine.ts';
 import { switchOn, WAIT } from './machines.ts';
 import { diskWith, programsFor, restOf, systemImage } from './workshop.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 interface Fault {
   readonly variant: ApplianceVariant;
@@ -28,7 +29,7 @@ const FAULTS: readonly Fault[] = [
 ];
 
 t.setTimeout(0);
-const dir = t.testdir();
+const dir = shortDir(t);
 const programs = await programsFor();
 const rest = await restOf(dir, programs);
 

@@ -10,9 +10,10 @@ import t, { type Test } from 'tap';
 import { makeDataImage } from '../../scripts/appliance/data.ts';
 import { MIB } from '../../scripts/appliance/layout.ts';
 import { programsFor, systemImage } from './workshop.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 t.setTimeout(0);
-const dir = t.testdir();
+const dir = shortDir(t);
 const programs = await programsFor();
 
 /** Makes both below a folder; returns what they are. */

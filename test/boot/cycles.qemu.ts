@@ -11,12 +11,13 @@ import { firstBootState } from '../../src/core/boot-change.ts';
 import { BootDisk, makeContents } from './boot-disk.ts';
 import { powerOn } from './power-on.ts';
 import { setState } from './select-cases.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 t.setTimeout(0);
 const CYCLES = Number(process.env['CYCLES'] ?? 1000);
 /** One power-on in so many is cut short. */
 const CUT_EVERY = 10;
-const dir = t.testdir();
+const dir = shortDir(t);
 await makeContents(dir);
 
 /** Cuts the power somewhere in the BIOS, in GRUB or in the kernel; where is not said. */

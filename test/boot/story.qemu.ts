@@ -10,10 +10,11 @@ import type { GrubBootChooser } from '../../src/drivers/boot-grub.ts';
 import { decodeGrubCounter } from '../../src/drivers/boot-grub-env.ts';
 import { BootDisk, makeContents } from './boot-disk.ts';
 import { powerOn } from './power-on.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 // Each boot has a time limit of its own.
 t.setTimeout(0);
-const dir = t.testdir();
+const dir = shortDir(t);
 await makeContents(dir);
 
 /** Watchdog of 40 s, on a computer that is busy. */

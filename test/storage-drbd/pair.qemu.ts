@@ -8,9 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { StoreStatus } from '../../src/core/store.ts';
 import { guests, workshop, type Guest } from './guests.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 t.setTimeout(0);
-const shop = await workshop(join(t.testdir(), 'w'), (line) => t.comment(line));
+const shop = await workshop(join(shortDir(t), 'w'), (line) => t.comment(line));
 const { pair, A, B } = await guests(shop);
 t.teardown(() => pair[Symbol.asyncDispose]());
 

@@ -15,6 +15,7 @@ import { Machine, type MachineSpec } from '../../scripts/vm/machine.ts';
 import { replayWrites, type Unflushed } from '../../scripts/vm/replay.ts';
 import { readWriteLog } from '../../scripts/vm/write-log.ts';
 import { makeGuestDisk, SECTOR_BYTES } from './guest.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 const WAIT = { timeoutMs: 30_000 };
 const READY = /guest ready\n/;
@@ -26,7 +27,7 @@ async function firstByte(path: string, sector: number): Promise<string> {
 }
 
 t.test('an overlay takes the writes, its base stays as it is', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   await makeGuestDisk(`${dir}/base.raw`);
   const before = await readFile(`${dir}/base.raw`);
   const disk = await makeOverlay({ path: `${dir}/base.raw`, format: 'raw' }, `${dir}/a.qcow2`);
@@ -41,7 +42,7 @@ t.test('an overlay takes the writes, its base stays as it is', async (t) => {
 });
 
 t.test('a machine goes on from its snapshot, in the same process and in a fresh one', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   await makeGuestDisk(`${dir}/base.raw`);
   const disk = await makeOverlay({ path: `${dir}/base.raw`, format: 'raw' }, `${dir}/a.qcow2`);
   const spec: MachineSpec = { name: 'guest', dir: `${dir}/vm`, disk, memoryMiB: 16 };
@@ -77,7 +78,7 @@ t.test('a machine goes on from its snapshot, in the same process and in a fresh 
 });
 
 t.test('a power cut loses what was not flushed, and nothing else', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   const [start, path] = [`${dir}/start.raw`, `${dir}/disk.raw`];
   await makeGuestDisk(start);
   await copyFile(start, path);
@@ -124,7 +125,7 @@ t.test('a power cut loses what was not flushed, and nothing else', async (t) => 
 });
 
 t.test('every boot has a log of its own', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   const [start, path] = [`${dir}/start.raw`, `${dir}/disk.raw`];
   await makeGuestDisk(start);
   await copyFile(start, path);

@@ -12,6 +12,7 @@ import t from 'tap';
 import { Machine, type MachineSpec } from '../../scripts/vm/machine.ts';
 import { carrier } from './carrier.ts';
 import { makeGuestDisk } from './guest.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 /** Software emulation on a busy computer; the guest answers in a quarter of a second otherwise. */
 const WAIT = { timeoutMs: 30_000 };
@@ -25,7 +26,7 @@ async function specIn(dir: string, more: Partial<MachineSpec> = {}): Promise<Mac
 }
 
 t.test('a boot is seen from its first byte, and the guest hears what is typed', async (t) => {
-  await using machine = await Machine.start(await specIn(t.testdir()));
+  await using machine = await Machine.start(await specIn(shortDir(t)));
   t.equal(machine.power, 'on');
   await machine.serial.waitFor(READY, WAIT);
   t.equal(machine.serial.text, 'guest ready\n', 'nothing is lost and nothing is added');
@@ -47,7 +48,7 @@ t.test('a boot is seen from its first byte, and the guest hears what is typed', 
 });
 
 t.test('a reset goes on in a fresh process, with the disk of that moment', async (t) => {
-  await using machine = await Machine.start(await specIn(t.testdir()));
+  await using machine = await Machine.start(await specIn(shortDir(t)));
   await machine.serial.waitFor(READY, WAIT);
   const { pid } = machine;
   await machine.serial.write('w5Zr');
@@ -68,7 +69,7 @@ t.test('a reset goes on in a fresh process, with the disk of that moment', async
 });
 
 t.test('a machine that shall end with its reset stays off', async (t) => {
-  await using machine = await Machine.start(await specIn(t.testdir(), { resets: 'end' }));
+  await using machine = await Machine.start(await specIn(shortDir(t), { resets: 'end' }));
   await machine.serial.waitFor(READY, WAIT);
   await machine.serial.write('r');
   await machine.events.waitFor('END', WAIT);
@@ -78,7 +79,7 @@ t.test('a machine that shall end with its reset stays off', async (t) => {
 });
 
 t.test('the watchdog is told apart from a reset', async (t) => {
-  await using machine = await Machine.start(await specIn(t.testdir()));
+  await using machine = await Machine.start(await specIn(shortDir(t)));
   await machine.serial.waitFor(READY, WAIT);
   await machine.serial.write('d');
   await machine.serial.waitFor(/armed\n/, WAIT);
@@ -88,7 +89,7 @@ t.test('the watchdog is told apart from a reset', async (t) => {
 });
 
 t.test('power is cut at once, and a frozen machine can be cut too', async (t) => {
-  await using machine = await Machine.start(await specIn(t.testdir()));
+  await using machine = await Machine.start(await specIn(shortDir(t)));
   await machine.serial.waitFor(READY, WAIT);
   const { pid } = machine;
   await machine.cutPower();
@@ -111,7 +112,7 @@ t.test('power is cut at once, and a frozen machine can be cut too', async (t) =>
 });
 
 t.test('an emulator that dies ends every wait; the machine can be started again', async (t) => {
-  await using machine = await Machine.start(await specIn(t.testdir()));
+  await using machine = await Machine.start(await specIn(shortDir(t)));
   await machine.serial.waitFor(READY, WAIT);
   const waits = [machine.serial.waitFor(/never/, WAIT), machine.events.waitFor('NEVER', WAIT)];
   const ends = Promise.allSettled(waits);
@@ -124,7 +125,7 @@ t.test('an emulator that dies ends every wait; the machine can be started again'
 });
 
 t.test('a cable that is cut stays cut over a boot', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   const [local, remote, mac] = [`${dir}/1`, `${dir}/2`, '52:54:00:00:00:01'];
   const link = { kind: 'link', name: 'pair0', mac, local, remote } as const;
   const forwards = [{ hostPort: 0, guestPort: 22 }];
@@ -147,7 +148,7 @@ t.test('a cable that is cut stays cut over a boot', async (t) => {
 });
 
 t.test('what cannot start says why', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   const spec = await specIn(dir);
   const none = { path: `${dir}/none`, format: 'raw' } as const;
   await t.rejects(Machine.start({ ...spec, disk: none }), {
@@ -172,7 +173,7 @@ t.test('what cannot start says why', async (t) => {
 });
 
 t.test('a harness that is killed takes its machine along, and its folder is free', async (t) => {
-  const spec = await specIn(t.testdir());
+  const spec = await specIn(shortDir(t));
   const file = `${spec.dir}.json`;
   await writeFile(file, JSON.stringify(spec));
   const harness = spawn(process.execPath, [HOLDER, file], { stdio: ['ignore', 'pipe', 'inherit'] });

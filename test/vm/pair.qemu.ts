@@ -12,6 +12,7 @@ import type { Machine } from '../../scripts/vm/machine.ts';
 import { LINK_NIC, Pair, type NodeSpec, type PairSpec } from '../../scripts/vm/pair.ts';
 import { carrier } from './carrier.ts';
 import { makeGuestDisk } from './guest.ts';
+import { shortDir } from '../drivers/short-dir.ts';
 
 const WAIT = { timeoutMs: 30_000 };
 const READY = /guest ready\n/;
@@ -34,7 +35,7 @@ async function ready(pair: Pair): Promise<void> {
 }
 
 t.test('power of each, and the cable between them', async (t) => {
-  const spec = await specIn(t.testdir());
+  const spec = await specIn(shortDir(t));
   await using pair = await Pair.start(spec);
   await ready(pair);
   const { A, B } = pair.machines;
@@ -60,7 +61,7 @@ t.test('power of each, and the cable between them', async (t) => {
 });
 
 t.test('a guest cuts the power of its peer and gives it back', async (t) => {
-  await using pair = await Pair.start(await specIn(t.testdir()));
+  await using pair = await Pair.start(await specIn(shortDir(t)));
   await ready(pair);
   const { A, B } = pair.machines;
   // The end of the port that a guest would hold.
@@ -81,7 +82,7 @@ t.test('a guest cuts the power of its peer and gives it back', async (t) => {
 });
 
 t.test('a pair goes on from its snapshot', async (t) => {
-  const dir = t.testdir();
+  const dir = shortDir(t);
   const spec = await specIn(dir);
   await using pair = await Pair.start(spec);
   await ready(pair);
