@@ -2,13 +2,15 @@
  * The one table of error codes. A code is a stable word per cause, its exit status is the class
  * that scripts act on; both are part of the interface and are only ever added to. `tandem explain`
  * and the docs print from this table. Always holds: every error that a user can meet has a code
- * here, with a title and a next action. Four families have files of their own: codes-access.ts,
- * codes-bundle.ts, codes-operator.ts and codes-pair.ts. Pure; imports only core.
+ * here, with a title and a next action. Families have files of their own, codes-*.ts. Pure; imports
+ * only core.
  */
 import { ACCESS_CODES } from './codes-access.ts';
 import { BUNDLE_CODES } from './codes-bundle.ts';
 import { OPERATOR_CODES } from './codes-operator.ts';
 import { PAIR_CODES } from './codes-pair.ts';
+import { PREPARE_CODES } from './codes-prepare.ts';
+import { SCHEDULE_CODES } from './codes-schedule.ts';
 import { EXIT, type CodeEntry } from './exit.ts';
 
 export { EXIT, type ExitStatus } from './exit.ts';
@@ -132,6 +134,8 @@ export const CODES = {
 
   ...PAIR_CODES,
   ...OPERATOR_CODES,
+  ...PREPARE_CODES,
+  ...SCHEDULE_CODES,
   ...ACCESS_CODES,
 
   'store.unreachable': {

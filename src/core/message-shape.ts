@@ -7,36 +7,8 @@
  * core.
  */
 import { PHASES } from './records.ts';
-
-type Check = (value: unknown) => boolean;
-
-const text: Check = (value) => typeof value === 'string';
-const count: Check = (value) => Number.isSafeInteger(value);
-const amount: Check = (value) => typeof value === 'number' && Number.isFinite(value);
-const flag: Check = (value) => typeof value === 'boolean';
-const node: Check = (value) => value === 'A' || value === 'B';
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const maybe =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || value === null || check(value);
-const list =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
-const object = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const each =
-  (check: Check): Check =>
-  (value) =>
-    object(value) && Object.values(value).every(check);
-const fields = (shape: Readonly<Record<string, Check>>): Check => {
-  const entries = Object.entries(shape);
-  return (value) => object(value) && entries.every(([key, check]) => check(value[key]));
-};
+import { amount, count, each, fields, flag, list, maybe, node, object } from './shape-checks.ts';
+import { orNull, text, type Check } from './shape-checks.ts';
 
 /** Lowest and highest; a later program may say more behind them. */
 const range: Check = (value) =>

@@ -48,6 +48,8 @@ const NODE_DISK: CodeRecovery = {
 type Rest = Exclude<
   Code,
   | keyof typeof import('./codes-pair.ts').PAIR_CODES
+  | keyof typeof import('./codes-schedule.ts').SCHEDULE_CODES
+  | keyof typeof import('./codes-prepare.ts').PREPARE_CODES
   | `access.${string}`
   | `store.${string}`
   | PairWords

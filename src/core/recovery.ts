@@ -10,6 +10,8 @@ import { EXIT, type ExitStatus } from './exit.ts';
 import { ACCESS_RECOVERY } from './recovery-access.ts';
 import { CODE_RECOVERY } from './recovery-codes.ts';
 import { PAIR_RECOVERY } from './recovery-pair.ts';
+import { PREPARE_RECOVERY } from './recovery-prepare.ts';
+import { SCHEDULE_RECOVERY } from './recovery-schedule.ts';
 import { END_RECOVERY, STATE_RECOVERY } from './recovery-states.ts';
 import { STATUS_RECOVERY } from './recovery-statuses.ts';
 import { STORE_RECOVERY } from './recovery-store.ts';
@@ -37,6 +39,8 @@ const BY_CODE: Readonly<Record<Code, CodeRecovery>> = {
   ...CODE_RECOVERY,
   ...ACCESS_RECOVERY,
   ...PAIR_RECOVERY,
+  ...PREPARE_RECOVERY,
+  ...SCHEDULE_RECOVERY,
   ...STORE_RECOVERY,
 };
 
