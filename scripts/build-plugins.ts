@@ -3,7 +3,8 @@
  * Always holds: nothing here changes what the program does, only what comes along and what is
  * loaded. Imports esbuild's types and the checks that are made beforehand.
  */
-import type { Plugin } from 'esbuild';
+import { join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
 import { precompiledChecks } from './precompiled.ts';
 
 /** Name of the native part of the serial port, beside the program that uses it. */
@@ -56,7 +57,34 @@ export const BUILTINS: Plugin = {
   },
 };
 
+/** The code of the installer's worker thread, as src/install/worker-code.ts says. */
+function workerCode(projectDir: string): Plugin {
+  const namespace = 'worker-code';
+  return {
+    name: namespace,
+    setup(builder) {
+      builder.onResolve({ filter: /\/worker-code\.ts$/ }, ({ path }) => ({ path, namespace }));
+      builder.onLoad({ filter: /./, namespace }, async () => {
+        const made = await build({
+          entryPoints: [join(projectDir, 'src/install/worker.ts')],
+          write: false,
+          bundle: true,
+          platform: 'node',
+          format: 'cjs',
+          target: 'node24',
+          minify: true,
+          keepNames: true,
+          charset: 'ascii',
+          logLevel: 'silent',
+        });
+        const code = JSON.stringify(made.outputFiles[0]?.text);
+        return { contents: `export const WORKER_CODE = ${code};` };
+      });
+    },
+  };
+}
+
 /** All but `BUILTINS`; `projectDir` is where packages are found. */
 export function pluginsFor(projectDir: string): Plugin[] {
-  return [NATIVE, LEAN, precompiledChecks(projectDir)];
+  return [NATIVE, LEAN, precompiledChecks(projectDir), workerCode(projectDir)];
 }

@@ -7,13 +7,9 @@
  */
 import { isMainThread } from 'node:worker_threads';
 import { asUpdateError, UpdateError } from './core/errors.ts';
-import { fetchBundle } from './install/fetch.ts';
-import { installImages } from './install/pipeline.ts';
 import type { InstallerReply, InstallerRequest } from './install/protocol.ts';
 import { readRequest } from './install/request.ts';
-import { serveFile } from './install/serve.ts';
-import { stageFile } from './install/stage.ts';
-import { verifyFile, type WorkOptions } from './install/verify.ts';
+import type { WorkOptions } from './install/verify.ts';
 
 /**
  * Reads the request, does it, replies. Returns when the last reply was handed over; the process
@@ -40,6 +36,7 @@ export async function runInstaller(entry: string = process.argv[1] ?? ''): Promi
   }
 }
 
+/** Each kind of work loads what it needs, and nothing of the others. */
 async function perform(
   request: InstallerRequest,
   entry: string,
@@ -50,21 +47,31 @@ async function perform(
     onProgress: (progress) => void reply({ type: 'progress', ...progress }),
   };
   switch (request.do) {
-    case 'verify':
+    case 'verify': {
+      const { verifyFile } = await import('./install/verify.ts');
       return await verifyFile(request.path, request.trustRoot, options);
-    case 'stage':
+    }
+    case 'stage': {
+      const { stageFile } = await import('./install/stage.ts');
       return await stageFile(request, options);
-    case 'fetch':
+    }
+    case 'fetch': {
+      const { fetchBundle } = await import('./install/fetch.ts');
       return await fetchBundle(request, options);
-    case 'install':
+    }
+    case 'install': {
+      const { installImages } = await import('./install/pipeline.ts');
       return await installImages(request, { ...options, entry: entry === '' ? null : entry });
-    case 'serve':
+    }
+    case 'serve': {
+      const { serveFile } = await import('./install/serve.ts');
       await serveFile(request, {
         signal,
         onListening: (port) => void reply({ type: 'listening', port }),
         onTrouble: (message) => void process.stderr.write(`${message}\n`),
       });
       return null;
+    }
   }
 }
 

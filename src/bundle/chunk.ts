@@ -6,13 +6,10 @@
  * Imports core.
  */
 import { hash } from 'node:crypto';
-import { constants, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
 import { UpdateError } from '../core/errors.ts';
+import { frameDecoder, type FrameDecoder } from './frame-decoder.ts';
 import { openStoredFrame } from './frames.ts';
 import { KIND, type ChunkRecord } from './index-codec.ts';
-
-/** Largest window that a frame may ask the decompressor to keep, as a power of two (B6.3). */
-const WINDOW_LOG_MAX = 23;
 
 const decimal = (record: ChunkRecord): string => `image ${record.image}, chunk ${record.chunk}`;
 
@@ -59,54 +56,51 @@ function rawFault({ kind }: ChunkRecord): 'bundle.damaged' | 'bundle.wrong_base'
 }
 
 /**
- * Raw bytes of a chunk whose compressed bytes were checked before; exactly `record.rawBytes` of
- * them, in a buffer that the caller owns alone. `dictionary` is that of B6.7, for a delta only.
- * Throws `bundle.damaged` when the frame holds anything else (B6.3), for a delta
- * `bundle.wrong_base`. Does not hash: see `checkRaw`, without which a delta is worth nothing,
- * because a wrong base mostly gives wrong bytes and no error.
+ * Writes the raw bytes of a chunk, whose compressed bytes were checked before, into `into`: exactly
+ * `record.rawBytes` of them, and room for one more must be there. `dictionary` is that of B6.7, for
+ * a delta only. Throws `bundle.damaged` when the frame holds anything else (B6.3), for a delta
+ * `bundle.wrong_base`; `into` is garbage then. Does not hash: see `checkRaw`, without which a delta
+ * is worth nothing, because a wrong base mostly gives wrong bytes and no error.
  */
+export function inflateInto(
+  decoder: FrameDecoder,
+  record: ChunkRecord,
+  bytes: Uint8Array,
+  into: Uint8Array,
+  dictionary?: Uint8Array,
+): void {
+  const { kind, rawBytes } = record;
+  if (into.length <= rawBytes || (kind === KIND.delta && dictionary === undefined)) {
+    throw new UpdateError('internal.bug', `${decimal(record)}: a delta without base, or no room`);
+  }
+  if (kind === KIND.zeros) into.fill(0, 0, rawBytes);
+  else if (kind === KIND.stored) openStoredFrame(bytes, rawBytes, into);
+  else decompress(decoder, record, bytes, into, kind === KIND.delta ? dictionary : undefined);
+}
+
+let shared: FrameDecoder | undefined;
+
+/** The same, in a buffer that the caller owns alone. */
 export function inflateChunk(
   record: ChunkRecord,
   bytes: Uint8Array,
   dictionary?: Uint8Array,
 ): Uint8Array {
-  const raw = inflate(record, bytes, dictionary);
-  if (raw.length === record.rawBytes) return raw;
-  throw new UpdateError(
-    rawFault(record),
-    `${decimal(record)}: the frame holds ${raw.length} raw bytes, expected ${record.rawBytes}`,
-    { detail: { image: record.image, chunk: record.chunk, foundBytes: raw.length } },
-  );
+  shared ??= frameDecoder();
+  const into = Buffer.allocUnsafeSlow(record.rawBytes + 1);
+  inflateInto(shared, record, bytes, into, dictionary);
+  return into.subarray(0, record.rawBytes);
 }
 
-function inflate(
+function decompress(
+  decoder: FrameDecoder,
   record: ChunkRecord,
   bytes: Uint8Array,
+  into: Uint8Array,
   dictionary: Uint8Array | undefined,
-): Uint8Array {
-  switch (record.kind) {
-    case KIND.zeros:
-      return new Uint8Array(record.rawBytes);
-    case KIND.stored:
-      return openStoredFrame(bytes, record.rawBytes);
-    case KIND.zstd:
-      return decompress(record, bytes, {});
-    case KIND.delta:
-      if (dictionary === undefined) {
-        throw new UpdateError('internal.bug', `${decimal(record)}: a delta without its base`);
-      }
-      return decompress(record, bytes, { dictionary });
-  }
-}
-
-function decompress(record: ChunkRecord, bytes: Uint8Array, more: ZstdOptions): Uint8Array {
+): void {
   try {
-    return zstdDecompressSync(bytes, {
-      chunkSize: Math.max(64, record.rawBytes),
-      maxOutputLength: record.rawBytes,
-      params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
-      ...more,
-    });
+    decoder.decode(bytes, into, record.rawBytes, dictionary);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     const what = `the frame cannot be decompressed to ${record.rawBytes} bytes (${why})`;

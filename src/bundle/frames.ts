@@ -71,9 +71,11 @@ export function storedFrame(raw: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Raw bytes of a stored frame; throws `bundle.damaged` when it has any other layout than B6.5. */
-export function openStoredFrame(frame: Uint8Array, rawBytes: number): Uint8Array {
-  const raw = Buffer.allocUnsafeSlow(rawBytes);
+/**
+ * Writes the raw bytes of a stored frame into `raw`, which has room for them. Throws
+ * `bundle.damaged` when it has any other layout than B6.5.
+ */
+export function openStoredFrame(frame: Uint8Array, rawBytes: number, raw: Uint8Array): void {
   const view = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
   let good =
     view.length === storedFrameBytes(rawBytes) &&
@@ -88,7 +90,6 @@ export function openStoredFrame(frame: Uint8Array, rawBytes: number): Uint8Array
   if (!good) {
     throw new UpdateError('bundle.damaged', 'a stored chunk does not have the layout of one');
   }
-  return raw;
 }
 
 /** Digests of a chunk of zeros: of its frame and of its raw bytes. */

@@ -6,7 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import { UpdateError } from '../core/errors.ts';
-import { checkCompressed, checkRaw, inflateChunk } from './chunk.ts';
+import { checkCompressed, checkRaw, inflateInto } from './chunk.ts';
+import { frameDecoder, type FrameDecoder } from './frame-decoder.ts';
 import { readDictionary } from './delta.ts';
 import { readBase, type BaseBundle } from './delta-base.ts';
 import { KIND, type ChunkRecord } from './index-codec.ts';
@@ -38,20 +39,24 @@ export async function verifyBundle(
   );
   const total = open.images.reduce((sum, { image }) => sum + image.rawBytes, 0);
   const onBytes = progressMeter(total, options.onProgress);
+  const decoder = frameDecoder();
   for (const [i, image] of open.images.entries()) {
-    await verifyImage(source, image, bases[i] ?? null, onBytes, options.signal);
+    await verifyImage(source, decoder, image, bases[i] ?? null, onBytes, options.signal);
   }
   return open;
 }
 
 async function verifyImage(
   source: ByteSource,
+  decoder: FrameDecoder,
   { image, records, dataOffset }: OpenImage,
   base: ByteSource | null,
   onBytes: (rawBytes: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const whole = createHash('sha256');
+  // One buffer for all chunks: half the resident memory in a long image.
+  const room = Buffer.allocUnsafeSlow(Math.min(image.rawBytes, image.chunkBytes) + 1);
   let complete = true;
   for (const record of records) {
     const at = dataOffset + record.offset;
@@ -62,12 +67,10 @@ async function verifyImage(
       complete = false;
       continue;
     }
-    const raw = inflateChunk(record, packed, await dictionaryOf(record, base, signal));
+    inflateInto(decoder, record, packed, room, await dictionaryOf(record, base, signal));
+    const raw = room.subarray(0, record.rawBytes);
     checkRaw(record, raw);
     whole.update(raw);
-    // Freed now and not by the collector: half the resident memory in a long image.
-    const { buffer } = raw;
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === raw.byteLength) buffer.transfer(0);
   }
   if (!complete) return;
   const found = whole.digest('hex');

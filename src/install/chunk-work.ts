@@ -7,14 +7,14 @@
  * Imports core, bundle and the block file.
  */
 import { hash } from 'node:crypto';
-import { checkCompressed, checkRaw, inflateChunk } from '../bundle/chunk.ts';
+import { checkCompressed, checkRaw, inflateInto } from '../bundle/chunk.ts';
+import { frameDecoder, type FrameDecoder } from '../bundle/frame-decoder.ts';
 import { KIND, type ChunkRecord } from '../bundle/index-codec.ts';
 import { UpdateError } from '../core/errors.ts';
 import { allocateSlab, BlockFile } from '../drivers/block-file.ts';
 import { Dictionaries, type BaseJob } from './base-slot.ts';
 import { Board, CHUNK, PHASE, type BoardMemory } from './board.ts';
 import { readBundle } from './read-bundle.ts';
-import { Sweep } from './sweep.ts';
 
 /** One slot to write, as it is sent to a worker. */
 export interface SlotJob {
@@ -39,20 +39,21 @@ export class ChunkWork implements Disposable {
   readonly #slot: BlockFile;
   readonly #slab: Uint8Array;
   readonly #compressed: Buffer;
+  readonly #decoder: FrameDecoder;
   readonly #dictionaries: Dictionaries | null;
-  readonly #sweep: Sweep | null;
 
   /** `claim` in the first thread only, see BlockFile. Throws `slot.io`. */
   constructor(job: SlotJob, options: { readonly claim: boolean }) {
     this.#job = job;
     const largest = (pick: (record: ChunkRecord) => number): number =>
       job.records.reduce((most, record) => Math.max(most, pick(record)), 0);
-    this.#slab = allocateSlab(largest((record) => record.rawBytes));
+    // The decoder wants room for one byte more than it should find.
+    this.#slab = allocateSlab(largest((record) => record.rawBytes) + 1);
     this.#compressed = Buffer.allocUnsafeSlow(largest((record) => record.compressedBytes));
+    this.#decoder = frameDecoder();
     this.#slot = BlockFile.open(job.device, job.sizeBytes, options);
     try {
       this.#dictionaries = job.base === null ? null : new Dictionaries(job.base, job.records);
-      this.#sweep = job.base === null ? null : new Sweep();
     } catch (error) {
       this.#slot[Symbol.dispose]();
       throw error;
@@ -112,17 +113,12 @@ export class ChunkWork implements Disposable {
     checkCompressed(record, bytes);
     const { segments } = record;
     const dictionary = segments === undefined ? undefined : this.#dictionaries?.of(segments);
-    const raw = inflateChunk(record, bytes, dictionary);
+    inflateInto(this.#decoder, record, bytes, this.#slab, dictionary);
     // The raw digest is checked once, by the read-back, or here when there is none. But a base that
     // is not the right one gives wrong bytes and no error, and they must not reach the slot.
-    if (record.kind === KIND.delta || !this.#job.readBack) checkRaw(record, raw);
-    this.#slab.set(raw);
-    // Gives the memory back at once instead of at some later collection: the process stays at a
-    // third of the size. A pooled buffer cannot be detached, so only what is a whole buffer is.
-    if (raw.buffer.byteLength === raw.byteLength && raw.buffer instanceof ArrayBuffer) {
-      raw.buffer.transfer(0);
+    if (record.kind === KIND.delta || !this.#job.readBack) {
+      checkRaw(record, this.#slab.subarray(0, record.rawBytes));
     }
-    if (dictionary !== undefined) this.#sweep?.after(dictionary.length);
   }
 }
 

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { SlotJob } from './chunk-work.ts';
 import type { JobAnswer } from './worker.ts';
+import { WORKER_CODE } from './worker-code.ts';
 
 /** A worker thread that takes slot jobs. */
 export class Helper implements AsyncDisposable {
@@ -16,11 +17,15 @@ export class Helper implements AsyncDisposable {
   #dead: UpdateError | null = null;
 
   /**
-   * `entry` is the program's own entry file, source or bundle: it loads src/install/worker.ts when
-   * its worker data say so.
+   * `entry` is the program's own entry file: it loads src/install/worker.ts when its worker data
+   * say so. A built program brings the code of the thread with it, and needs no entry.
    */
   constructor(entry: string) {
-    this.#worker = new Worker(entry, { workerData: { tandemWorker: 'install' } });
+    const role = { tandemWorker: 'install' };
+    this.#worker =
+      WORKER_CODE === null
+        ? new Worker(entry, { workerData: role })
+        : new Worker(WORKER_CODE, { workerData: role, eval: true });
     this.#worker.on('message', ({ failed }: JobAnswer) => {
       this.#settle?.(failed === null ? null : UpdateError.from(failed));
     });
