@@ -14,6 +14,11 @@ import { startChild, type ManagedChild } from './managed-child.ts';
 
 /** Longest reply; the largest one carries a manifest (1 MiB), escaped. */
 const REPLY_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * The installer works in buffers that it uses again and again; a nursery of one MiB, swept by one
+ * thread, is enough for the rest and keeps the process small.
+ */
+export const INSTALLER_FLAGS = ['--max-semi-space-size=1', '--no-parallel-scavenge'] as const;
 /** Time to stop after SIGTERM before SIGKILL. */
 const GRACE_MS = 5000;
 
@@ -72,6 +77,7 @@ class Run {
       execPath: execPath ?? process.execPath,
       program: entry,
       args: args ?? ['__installer'],
+      nodeFlags: INSTALLER_FLAGS,
       logFile,
       onOutput: (chunk) => this.#receive(chunk, child),
       onExit: (reason) => this.#ended.resolve(reason),

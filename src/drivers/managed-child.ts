@@ -22,6 +22,8 @@ export interface ChildOptions {
   readonly execPath: string;
   readonly program: string;
   readonly args: readonly string[];
+  /** Flags of the Node program itself; none by default. */
+  readonly nodeFlags?: readonly string[];
   readonly logFile: string;
   /** Called with what the child prints on its standard output. */
   readonly onOutput: (chunk: Buffer) => void;
@@ -42,7 +44,8 @@ export interface ManagedChild {
 /** Starts the child. A program that cannot be run at all ends at once, with the reason. */
 export function startChild(options: ChildOptions): ManagedChild {
   const log = openLog(options.logFile);
-  const child = spawn(options.execPath, [options.program, ...options.args], {
+  const flags = options.nodeFlags ?? [];
+  const child = spawn(options.execPath, [...flags, options.program, ...options.args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const exited = Promise.withResolvers<void>();
