@@ -9,15 +9,17 @@ import type { FileHandle } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UpdateError } from '../core/errors.ts';
 import { MANIFEST_FORMAT, type Manifest, type ManifestImage } from '../core/manifest.ts';
+import type { ManifestUpdater } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
-import { compareVersions, satisfies } from '../core/version.ts';
+import { compareVersions, parseVersion, satisfies } from '../core/version.ts';
 import { openImage, writeImage, type WrittenImage } from './image-writer.ts';
 import { baseImageOf, openBase, takeBase, type BaseBundle } from './delta-base.ts';
 import { encodeIndex, imageIdOf } from './index-codec.ts';
 import type { SigningKey } from './keys.ts';
 import { layoutOf, type Layout } from './layout.ts';
-import { CHUNK_BYTES_DEFAULT, END_BYTES, MANIFEST_BYTES_MAX } from './limits.ts';
+import { CHUNK_BYTES_DEFAULT, END_BYTES, MANIFEST_BYTES_MAX, UPDATER_BYTES_MAX } from './limits.ts';
 import { DELTA_FEATURE, manifestText, orderDisagreement, ROOT_FEATURE } from './manifest.ts';
+import { UPDATER_FEATURE } from './manifest.ts';
 import { progressMeter, type OnProgress } from './progress.ts';
 import { inspectBundle, inspectImages, type OpenImage } from './reader.ts';
 import { replaceFile, writeAll } from './replace-file.ts';
@@ -55,6 +57,8 @@ export interface MakeOptions {
   readonly keys?: readonly SigningKey[];
   /** `roots.json`: new trust roots for the nodes; the signatures are then judged by the newest. */
   readonly roots?: Uint8Array;
+  /** A newer updater for the nodes: a whole program in one file, and its version. */
+  readonly updater?: { readonly version: string; readonly bytes: Uint8Array };
 }
 
 /** What was made, for the one who signs or ships it. */
@@ -111,7 +115,7 @@ export async function makeBundle(
       written.push(image);
       at += image.compressedBytes;
     }
-    const made = describe(checked, chunkBytes, written, options.roots);
+    const made = describe(checked, chunkBytes, written, options);
     await assemble(out, made, spool.handle, options);
     await readBack(out, made.bundle);
     const { bundle, manifest, manifestBytes } = made;
@@ -196,6 +200,7 @@ interface Description {
   readonly manifestBytes: Uint8Array;
   readonly indexes: readonly Buffer[];
   readonly roots: Uint8Array | undefined;
+  readonly updater: Uint8Array | undefined;
   readonly layout: Layout;
 }
 
@@ -204,7 +209,7 @@ function describe(
   spec: CheckedSpec,
   chunkBytes: number,
   written: readonly WrittenImage[],
-  roots: Uint8Array | undefined,
+  { roots, updater: brings }: MakeOptions,
 ): Description {
   const indexes = written.map((image) => encodeIndex(chunkBytes, image.records));
   const images = spec.images.map((decided, i): ManifestImage => {
@@ -225,9 +230,17 @@ function describe(
   });
   const { chunkBytes: _chunkBytes, ...decided } = spec;
   const root = roots && manifestRoot(roots);
-  const requires = root === undefined ? [] : [ROOT_FEATURE];
+  const updater = brings && manifestUpdater(brings);
+  const requires = [
+    ...(root === undefined ? [] : [ROOT_FEATURE]),
+    ...(updater === undefined ? [] : [UPDATER_FEATURE]),
+  ];
   const head = { ...decided, format: MANIFEST_FORMAT, requires };
-  const plain: Manifest = { ...head, ...(root !== undefined && { root }), images };
+  const brought = {
+    ...(root !== undefined && { root }),
+    ...(updater !== undefined && { updater }),
+  };
+  const plain: Manifest = { ...head, ...brought, images };
   const manifest = images.some((image) => image.base !== undefined) ? asDelta(plain) : plain;
   const manifestBytes = Buffer.from(manifestText(manifest));
   if (manifestBytes.length > MANIFEST_BYTES_MAX) {
@@ -236,7 +249,17 @@ function describe(
     );
   }
   const layout = layoutOf(manifestBytes.length, manifest);
-  return { bundle: bundleId(manifestBytes), manifest, manifestBytes, indexes, roots, layout };
+  const bundle = bundleId(manifestBytes);
+  return { bundle, manifest, manifestBytes, indexes, roots, updater: brings?.bytes, layout };
+}
+
+function manifestUpdater({ version, bytes }: NonNullable<MakeOptions['updater']>): ManifestUpdater {
+  parseVersion(version);
+  if (bytes.length < 1 || bytes.length > UPDATER_BYTES_MAX) {
+    throw invalidInput(`an updater of ${bytes.length} bytes, expected 1 to ${UPDATER_BYTES_MAX}`);
+  }
+  const sha256 = hash('sha256', bytes, 'hex') as Sha256;
+  return { version, sizeBytes: bytes.length, sha256 };
 }
 
 /** A program that cannot apply deltas must not come as far as to try (B7.9). */
@@ -249,15 +272,16 @@ function asDelta(manifest: Manifest): Manifest {
 /** Writes every member in its place (B2.1). */
 async function assemble(
   out: FileHandle,
-  { bundle, layout, manifestBytes, indexes, roots }: Description,
+  { bundle, layout, manifestBytes, indexes, roots, updater }: Description,
   spool: FileHandle,
   options: MakeOptions,
 ): Promise<void> {
   const signatures = (options.keys ?? []).map((key) => signManifest(manifestBytes, key));
   const list = encodeSignatures({ manifest: bundle, signatures });
-  const third = layout.roots === undefined ? [] : [layout.roots];
-  const head = [layout.manifest, layout.signature, ...third, ...layout.indexes];
-  const contents = [manifestBytes, list, ...(roots === undefined ? [] : [roots]), ...indexes];
+  const brought = [layout.roots, layout.updater].filter((one) => one !== undefined);
+  const head = [layout.manifest, layout.signature, ...brought, ...layout.indexes];
+  const more = [roots, updater].filter((one) => one !== undefined);
+  const contents = [manifestBytes, list, ...more, ...indexes];
   for (const [i, member] of head.entries()) {
     const bytes = Buffer.alloc(member.endOffset - member.headerOffset);
     bytes.set(memberHeader(member.name, member.sizeBytes));

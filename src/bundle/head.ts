@@ -103,6 +103,7 @@ export function judgeSigned(signed: Signed, root: TrustRoot, sizeBytes: number):
 /** New trust roots may have stood where the header of an index is damaged. */
 function checkIndexHeader(header: Uint8Array): void {
   const text = Buffer.from(header.subarray(0, 100)).toString('latin1');
-  const name = /^index\/[a-z0-9-]{1,32}\.idx(?=\0)/.exec(text)?.[0] ?? ROOTS_NAME;
+  const known = /^(?:index\/[a-z0-9-]{1,32}\.idx|updater\.mjs)(?=\0)/.exec(text)?.[0];
+  const name = known ?? ROOTS_NAME;
   checkHeader(header, name, 'later');
 }

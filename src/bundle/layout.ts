@@ -15,6 +15,9 @@ export const SIGNATURE_NAME = 'manifest.sig';
 /** Name of the third member of a bundle that brings new trust roots. */
 export const ROOTS_NAME = 'roots.json';
 
+/** Name of the member with the updater, behind new trust roots where there are any. */
+export const UPDATER_NAME = 'updater.mjs';
+
 /** A member of the archive. */
 export interface Member {
   readonly name: string;
@@ -24,7 +27,7 @@ export interface Member {
   readonly dataOffset: number;
   /** Position after its padding. */
   readonly endOffset: number;
-  /** The image that it belongs to; undefined for the first two and new trust roots. */
+  /** The image that it belongs to; undefined for those before the indexes. */
   readonly image?: ManifestImage;
 }
 
@@ -34,6 +37,8 @@ export interface Layout {
   readonly signature: Member;
   /** Undefined where the bundle brings no new trust roots. */
   readonly roots: (Member & { readonly sha256: Sha256 }) | undefined;
+  /** Undefined where the bundle brings no updater. */
+  readonly updater: (Member & { readonly sha256: Sha256 }) | undefined;
   readonly indexes: readonly Member[];
   readonly images: readonly Member[];
   /** Everything before the first byte of the first image. */
@@ -54,16 +59,20 @@ export function memberAt(headerOffset: number, name: string, sizeBytes: number):
 /** Layout of a bundle with a manifest of `manifestBytes` bytes. */
 export function layoutOf(
   manifestBytes: number,
-  manifest: Pick<Manifest, 'images' | 'root'>,
+  manifest: Pick<Manifest, 'images' | 'root' | 'updater'>,
 ): Layout {
   const first = memberAt(0, MANIFEST_NAME, manifestBytes);
   const signature = memberAt(first.endOffset, SIGNATURE_NAME, SIGNATURE_BYTES);
-  const { root } = manifest;
+  const { root, updater: brings } = manifest;
   const roots = root && {
     ...memberAt(signature.endOffset, ROOTS_NAME, root.sizeBytes),
     sha256: root.sha256,
   };
-  let at = (roots ?? signature).endOffset;
+  const updater = brings && {
+    ...memberAt((roots ?? signature).endOffset, UPDATER_NAME, brings.sizeBytes),
+    sha256: brings.sha256,
+  };
+  let at = (updater ?? roots ?? signature).endOffset;
   const place = (name: string, sizeBytes: number, image: ManifestImage): Member => {
     const member = { ...memberAt(at, name, sizeBytes), image };
     at = member.endOffset;
@@ -80,6 +89,7 @@ export function layoutOf(
     manifest: first,
     signature,
     roots,
+    updater,
     indexes,
     images,
     headBytes,

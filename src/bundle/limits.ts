@@ -29,6 +29,8 @@ export const ROOT_BYTES_MAX = 64 * 1024;
 export const ROOT_KEYS_MAX = 64;
 /** `roots.json`, the new trust roots that a bundle brings, at most. */
 export const ROOTS_BYTES_MAX = 1024 * 1024;
+/** `updater.mjs`, the updater that a bundle brings, at most. */
+export const UPDATER_BYTES_MAX = 16 * 1024 * 1024;
 /** New trust roots in one `roots.json` at most. */
 export const ROOTS_MAX = 16;
 /** Signatures of one new trust root at most: of the old and of the new keys. */

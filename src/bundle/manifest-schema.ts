@@ -11,6 +11,7 @@ import {
   MANIFEST_BYTES_MAX,
   MEMBER_BYTES_MAX,
   ROOTS_BYTES_MAX,
+  UPDATER_BYTES_MAX,
 } from './limits.ts';
 
 const SAFE_MAX = Number.MAX_SAFE_INTEGER;
@@ -102,6 +103,16 @@ export const manifestSchema = {
       properties: {
         version: counter,
         sizeBytes: { type: 'integer', minimum: 1, maximum: ROOTS_BYTES_MAX },
+        sha256,
+      },
+    },
+    updater: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['version', 'sizeBytes', 'sha256'],
+      properties: {
+        version,
+        sizeBytes: { type: 'integer', minimum: 1, maximum: UPDATER_BYTES_MAX },
         sha256,
       },
     },

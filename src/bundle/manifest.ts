@@ -5,7 +5,8 @@
  */
 import { UpdateError } from '../core/errors.ts';
 import { MANIFEST_FORMAT } from '../core/manifest.ts';
-import type { Manifest, ManifestBase, ManifestImage, ManifestRoot } from '../core/manifest.ts';
+import type { Manifest, ManifestBase, ManifestImage } from '../core/manifest.ts';
+import type { ManifestRoot, ManifestUpdater } from '../core/manifest.ts';
 import { compareVersions, parseRange, parseVersion } from '../core/version.ts';
 import { SEGMENT_BYTES, SEGMENTS_MAX } from './delta.ts';
 import { parseStrictJson, type JsonRole } from './json.ts';
@@ -19,8 +20,10 @@ import { checkOf } from './schema.ts';
 export const ROOT_FEATURE = 'root';
 /** Entry of `requires` in a bundle with delta images (B4.4). */
 export const DELTA_FEATURE = 'delta';
+/** Entry of `requires` in a bundle that brings an updater (B9). */
+export const UPDATER_FEATURE = 'updater';
 /** Entries of `requires` that this program knows. */
-export const KNOWN_FEATURES: readonly string[] = [DELTA_FEATURE, ROOT_FEATURE];
+export const KNOWN_FEATURES: readonly string[] = [DELTA_FEATURE, ROOT_FEATURE, UPDATER_FEATURE];
 
 const ROLE: JsonRole = { code: 'bundle.invalid_manifest', what: 'the manifest' };
 const checkSchema = checkOf(manifestSchema);
@@ -64,7 +67,17 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   if (named !== (manifest.root !== undefined)) {
     throw invalid(named ? 'requires root and has none' : 'has a root without requiring it');
   }
+  checkBrings(manifest);
   return manifest;
+}
+
+/** B9.2: the same for an updater. */
+function checkBrings({ requires, updater }: Manifest): void {
+  const named = requires.includes(UPDATER_FEATURE);
+  if (named !== (updater !== undefined)) {
+    throw invalid(named ? 'requires updater and has none' : 'has an updater without requiring it');
+  }
+  if (updater !== undefined) parseVersion(updater.version);
 }
 
 /** B4.4: what a reader does not know it must not guess. */
@@ -207,6 +220,7 @@ export function manifestText(manifest: Manifest): string {
     pair: { protocol: pair.protocol, sideBySide: pair.sideBySide },
     requires: manifest.requires,
     ...(manifest.root !== undefined && { root: orderedRoot(manifest.root) }),
+    ...(manifest.updater !== undefined && { updater: orderedUpdater(manifest.updater) }),
     images: manifest.images.map(orderedImage),
     ...(health !== undefined && { health }),
     ...(manifest.notes !== undefined && { notes: manifest.notes }),
@@ -216,6 +230,10 @@ export function manifestText(manifest: Manifest): string {
 }
 
 function orderedRoot({ version, sizeBytes, sha256 }: ManifestRoot): ManifestRoot {
+  return { version, sizeBytes, sha256 };
+}
+
+function orderedUpdater({ version, sizeBytes, sha256 }: ManifestUpdater): ManifestUpdater {
   return { version, sizeBytes, sha256 };
 }
 

@@ -12,7 +12,7 @@ import type { Sha256 } from '../core/model.ts';
 import { judgeSigned, readSigned, type Judged, type Signed } from './head.ts';
 import { decodeIndex, type ChunkRecord } from './index-codec.ts';
 import type { KeyId } from './keys.ts';
-import { layoutOf, ROOTS_NAME, type Layout } from './layout.ts';
+import { layoutOf, ROOTS_NAME, UPDATER_NAME, type Layout } from './layout.ts';
 import { END_BYTES } from './limits.ts';
 import { parseManifest } from './manifest.ts';
 import { checkDigest, checkZeros, expectHeader, readMember } from './members.ts';
@@ -48,6 +48,8 @@ export interface OpenBundle {
   readonly sizeBytes: number;
   /** Everything before the first byte of the first image. */
   readonly headBytes: number;
+  /** Where the updater is that the bundle brings; null = it brings none. */
+  readonly updater: NonNullable<Layout['updater']> | null;
   readonly manifest: VerifiedManifest;
   readonly images: readonly OpenImage[];
   /** Trusted keys that signed. */
@@ -94,12 +96,28 @@ export async function openBundle(
     bundle: bundleId(manifestBytes),
     sizeBytes: layout.sizeBytes,
     headBytes: layout.headBytes,
+    updater: layout.updater ?? null,
     manifest,
     images,
     signers: judged.signers,
     root: judged.followed.root,
     rotation,
   };
+}
+
+/**
+ * The updater that an open bundle brings, once more from its source and checked again; null when it
+ * brings none. Throws `bundle.*`.
+ */
+export async function readUpdater(
+  source: ByteSource,
+  { updater }: OpenBundle,
+  signal?: AbortSignal,
+): Promise<Uint8Array | null> {
+  if (updater === null) return null;
+  const bytes = await readMember(source, updater, signal);
+  checkDigest(UPDATER_NAME, bytes, updater.sha256);
+  return bytes;
 }
 
 /**
@@ -162,6 +180,11 @@ async function readFrame(
   if (layout.roots !== undefined) {
     await expectHeader(source, layout.roots, signal);
     checkDigest(ROOTS_NAME, await readMember(source, layout.roots, signal), layout.roots.sha256);
+  }
+  if (layout.updater !== undefined) {
+    await expectHeader(source, layout.updater, signal);
+    const bytes = await readMember(source, layout.updater, signal);
+    checkDigest(UPDATER_NAME, bytes, layout.updater.sha256);
   }
   const images: OpenImage[] = [];
   for (const [i, index] of layout.indexes.entries()) {

@@ -59,6 +59,15 @@ export interface ManifestRoot {
   readonly sha256: Sha256;
 }
 
+/** A newer updater that a bundle brings: the program that reads bundles and writes slots. */
+export interface ManifestUpdater {
+  /** Version of Tandem that it is. */
+  readonly version: string;
+  /** Size and digest of `updater.mjs`. */
+  readonly sizeBytes: number;
+  readonly sha256: Sha256;
+}
+
 /** What `manifest.json` says (docs/bundle.md B4.3). */
 export interface Manifest {
   readonly format: number;
@@ -86,6 +95,8 @@ export interface Manifest {
   readonly requires: readonly string[];
   /** Absent = the bundle brings no new trust root. */
   readonly root?: ManifestRoot;
+  /** Absent = the bundle brings no updater. */
+  readonly updater?: ManifestUpdater;
   readonly images: readonly ManifestImage[];
   readonly health?: { readonly soakS?: number };
   readonly notes?: string;

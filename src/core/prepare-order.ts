@@ -5,8 +5,8 @@
  * word of authorisation for each attempt, and settled options. Pure; imports only core.
  */
 import { UpdateError } from './errors.ts';
-import { NODES, peerOf, type NodeId, type Sha256 } from './model.ts';
-import type { PreparedPlan, PrepareOptions } from './prepare-plan.ts';
+import { NODES, peerOf, type NodeId } from './model.ts';
+import type { PrepareOptions } from './prepare-plan.ts';
 import { isColumnDone, newColumn, PREPARE_STAGES } from './prepare.ts';
 import type { Preparation, PrepareColumn, PrepareOrder, PrepareWord } from './prepare.ts';
 import type { Reason } from './records.ts';
@@ -21,7 +21,8 @@ export type PrepareAct =
       readonly word: PrepareWord;
       readonly options: Partial<PrepareOptions>;
     }
-  | { readonly do: 'plan'; readonly digest: Sha256; readonly content: PreparedPlan }
+  /** A plan of null asks the node that serves for one. */
+  | { readonly do: 'plan'; readonly plan: PrepareOrder['plan'] }
   | { readonly do: 'ready'; readonly at: string }
   | { readonly do: 'install'; readonly job: string; readonly by: string; readonly at: string }
   | {
@@ -94,8 +95,8 @@ export function changeOrder(
     }
     case 'plan': {
       if (order.plan !== null) return stay('there is a plan already');
-      const { digest, content } = act;
-      return next({ plan: { digest, content } }, 'the plan is made');
+      if (act.plan === null) throw new UpdateError('internal.bug', 'there is no plan to keep');
+      return next({ plan: act.plan }, 'the plan is made');
     }
     case 'ready':
       if (order.readyAt !== null || !isReady(open)) return stay('it is not news');

@@ -100,7 +100,12 @@ export class Bundles {
   }
 
   /** Copies it into the depot of this node. */
-  async stage(job: string, path: string, found: VerifyResult, signal: AbortSignal): Promise<void> {
+  async stage(
+    job: string,
+    path: string,
+    found: Pick<VerifyResult, 'bundle' | 'bytes'>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { depot, executor, trustRoot, depotDir } = this.#parts;
     const staged = await depot.list();
     if (!staged.some((entry) => entry.bundle === found.bundle)) {

@@ -6,6 +6,8 @@
 import { randomUUID } from 'node:crypto';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { Sha256 } from '../core/model.ts';
+import type { PrepareAct, PrepareChange } from '../core/prepare-order.ts';
+import type { Preparation } from '../core/prepare.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import { readRollout, type PairMessage } from '../core/report.ts';
 import { serves } from '../core/role.ts';
@@ -50,7 +52,21 @@ interface FactsRequest {
   readonly bundle: Sha256 | null;
 }
 
+/** What is said about a prepared update: by the one who asks the driver, or a copy of the record. */
+type PrepareRequest =
+  | { readonly do: 'prepare'; readonly act: PrepareAct }
+  | { readonly do: 'prepare-copy'; readonly copy: Preparation };
+
+/** The desk of prepared updates of a node. */
+export interface PrepareHandler {
+  readonly change: (act: PrepareAct) => Promise<PrepareChange>;
+  readonly join: (copy: unknown) => Promise<Preparation | null>;
+}
+
+type AnyRequest = DriverRequest | FactsRequest | KeepRequest | PrepareRequest;
+
 interface Answer {
+  readonly prepared?: unknown;
   readonly error?: { readonly code: string; readonly message: string };
   readonly facts?: NodeFacts;
 }
@@ -71,6 +87,9 @@ export class DriverRequests {
   /** What this node answers when the peer asks for facts; set by whoever knows them. */
   facts: ((bundle: Sha256 | null) => Promise<NodeFacts>) | null = null;
 
+  /** What this node does about prepared updates; set by their desk. */
+  prepare: PrepareHandler | null = null;
+
   constructor(runner: Runner, link: PeerLink, wait: Pause = pause) {
     this.#runner = runner;
     this.#link = link;
@@ -82,10 +101,39 @@ export class DriverRequests {
    * handover, when neither node serves, it waits for the one that will.
    */
   async ask(request: DriverRequest): Promise<void> {
+    await this.#atDriver(
+      () => this.#do(request),
+      () => this.#hand(request),
+    );
+  }
+
+  /** The same for a change of a prepared update: what the desk of the driver answers. */
+  askPrepare(act: PrepareAct): Promise<unknown> {
+    return this.#atDriver(
+      () => this.#prepareHere({ do: 'prepare', act }),
+      async () => {
+        const { prepared } = await this.#send({ do: 'prepare', act }, gone);
+        if (prepared !== undefined) return prepared;
+        const message = `node ${other(this.#runner.state)} does not answer`;
+        throw new UpdateError('pair.peer_unreachable', message);
+      },
+    );
+  }
+
+  /** Gives the peer a copy and returns the peer's; null when it does not take or answer it. */
+  async sharePrepare(copy: Preparation): Promise<unknown> {
+    try {
+      return (await this.#send({ do: 'prepare-copy', copy }, gone)).prepared ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  async #atDriver<T>(own: () => Promise<T>, handed: () => Promise<T>): Promise<T> {
     for (let waitedMs = 0; ; waitedMs += LOOK_MS) {
       const s = this.#runner.state;
-      if (serves(s)) return this.#do(request);
-      if (peerReport(s)?.serving === true) return this.#hand(request);
+      if (serves(s)) return own();
+      if (peerReport(s)?.serving === true) return handed();
       if (waitedMs >= ANSWER_MS) {
         const message = `neither this node nor node ${other(s)} serves now`;
         throw new UpdateError('pair.not_healthy', message);
@@ -120,7 +168,7 @@ export class DriverRequests {
 
   /** The peer's answer; without one in time only what is over already is no error. */
   async #send(
-    request: DriverRequest | FactsRequest | KeepRequest,
+    request: AnyRequest,
     over: (s: NodeState) => boolean,
     limitMs = ANSWER_MS,
   ): Promise<Answer> {
@@ -159,14 +207,17 @@ export class DriverRequests {
 
   async #answer(id: string, request: object): Promise<void> {
     try {
-      const answer = await this.#serve(request as DriverRequest | FactsRequest | KeepRequest);
+      const answer = await this.#serve(request as AnyRequest);
       this.#link.send({ type: 'answer', id, answer });
     } catch (error) {
       this.#link.send({ type: 'answer', id, answer: { error: asUpdateError(error).report() } });
     }
   }
 
-  async #serve(request: DriverRequest | FactsRequest | KeepRequest): Promise<Answer> {
+  async #serve(request: AnyRequest): Promise<Answer> {
+    if (request.do === 'prepare' || request.do === 'prepare-copy') {
+      return { prepared: await this.#prepareHere(request) };
+    }
     if (request.do === 'keep-copy' && this.storage !== null) {
       await this.storage(request.do);
       return {};
@@ -176,6 +227,15 @@ export class DriverRequests {
     }
     await this.#do(request as DriverRequest);
     return {};
+  }
+
+  #prepareHere(request: PrepareRequest): Promise<unknown> {
+    const desk = this.prepare;
+    if (desk === null) throw new UpdateError('pair.protocol', 'nothing is prepared on this node');
+    if (request.do === 'prepare-copy') return desk.join(request.copy);
+    if (serves(this.#runner.state)) return desk.change(request.act);
+    const message = `node ${me(this.#runner.state)} does not serve`;
+    throw new UpdateError('pair.not_healthy', message);
   }
 
   #settle(id: string, answer: Answer): void {
