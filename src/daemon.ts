@@ -19,16 +19,19 @@ import { FenceWatch } from './daemon/fence-watch.ts';
 import { History } from './daemon/history.ts';
 import { watchHungStorage } from './daemon/hung-storage.ts';
 import type { Identity } from './daemon/plan.ts';
+import { openInit } from './daemon/init.ts';
 import { initialState } from './daemon/initial.ts';
 import { openJobBook } from './daemon/job-book.ts';
 import { Listeners } from './daemon/listeners.ts';
 import { mendLostBoot } from './daemon/lost-boot.ts';
 import { bootOf, openHostOf, openServiceOf, openSlotsOf } from './daemon/machine.ts';
+import { alsoAlive } from './daemon/notify-init.ts';
 import { openPowerNotes } from './daemon/power-note.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
 import { TrustKeeper, waitingDirOf } from './daemon/trust-keeper.ts';
+import { serviceLog } from './daemon/service-log.ts';
 import { SettingsFile } from './daemon/settings.ts';
 import { Tally } from './daemon/tally.ts';
 import { openDepot } from './drivers/depot-dir.ts';
@@ -58,10 +61,7 @@ import { Runner } from './updater/runner.ts';
 const HEALTH_ROUND_MS = 1000;
 const HEALTH_CHECK_MS = 10_000;
 
-/** Where a line for the service's log goes: standard error, which the init system keeps. */
-function log(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
+const log = serviceLog();
 
 /** What of the configuration is the policy of a rollout. */
 function policyOf(config: Config): Policy {
@@ -75,16 +75,19 @@ function policyOf(config: Config): Policy {
  * in safe mode.
  */
 export async function runDaemon(config: Config, signal: AbortSignal): Promise<void> {
-  const keys = await loadKeys(keysDirOf(config.stateDir));
+  // Before anything is started that would inherit what init said to this process.
+  const init = await openInit(process.env);
+  const keysDir = keysDirOf(config.stateDir);
+  const keys = await openLiveKeys(keysDir, log);
   await mkdir(config.runDir, { recursive: true, mode: 0o755 });
   await using _lock = await lockState(config.stateDir);
-  const host = await openHostOf(config, log);
+  const host = alsoAlive(await openHostOf(config, log), init.notes);
   await using journal = await openJournal(config.stateDir);
   let content: JournalContent;
   try {
     content = await journal.read();
   } catch (error) {
-    await serveSafeMode(config, host, error, signal);
+    await serveSafeMode(config, host, error, signal, init);
     return;
   }
   if (content.torn) log('the journal had a torn last record, which was dropped');
@@ -96,6 +99,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
     host,
     updating: () => running(node.runner.state.rollout),
     onRemoteTrouble: (reason) => void (node.remote.trouble = reason),
+    sockets: init.sockets,
     log,
   });
   node.runner.start();
@@ -103,8 +107,10 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   const reason = node.drivers.lostBoot;
   // It stays an alarm until the next start: somebody has to look at the disk.
   if (reason !== null) await node.runner.dispatch({ type: 'trouble', effect: 'boot', reason });
-  log(`node ${config.node} runs Tandem ${VERSION} from slot ${host.boot().slot}`);
-  await Promise.race([aborted(signal), failed.promise]);
+  const runs = `node ${config.node} runs Tandem ${VERSION} from slot ${host.boot().slot}`;
+  log(runs, 'info');
+  init.notes.ready(runs);
+  await Promise.race([aborted(signal), failed.promise]).finally(() => init.notes.stopping());
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -227,6 +227,12 @@ export interface Fencer {
   power(signal: AbortSignal): Promise<'on' | 'off' | 'unknown'>;
 }
 
+/** How bad a line of the log is: something has failed, may fail, or is as it should be. */
+export type LogLevel = 'error' | 'warning' | 'info';
+
+/** Where lines for the log of the service go; a warning when nothing is said. */
+export type ServiceLog = (line: string, level?: LogLevel) => void;
+
 /** The machine itself. */
 export interface Host {
   /** How this boot came about, as the boot loader told it. Constant for a boot. */

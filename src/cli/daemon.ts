@@ -3,16 +3,30 @@
  * holds: the daemon is loaded only here. Imports the configuration and the daemon lazily.
  */
 import { EXIT } from '../core/codes.ts';
+import { asUpdateError, type UpdateError } from '../core/errors.ts';
 import { text } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
 async function run(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
   const { CONFIG_PATH, loadConfig } = await import('../config.ts');
   const file = text(values, 'config') ?? (io.env['TANDEM_CONFIG'] || CONFIG_PATH);
-  const config = await loadConfig(file);
-  const { runDaemon } = await import('../daemon.ts');
-  await runDaemon(config, io.signal);
-  return EXIT.done;
+  try {
+    const config = await loadConfig(file);
+    const { runDaemon } = await import('../daemon.ts');
+    await runDaemon(config, io.signal);
+    return EXIT.done;
+  } catch (error) {
+    return await reportToLog(asUpdateError(error), io);
+  }
+}
+
+/** The journal of an init system is told how bad the last words of the service are. */
+async function reportToLog(error: UpdateError, io: CliIo): Promise<number> {
+  const { isJournal, withPriority } = await import('../daemon/service-log.ts');
+  const { reportError } = await import('./run.ts');
+  if (!isJournal(io.env['JOURNAL_STREAM'])) return reportError(error, false, io);
+  const err = (text: string): void => io.err(withPriority(text, 'error'));
+  return reportError(error, false, { ...io, err });
 }
 
 /** The verb of the service itself. */

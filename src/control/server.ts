@@ -20,7 +20,7 @@ import { readQuery } from './query.ts';
 import { keyOfHeader, memoryBook, printOf, Repeats, type KeyBook } from './repeats.ts';
 import type { Route, RouteContext } from './route.ts';
 import { findRoute } from './routes.ts';
-import { listenOn } from './socket.ts';
+import { listenOn, listenOnPassed } from './socket.ts';
 import { Strangers } from './strangers.ts';
 
 /** What every door shares. */
@@ -38,6 +38,8 @@ export interface DoorOptions {
 /** Where the server listens, and who may use it. */
 export interface ControlOptions extends DoorOptions {
   readonly socketPath: string;
+  /** Descriptor of this socket when the init system listens on it already. */
+  readonly fd?: number;
   /** Group that may use the socket, when there is such a group. */
   readonly group?: string;
   /** Everyone may connect and has to log in at the desk first: this is the console socket. */
@@ -60,13 +62,13 @@ export const HTTP_OPTIONS: ServerOptions = {
 
 /**
  * Opens the control socket. Throws `state.locked` when another daemon answers on it. Disposing ends
- * all streams and removes the socket.
+ * all streams and removes the socket, unless the init system has passed it.
  */
 export async function startControl(
   backend: ControlBackend,
   options: ControlOptions,
 ): Promise<AsyncDisposable> {
-  const { socketPath, group, login, strangersMax, strangerMs } = options;
+  const { socketPath, fd, group, login, strangersMax, strangerMs } = options;
   const server = createServer(HTTP_OPTIONS);
   server.maxConnections = CONNECTIONS_MAX;
   let gate: Gate = CONTROL_GATE;
@@ -76,7 +78,8 @@ export async function startControl(
     gate = consoleGate(() => deskOf(options), strangers);
   }
   const door = new Door(backend, server, gate, options);
-  await listenOn(server, socketPath, login === true ? 'everyone' : { group });
+  if (fd === undefined) await listenOn(server, socketPath, login === true ? 'everyone' : { group });
+  else await listenOnPassed(server, fd, socketPath);
   return door;
 }
 

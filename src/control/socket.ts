@@ -18,6 +18,27 @@ const EVERYONE_UMASK = 0o111;
 export type Who = { readonly group?: string | undefined } | 'everyone';
 
 /**
+ * Lets the server listen on the descriptor of a socket that the init system listens on already. Its
+ * file, and who may connect, are the affair of its unit; it stays when the server closes. Throws
+ * `file.unreadable` when the descriptor cannot be used.
+ */
+export async function listenOnPassed(server: Server, fd: number, path: string): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ fd }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  } catch (cause) {
+    const { message } = cause as Error;
+    const text = `cannot listen on the passed socket ${path}, descriptor ${fd}: ${message}`;
+    throw new UpdateError('file.unreadable', text, { cause });
+  }
+}
+
+/**
  * Lets the server listen on a unix socket that those may connect to. Throws `state.locked` when a
  * daemon already answers there, `file.unreadable` when the path cannot be used.
  */

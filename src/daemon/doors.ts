@@ -11,11 +11,12 @@ import { startRemote } from '../control/remote.ts';
 import { startControl, type DoorOptions } from '../control/server.ts';
 import type { Reason } from '../core/records.ts';
 import type { Settings } from '../core/settings.ts';
-import type { Host } from '../ports.ts';
+import type { Host, ServiceLog } from '../ports.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
 import { AccessDesk } from './access.ts';
 import { AuditLog } from './audit.ts';
 import { openKeyBook } from './key-book.ts';
+import type { PassedSockets } from './passed-sockets.ts';
 
 /** What the doors need of their daemon. */
 export interface DoorParts {
@@ -30,7 +31,9 @@ export interface DoorParts {
   readonly updating: () => boolean;
   /** Why other machines cannot get in; null when they can. */
   readonly onRemoteTrouble: (reason: Reason | null) => void;
-  readonly log: (line: string) => void;
+  /** What the init system listens on already. */
+  readonly sockets: PassedSockets;
+  readonly log: ServiceLog;
 }
 
 /** Opens them; throws what `startControl` throws. Disposing closes them. */
@@ -38,7 +41,7 @@ export async function openDoors(
   backend: ControlBackend,
   parts: DoorParts,
 ): Promise<AsyncDisposable> {
-  const { config, host, settings, events, updating, log } = parts;
+  const { config, host, settings, events, updating, sockets, log } = parts;
   const { node, stateDir } = config;
   const { socket, consoleSocket, group } = config.control;
   const at = (): string => new Date(host.nowMs()).toISOString();
@@ -58,8 +61,13 @@ export async function openDoors(
     }),
   );
   const book = stack.use(await openKeyBook(stateDir, () => host.monotonicMs(), log));
-  stack.use(await startControl(backend, { socketPath: socket, group, desk, book }));
-  stack.use(await startControl(backend, { socketPath: consoleSocket, desk, book, login: true }));
+  const passed = (socketPath: string) => {
+    const fd = sockets.take(socketPath);
+    return fd === null ? { socketPath } : { socketPath, fd };
+  };
+  stack.use(await startControl(backend, { ...passed(socket), group, desk, book }));
+  stack.use(await startControl(backend, { ...passed(consoleSocket), desk, book, login: true }));
+  sockets.tellIdle();
   if (config.remote !== null)
     stack.use(await openRemote(backend, config.remote, { desk, book }, parts));
   const held = stack.move();
@@ -86,7 +94,8 @@ function openRemote(
       return remote.role === 'none' ? null : remote.role;
     },
     onTrouble: (reason) => {
-      log(reason === null ? `other machines may connect to ${remote.listen}` : reason.message);
+      if (reason === null) log(`other machines may connect to ${remote.listen}`, 'info');
+      else log(reason.message);
       onRemoteTrouble(reason);
     },
     onRefused: (message) => {

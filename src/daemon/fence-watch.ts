@@ -9,7 +9,7 @@
 import { asUpdateError } from '../core/errors.ts';
 import type { Reason } from '../core/records.ts';
 import type { Event, TakeoverPolicy } from '../core/state.ts';
-import type { Fencer } from '../ports.ts';
+import type { Fencer, ServiceLog } from '../ports.ts';
 import { pause, type Pause } from '../updater/effects.ts';
 
 /** Pause between self-tests that pass, before the second try of one that failed, and after it. */
@@ -23,7 +23,7 @@ const TEST_MS = 10_000;
 export class FenceWatch implements AsyncDisposable {
   readonly #fencer: Fencer;
   readonly #dispatch: (event: Event) => Promise<boolean>;
-  readonly #log: (line: string) => void;
+  readonly #log: ServiceLog;
   readonly #pause: Pause;
   readonly #stop = new AbortController();
   #policy: TakeoverPolicy = 'manual';
@@ -34,7 +34,7 @@ export class FenceWatch implements AsyncDisposable {
   constructor(
     fencer: Fencer,
     dispatch: (event: Event) => Promise<boolean>,
-    log: (line: string) => void,
+    log: ServiceLog,
     wait: Pause = pause,
   ) {
     this.#fencer = fencer;
@@ -63,7 +63,8 @@ export class FenceWatch implements AsyncDisposable {
       }
       if (signal.aborted) return;
       if (trouble?.message !== this.trouble?.message) {
-        this.#log(trouble === null ? 'the fencer passed its self-test' : trouble.message);
+        if (trouble === null) this.#log('the fencer passed its self-test', 'info');
+        else this.#log(trouble.message);
       }
       this.trouble = trouble;
       await this.#tell(trouble === null ? 'fence' : 'manual');

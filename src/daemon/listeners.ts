@@ -10,7 +10,7 @@ import type { NodeReport, PairMessage, ReportHead } from '../core/report.ts';
 import { serves } from '../core/role.ts';
 import type { NodeState } from '../core/state.ts';
 import type { TandemEvent } from '../core/status.ts';
-import type { Host, PeerLink, StorageSoftware, Store } from '../ports.ts';
+import type { Host, PeerLink, ServiceLog, StorageSoftware, Store } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
 import type { Runner, RunnerEvents } from '../updater/runner.ts';
 import { isFormed, reformItems, type LastHeard } from '../updater/status.ts';
@@ -30,7 +30,7 @@ export interface ListenerParts {
   readonly tally?: { ended(rollout: RolloutRecord): void };
   readonly link: PeerLink;
   readonly host: Host;
-  readonly log: (line: string) => void;
+  readonly log: ServiceLog;
   readonly onFatal: (error: UpdateError) => void;
   /** Called after each step, for what follows the records and is no part of them. */
   readonly onState?: (state: NodeState) => void;
@@ -50,7 +50,7 @@ export class Listeners implements RunnerEvents {
   #syncedBytes = -1;
   /** Why the peer's reports are not taken, while they are not. */
   refused: Reason | null = null;
-  readonly log: (line: string) => void;
+  readonly log: ServiceLog;
   readonly onFatal: (error: UpdateError) => void;
 
   constructor(parts: ListenerParts) {
@@ -124,7 +124,7 @@ export class Listeners implements RunnerEvents {
   /** A start of the peer's daemon that is heard for the first time. */
   #greet(peer: NodeReport): void {
     const spoken = `protocol ${agreedProtocol(PROTOCOL, peer.protocol)} is spoken`;
-    this.log(`node ${peer.node} runs Tandem ${peer.program}, pair ${spoken}`);
+    this.log(`node ${peer.node} runs Tandem ${peer.program}, pair ${spoken}`, 'info');
     for (const event of this.#parts.events.own(EVENTS_AGAIN)) this.#share(event);
   }
 

@@ -6,7 +6,7 @@
  */
 import type { Slot } from '../core/model.ts';
 import type { Reason } from '../core/records.ts';
-import type { Host, Slots } from '../ports.ts';
+import type { Host, ServiceLog, Slots } from '../ports.ts';
 import type { EventLog } from '../updater/events.ts';
 import { readSeals } from '../updater/execute.ts';
 
@@ -22,7 +22,7 @@ export interface LostBootParts {
     readonly trialId: number;
   }) => Promise<boolean>;
   readonly events: Pick<EventLog, 'emit'>;
-  readonly log: (line: string) => void;
+  readonly log: ServiceLog;
 }
 
 /**
@@ -38,7 +38,7 @@ export async function mendLostBoot(parts: LostBootParts): Promise<Reason | null>
   const message =
     `both copies of the boot state were lost; slot ${slot}, which was committed last, runs and ` +
     'is the default again';
-  parts.log(`boot.lost: ${message}`);
+  parts.log(`boot.lost: ${message}`, 'error');
   parts.events.emit({ job: null, phase: null, state: 'boot', msg: message, code: 'boot.lost' });
   return { code: 'boot.lost', message };
 }

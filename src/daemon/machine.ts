@@ -21,7 +21,7 @@ import { openArpService } from '../drivers/service-arp.ts';
 import { startServiceProcess, type ServiceProcessOptions } from '../drivers/service-process.ts';
 import { findSlotDevices, openBlockSlots } from '../drivers/slots-block.ts';
 import { openSlots } from '../drivers/slots-file.ts';
-import type { BootChooser, Host, ServiceAddress, Slots } from '../ports.ts';
+import type { BootChooser, Host, ServiceAddress, ServiceLog, Slots } from '../ports.ts';
 
 /** What of the machine a test puts something else in place of. */
 export interface MachineParts {
@@ -38,12 +38,10 @@ export interface MachineParts {
 /** The machine's own. */
 export const MACHINE_PARTS: MachineParts = { roots: { ...MACHINE_ROOTS, ...DEVICE_ROOTS } };
 
-type Log = (line: string) => void;
-
 /** The host, with the programs of the section `power`. Throws what its driver throws. */
 export async function openHostOf(
   config: Config,
-  log: Log,
+  log: ServiceLog,
   { roots, exit }: MachineParts = MACHINE_PARTS,
 ): Promise<Host> {
   const { runDir, stateDir, power, host } = config;
@@ -96,7 +94,7 @@ export function bootOf(
 export async function openServiceOf(
   config: Config,
   logs: string,
-  log: Log,
+  log: ServiceLog,
   { roots, ip, startWorkload }: MachineParts = MACHINE_PARTS,
 ): Promise<ServiceAddress> {
   const { address, program, interface: dev, prefix: prefixLength } = config.service;

@@ -12,6 +12,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { Host } from '../ports.ts';
+import { NO_INIT, type Init } from './init.ts';
 import { safeUpkeep } from './safe-upkeep.ts';
 import { FileLineLog } from '../drivers/line-log.ts';
 import { openDoors } from './doors.ts';
@@ -35,11 +36,12 @@ export async function serveSafeMode(
   host: Host,
   cause: unknown,
   signal: AbortSignal,
+  { notes, sockets, log }: Init = NO_INIT,
   trialMs: number = TRIAL_MS,
 ): Promise<void> {
   const error = asUpdateError(cause);
   if (!SAFE.has(error.code)) throw error;
-  log(`safe mode: ${error.message}`);
+  log(`safe mode: ${error.message}`, 'error');
   const settings = await SettingsFile.open(config);
   await using lines = new FileLineLog(join(config.stateDir, 'logs/audit.ndjson'));
   const backend = safeBackend(config, host, error, { settings, lines });
@@ -51,8 +53,10 @@ export async function serveSafeMode(
     events: null,
     updating: () => false,
     onRemoteTrouble: NOT_SHOWN,
+    sockets,
   };
   await using _doors = await openDoors(backend, { ...parts, log });
+  notes.ready(`safe mode: ${error.code}`);
   const timer = setInterval(() => host.feedWatchdog(), 1000);
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();
@@ -60,6 +64,7 @@ export async function serveSafeMode(
   const older = error.code === 'state.newer_schema' && host.boot().reason === 'trial';
   const end = older ? setTimeout(resolve, trialMs) : null;
   await promise;
+  if (signal.aborted) notes.stopping();
   clearInterval(timer);
   if (end !== null) clearTimeout(end);
   if (older && !signal.aborted) await host.reboot(`a trial in safe mode: ${error.code}`);
@@ -67,8 +72,6 @@ export async function serveSafeMode(
 
 /** The one alarm of safe mode is safe mode; the log has this too. */
 const NOT_SHOWN = (): void => {};
-
-const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 function safeBackend(
   config: Config,

@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Host } from '../ports.ts';
+import type { Host, ServiceLog } from '../ports.ts';
 import { readBootInfo } from './boot-info.ts';
 import {
   BOOT_VARIABLE,
@@ -43,7 +43,7 @@ export interface MachineHostOptions {
   readonly shutdown: readonly string[] | null;
   /** Device of the hardware watchdog; null = there is none. */
   readonly watchdog: string | null;
-  readonly log: (line: string) => void;
+  readonly log: ServiceLog;
   /** Folders and files of the kernel; for tests. */
   readonly roots?: MachineRoots;
   readonly times?: LeaveTimes;
@@ -83,7 +83,10 @@ export async function openMachineHost(options: MachineHostOptions): Promise<Host
   const { identity, timeoutS } = await watchdogFacts(watchdog, sys);
   const inner = openHost({ env: { ...env, [WATCHDOG_VARIABLE]: watchdog }, runDir, stateDir });
   const after = timeoutS === null ? 'after a time that it does not tell' : `after ${timeoutS} s`;
-  log(`watchdog ${watchdog} (${identity ?? 'unknown'}): silence restarts the machine ${after}`);
+  log(
+    `watchdog ${watchdog} (${identity ?? 'unknown'}): silence restarts the machine ${after}`,
+    'info',
+  );
   return new MachineHost(inner, sysrq, options);
 }
 

@@ -12,6 +12,7 @@ import t from 'tap';
 import type { Config } from '../../src/config.ts';
 import { ControlClient } from '../../src/control/client.ts';
 import { UpdateError } from '../../src/core/errors.ts';
+import { NO_INIT } from '../../src/daemon/init.ts';
 import { serveSafeMode } from '../../src/daemon/safe-mode.ts';
 import { MemoryHost } from '../memory/host.ts';
 
@@ -81,7 +82,7 @@ t.test('a trial of a program that is too old for the journal restarts by itself'
   const config = configOf(join(folder, 'c.sock'));
   const newer = new UpdateError('state.newer_schema', 'The journal has schema 2');
   const trial = host();
-  await t.rejects(serveSafeMode(config, trial, newer, never, 1));
+  await t.rejects(serveSafeMode(config, trial, newer, never, NO_INIT, 1));
   t.match(trial.reboots, [/state\.newer_schema/]);
 
   const stop = new AbortController();
@@ -90,8 +91,8 @@ t.test('a trial of a program that is too old for the journal restarts by itself'
   const damaged = host();
   const corrupt = new UpdateError('journal.corrupt', 'The journal has a damaged record');
   const waiting = [
-    serveSafeMode(configOf(join(folder, 'd.sock')), usual, newer, stop.signal, 1),
-    serveSafeMode(configOf(join(folder, 'e.sock')), damaged, corrupt, stop.signal, 1),
+    serveSafeMode(configOf(join(folder, 'd.sock')), usual, newer, stop.signal, NO_INIT, 1),
+    serveSafeMode(configOf(join(folder, 'e.sock')), damaged, corrupt, stop.signal, NO_INIT, 1),
   ];
   while (!existsSync(join(folder, 'e.sock'))) await setImmediate();
   for (let turn = 0; turn < 50; turn += 1) await setImmediate();
