@@ -77,8 +77,7 @@ function policyOf(config: Config): Policy {
 export async function runDaemon(config: Config, signal: AbortSignal): Promise<void> {
   // Before anything is started that would inherit what init said to this process.
   const init = await openInit(process.env);
-  const keysDir = keysDirOf(config.stateDir);
-  const keys = await openLiveKeys(keysDir, log);
+  const keys = await loadKeys(keysDirOf(config.stateDir));
   await mkdir(config.runDir, { recursive: true, mode: 0o755 });
   await using _lock = await lockState(config.stateDir);
   const host = alsoAlive(await openHostOf(config, log), init.notes);
