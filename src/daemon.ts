@@ -8,8 +8,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VERSION } from './cli/version.ts';
 import { parseAddress, type Config } from './config.ts';
-import type { UpdateError } from './core/errors.ts';
-import { peerOf, type Slot } from './core/model.ts';
+import { asUpdateError, UpdateError } from './core/errors.ts';
+import type { Slot } from './core/model.ts';
 import type { Policy, Reason } from './core/records.ts';
 import { running, type NodeState } from './core/state.ts';
 import { Backend } from './daemon/backend.ts';
@@ -27,6 +27,8 @@ import { mendLostBoot } from './daemon/lost-boot.ts';
 import { bootOf, openHostOf, openServiceOf, openSlotsOf } from './daemon/machine.ts';
 import { alsoAlive } from './daemon/notify-init.ts';
 import { openPowerNotes } from './daemon/power-note.ts';
+import { openFencer, openLink } from './daemon/peer-drivers.ts';
+import type { PairingParts } from './daemon/replace.ts';
 import { DriverRequests } from './daemon/requests.ts';
 import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
@@ -36,23 +38,19 @@ import { SettingsFile } from './daemon/settings.ts';
 import { Tally } from './daemon/tally.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { withFailpoints } from './drivers/failpoints.ts';
-import { commandFencer } from './drivers/fence-command.ts';
-import { noFencer } from './drivers/fence-none.ts';
-import { powerFencer } from './drivers/fence-power.ts';
 import { DirectoryHooks } from './drivers/hooks-dir.ts';
 import { processInstaller } from './drivers/installer-process.ts';
 import { openJournal } from './drivers/journal-file.ts';
-import { keysDirOf, loadKeys, type PairKeys } from './drivers/keys.ts';
+import { keysDirOf, type PairKeys } from './drivers/keys.ts';
 import { FileLineLog } from './drivers/line-log.ts';
-import { joinChannels } from './drivers/link-channels.ts';
-import { openSerialLink, silentTicksFor } from './drivers/link-serial.ts';
-import { linkTimersFor, openTlsLink } from './drivers/link-tls.ts';
-import { openSerialPort } from './drivers/serial-port.ts';
+import { assertNotReplaced, markReplaced } from './drivers/live-keys.ts';
+import { openLiveKeys, type LiveKeys } from './drivers/live-keys.ts';
+import { pairInit } from './drivers/pairing.ts';
 import { lockState } from './drivers/state-lock.ts';
 import { createStorageProcess } from './drivers/storage-process.ts';
 import { openStoreProcess } from './drivers/store-process.ts';
 import { unpackImage } from './drivers/unpack-ext4.ts';
-import type { Fencer, Host, JournalContent, PeerLink, Slots } from './ports.ts';
+import type { Host, JournalContent, Slots } from './ports.ts';
 import { EventLog } from './updater/events.ts';
 import { Executor, type ExecuteOptions } from './updater/execute.ts';
 import { Runner } from './updater/runner.ts';
@@ -77,13 +75,15 @@ function policyOf(config: Config): Policy {
 export async function runDaemon(config: Config, signal: AbortSignal): Promise<void> {
   // Before anything is started that would inherit what init said to this process.
   const init = await openInit(process.env);
-  const keys = await loadKeys(keysDirOf(config.stateDir));
+  const keysDir = keysDirOf(config.stateDir);
+  const keys = await openLiveKeys(keysDir, log);
   await mkdir(config.runDir, { recursive: true, mode: 0o755 });
   await using _lock = await lockState(config.stateDir);
   const host = alsoAlive(await openHostOf(config, log), init.notes);
   await using journal = await openJournal(config.stateDir);
   let content: JournalContent;
   try {
+    await assertNotReplaced(keysDir);
     content = await journal.read();
   } catch (error) {
     await serveSafeMode(config, host, error, signal, init);
@@ -128,6 +128,7 @@ async function openDrivers(
   host: Host,
   content: JournalContent,
   stack: AsyncDisposableStack,
+  onReplaced: () => void,
 ) {
   const logs = join(config.stateDir, 'logs');
   const lines = (name: string): FileLineLog => stack.use(new FileLineLog(join(logs, name)));
@@ -156,7 +157,7 @@ async function openDrivers(
     lostBoot,
     boot: stack.use(await boot.open()),
     depot: await openDepot(depotOf(config), readDepotHead(config.trustRoot)),
-    link: stack.use(await openLink(config, keys)),
+    link: stack.use(await openLink(config, keys, onReplaced)),
     store: stack.use(openStoreProcess({ socket: config.storage.socket })),
     storage: stack.use(openStorage(config, keys, logs, slots)),
     service: stack.use(await openServiceOf(config, logs, log)),
@@ -183,14 +184,15 @@ async function openBook(config: Config, host: Host, events: EventLog) {
 /** The node: runner and backend on its drivers. */
 async function openNode(
   config: Config,
-  keys: PairKeys,
+  keys: LiveKeys,
   host: Host,
   journal: Journal,
   content: JournalContent,
   onFatal: (error: UpdateError) => void,
 ) {
   await using stack = new AsyncDisposableStack();
-  const drivers = await openDrivers(config, keys, host, content, stack);
+  const onReplaced = replacedOf(config, host, onFatal);
+  const drivers = await openDrivers(config, keys, host, content, stack, onReplaced);
   const { events, history, tally } = drivers;
   const found = { config, pair: keys.pair, program: VERSION, content };
   const initial = await initialState({ ...found, ...drivers });
@@ -204,14 +206,7 @@ async function openNode(
       execute: (...words: Parameters<Executor['run']>) => executor.run(...words),
     },
   );
-  const trust = await TrustKeeper.open({
-    trustRoot: config.trustRoot,
-    waitingDir: waitingDirOf(config.stateDir),
-    depot: drivers.depot,
-    events,
-    dispatch: (event) => runner.dispatch(event),
-    log,
-  });
+  const trust = await openTrust(config, drivers, (event) => runner.dispatch(event));
   const onState = (state: NodeState): void => trust.look(state);
   const listeners = new Listeners({ events, history, tally, link, host, log, onFatal, onState });
   const runner: Runner = new Runner(initial, { ...ports, link, host }, execute, listeners);
@@ -227,6 +222,7 @@ async function openNode(
     ...drivers,
     care: drivers.store,
     ...settledParts(config, host, drivers.slots),
+    pairing: pairingOf(config, keys),
     runner,
     executor,
     requests,
@@ -249,6 +245,37 @@ async function openNode(
     drivers,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
   };
+}
+
+/** Another node has this one's place: known at every later start; this run of the daemon ends. */
+function replacedOf(config: Config, host: Host, onFatal: (error: UpdateError) => void) {
+  const mark = async (): Promise<void> => {
+    const at = new Date(host.nowMs()).toISOString();
+    // Where it cannot be kept, the node is told so again after its next start.
+    await markReplaced(keysDirOf(config.stateDir), at).catch((error: unknown) => {
+      log(asUpdateError(error).message);
+    });
+    const message = 'the peer has another node in the place of this one';
+    onFatal(new UpdateError('pair.replaced', message));
+  };
+  return (): void => void mark();
+}
+
+/** The keeper of the trust root that an update may bring. */
+function openTrust(
+  config: Config,
+  { depot, events }: Pick<Awaited<ReturnType<typeof openDrivers>>, 'depot' | 'events'>,
+  dispatch: Runner['dispatch'],
+) {
+  const { trustRoot } = config;
+  const waitingDir = waitingDirOf(config.stateDir);
+  return TrustKeeper.open({ trustRoot, waitingDir, depot, events, dispatch, log });
+}
+
+/** How this node pairs with a node that replaces its peer. */
+function pairingOf(config: Config, keys: LiveKeys): PairingParts {
+  const listen = parseAddress(config.link.bulk);
+  return { keysDir: keysDirOf(config.stateDir), listen, keys, open: pairInit };
 }
 
 const depotOf = ({ stateDir }: Config): string => join(stateDir, 'depot');
@@ -288,40 +315,6 @@ function identityOf(config: Config, slots: Slots): Identity {
 function supportOf(config: Config, host: Host): Support {
   const entry = process.argv[1] ?? '';
   return new Support({ config, program: VERSION, entry, nowMs: () => host.nowMs() });
-}
-
-/** The way to the peer's power switch, as the section `fence` names it. */
-function openFencer(config: Config, host: Host): Fencer {
-  const { fencer, afterFence } = config.fence;
-  const peer = peerOf(config.node);
-  switch (fencer.kind) {
-    case 'none':
-      return noFencer();
-    case 'power':
-      return powerFencer({ peer, socket: fencer.socket, bootId: host.boot().bootId, afterFence });
-    case 'command':
-      return commandFencer({
-        peer,
-        command: fencer.command,
-        timeoutMs: fencer.timeoutS * 1000,
-        afterFence,
-      });
-  }
-}
-
-async function openLink(config: Config, keys: PairKeys): Promise<PeerLink> {
-  const { serial: path, serialBaud: baud, silentMs } = config.link;
-  const network = await openTlsLink({
-    node: config.node,
-    listen: parseAddress(config.link.listen),
-    peer: parseAddress(config.link.peer),
-    keys,
-    timers: linkTimersFor(silentMs),
-  });
-  if (path === null) return network;
-  const open = () => openSerialPort(path, baud);
-  const timers = { silentTicks: silentTicksFor(silentMs, baud) };
-  return joinChannels(network, openSerialLink({ keys, path, baud, open, timers }));
 }
 
 function openStorage(config: Config, keys: PairKeys, logs: string, slots: Slots) {

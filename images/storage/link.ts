@@ -85,7 +85,7 @@ export class ReplicationLink implements AsyncDisposable {
     const { keys, listen, alpn = ALPN } = this.#options;
     const server = createServer(
       { ...tlsOptions(keys), ALPNProtocols: [alpn], handshakeTimeout: HANDSHAKE_MS },
-      (socket) => this.#proved(socket),
+      (socket) => void this.#proved(socket),
     );
     this.#server = server;
     // Strangers may knock: they learn nothing, and say nothing about the peer.
@@ -124,7 +124,7 @@ export class ReplicationLink implements AsyncDisposable {
     socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error('the handshake took too long')));
     socket.once('secureConnect', () => {
       socket.setTimeout(0);
-      this.#proved(socket);
+      void this.#proved(socket);
     });
     socket.on('error', (cause) => {
       this.error = new UpdateError('pair.peer_unreachable', `${peer}: ${cause.message}`, { cause });
@@ -136,9 +136,17 @@ export class ReplicationLink implements AsyncDisposable {
     });
   }
 
-  #proved(socket: TLSSocket): void {
+  async #proved(socket: TLSSocket): Promise<void> {
+    const { keys } = this.#options;
+    // It may break while the pin is read, which is another one once the peer was replaced.
+    socket.on('error', () => undefined);
+    await keys.refresh?.();
+    if (socket.destroyed || this.#closed) {
+      socket.destroy();
+      return;
+    }
     try {
-      assertPinned(socket, this.#options.keys);
+      assertPinned(socket, keys);
       if (socket.alpnProtocol !== (this.#options.alpn ?? ALPN)) {
         throw new UpdateError('pair.protocol', 'the other end is no such storage software');
       }
@@ -146,7 +154,6 @@ export class ReplicationLink implements AsyncDisposable {
       // Whoever is dialled should be the peer; whoever knocks may be anybody.
       if (this.#options.node === 'A') this.error = asUpdateError(error);
       this.#retryMs = RETRY_MS.refused;
-      socket.on('error', () => undefined);
       socket.destroy();
       return;
     }

@@ -11,7 +11,8 @@ import {
   type Release,
 } from '../../src/core/model.ts';
 import { readFileLimited } from '../../src/drivers/fs-atomic.ts';
-import { loadKeys, type PairKeys } from '../../src/drivers/keys.ts';
+import type { PairKeys } from '../../src/drivers/keys.ts';
+import { openLiveKeys } from '../../src/drivers/live-keys.ts';
 import { awaitStateUnlocked, lockState } from '../../src/drivers/state-lock.ts';
 
 /** How long a process that ends may hold the data directory. */
@@ -91,7 +92,7 @@ export async function untilEnd(followStdin: boolean): Promise<void> {
 
 /** The keys of the pairing; throws `config.invalid` when they are those of another node. */
 export async function loadOwnKeys(settings: Settings): Promise<PairKeys> {
-  const keys = await loadKeys(settings.keysDir);
+  const keys = await openLiveKeys(settings.keysDir);
   if (keys.pair === settings.pair && keys.node === settings.node) return keys;
   const found = `the keys belong to node ${keys.node} of pair ${keys.pair}`;
   const expected = `node ${settings.node} of pair ${settings.pair}`;

@@ -1,11 +1,14 @@
 /**
- * The verbs `pair init` and `pair join`: two nodes become a pair. Both work without a daemon.
+ * The verbs `pair init` and `pair join`: two nodes become a pair. Both work without a daemon;
+ * `pair replace` (pair-replace.ts) is asked of the one that runs.
  * Always holds: with `--json` each line of standard output is one JSON object; `pair init` prints
  * two, the code and then the pair, because the code is needed while it waits. Imports the
  * configuration and the drivers of pairing lazily.
  */
 import type { Config } from '../config.ts';
 import { EXIT } from '../core/codes.ts';
+import { addressText } from './address.ts';
+import { replaceVerb } from './pair-replace.ts';
 import { flag, printJson, printLines, text } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
 
@@ -45,10 +48,12 @@ async function join(args: readonly string[], values: VerbValues, io: CliIo): Pro
   const config = await configOf(values, io);
   const { pairJoin } = await import('../drivers/pairing.ts');
   const own = await ownNode(config);
+  const { ownRuns } = await import('../daemon/own-release.ts');
   const { pair, peer } = await pairJoin({
     ...own,
     address,
     code: code.join(' '),
+    runs: await ownRuns(config),
     signal: io.signal,
   });
   printResult({ pair, peer }, values, io);
@@ -77,13 +82,6 @@ async function configOf(values: VerbValues, io: CliIo): Promise<Config> {
 async function ownNode(config: Config): Promise<{ keysDir: string; node: Config['node'] }> {
   const { keysDirOf } = await import('../drivers/keys.ts');
   return { keysDir: keysDirOf(config.stateDir), node: config.node };
-}
-
-/** The address as the other node needs it; a wildcard says nothing to it. */
-function addressText(address: { readonly host: string; readonly port: number }): string {
-  if (address.host === '0.0.0.0' || address.host === '::') return `ADDRESS:${address.port}`;
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  return `${host}:${address.port}`;
 }
 
 /** The verbs of pairing. */
@@ -116,4 +114,5 @@ export const pairVerbs: readonly Verb[] = [
     options: { config: CONFIG_OPTION },
     run: join,
   },
+  replaceVerb,
 ];

@@ -20,6 +20,7 @@ const JOB_WORDS: Readonly<Record<JobKind, string>> = {
   resync: 'Resync',
   resolve: 'Resolve',
   support: 'Support archive',
+  replace: 'Replacement of a node',
   restart: 'Restart',
   shutdown: 'Shutdown',
 };

@@ -8,6 +8,7 @@ import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../cor
 import type { PowerViews } from '../core/power.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { Order, RolloutRecord } from '../core/records.ts';
+import type { ReplaceOffer } from '../core/replace.ts';
 import type { SettingAnswer, SettingKey, SettingsView } from '../core/settings.ts';
 import type {
   JobStatus,
@@ -70,6 +71,14 @@ export interface SettingRequest extends Why {
   readonly value: string;
 }
 
+/** Another node takes the place of the peer. */
+export interface ReplaceRequest extends Why {
+  /** The node that is replaced: the peer of the one that is asked. */
+  readonly node: NodeId;
+  /** Where the new node is waited for; default: the address of bulk transfers. */
+  readonly listen?: { readonly host: string; readonly port: number };
+}
+
 /** A bundle that is staged on this node, or on its peer alone. */
 export interface StagedBundle {
   readonly bundle: string;
@@ -114,6 +123,8 @@ export interface ControlBackend {
   cancel(id: string, caller: Caller, reason?: string): Promise<JobStatus>;
   /** Does what an operator says, or throws the refusal. */
   act(request: ActRequest, caller: Caller): Promise<ActAnswer>;
+  /** Waits for a node that takes the peer's place, as a job; throws the refusal. */
+  replace(request: ReplaceRequest, caller: Caller): Promise<ReplaceOffer>;
   /** What the word that the peer is off would do here and now, and what it costs. */
   takeover(): TakeoverView;
   /** What the storage software of this node knows of both copies. */

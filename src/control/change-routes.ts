@@ -3,7 +3,8 @@
  * answered with 202 and a job, a word of an operator with what it did; each takes an idempotency
  * key. Imports its own folder.
  */
-import type { ActRequest, BundleSource, JobRequest, SettingRequest } from './backend.ts';
+import type { ActRequest, BundleSource, JobRequest, ReplaceRequest } from './backend.ts';
+import type { SettingRequest } from './backend.ts';
 import { sendBytes } from './bytes.ts';
 import {
   ACT_SCHEMAS,
@@ -12,6 +13,7 @@ import {
   EMPTY_SCHEMA,
   JOB_SCHEMAS,
   PRECHECK_SCHEMA,
+  REPLACE_SCHEMA,
   SETTING_SCHEMA,
   SUPPORT_SCHEMA,
   VALIDATE_SCHEMA,
@@ -84,6 +86,18 @@ export const CHANGE_ROUTES: readonly Route[] = [
     answer: json('ActAnswer'),
     keyed: 'kept',
     handle: ({ backend, body, caller }) => backend.act(body, caller),
+  }),
+  route<ReplaceRequest>({
+    method: 'POST',
+    path: `${API}/pair/replace`,
+    name: 'replaceNode',
+    status: 202,
+    summary: 'Waits for a new node that takes the place of the peer; the code is told once.',
+    body: { name: 'ReplaceRequest', schema: REPLACE_SCHEMA },
+    answer: json('ReplaceOffer'),
+    // The answer holds a secret.
+    keyed: 'run',
+    handle: ({ backend, body, caller }) => backend.replace(body, caller),
   }),
   route<SettingRequest>({
     method: 'POST',

@@ -11,6 +11,7 @@ import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../cor
 import type { PowerViews } from '../core/power.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { RolloutRecord } from '../core/records.ts';
+import type { ReplaceOffer } from '../core/replace.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import type {
   JobStatus,
@@ -22,7 +23,7 @@ import type {
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import { AccessCalls, type CallOptions } from './access-client.ts';
-import type { ActRequest, BundleSource, JobRequest } from './backend.ts';
+import type { ActRequest, BundleSource, JobRequest, ReplaceRequest } from './backend.ts';
 import type { SettingRequest, StagedBundle } from './backend.ts';
 import { receiveBytes } from './bytes.ts';
 import { requestJson, streamObjects } from './http.ts';
@@ -139,6 +140,11 @@ export class ControlClient {
   /** Says a word of an operator; throws the refusal. */
   async act(request: ActRequest, signal?: AbortSignal): Promise<ActAnswer> {
     return this.#call('POST', '/acts', { body: request, signal });
+  }
+
+  /** Waits for a node that takes the peer's place, as a job; throws the refusal. */
+  async replace(request: ReplaceRequest, signal?: AbortSignal): Promise<ReplaceOffer> {
+    return this.#call('POST', '/pair/replace', { body: request, signal });
   }
 
   /** What the word that the peer is off would do on this node, and what it costs. */

@@ -143,6 +143,26 @@ export const PRECHECK_SCHEMA = {
   properties: { source },
 } as const;
 
+/** JSON Schema of `POST /v1/pair/replace`. */
+export const REPLACE_SCHEMA = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['node'],
+  properties: {
+    node: { type: 'string', enum: ['A', 'B'] },
+    listen: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['host', 'port'],
+      properties: {
+        host: { type: 'string', minLength: 1, maxLength: 253, pattern: '^[0-9A-Za-z.:_-]+$' },
+        port: { type: 'integer', minimum: 0, maximum: 65535 },
+      },
+    },
+    reason,
+  },
+} as const;
+
 /** JSON Schema of `POST /v1/settings`. */
 export const SETTING_SCHEMA = {
   type: 'object',

@@ -11,6 +11,7 @@ import type { PrecheckRow, TakeoverView } from '../core/operator.ts';
 import type { PowerKind, PowerView } from '../core/power.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import { PHASES } from '../core/records.ts';
+import type { ReplaceOffer } from '../core/replace.ts';
 import { SETTING_KEYS, type NetworkInterface, type NetworkView } from '../core/settings.ts';
 import type { DateOrder, SettingAnswer, Settings, SettingsView } from '../core/settings.ts';
 import type { JobKind, JobStatus, ValidateReport } from '../core/status.ts';
@@ -46,6 +47,7 @@ const CHANGES: Readonly<Record<string, Schema>> = {
       resync: true,
       resolve: true,
       support: true,
+      replace: true,
       restart: true,
       shutdown: true,
     }),
@@ -56,6 +58,16 @@ const CHANGES: Readonly<Record<string, Schema>> = {
     next: orNull(text('What to do.')),
     startedAt: time(),
     endedAt: orNull(time()),
+  }),
+  ReplaceOffer: object<ReplaceOffer>('What a new node needs to join, told once.', {
+    job: ref('JobStatus'),
+    code: text('One-time code, for people.'),
+    host: text(),
+    port: whole(),
+    validS: whole('Seconds that the code lives.'),
+    tries: whole('Wrong codes that end it.'),
+    node,
+    version: orNull(text('What the new node must run.')),
   }),
   ActAnswer: object<ActAnswer>('What a word of an operator did.', {
     act: wordsOf<ActKind>({

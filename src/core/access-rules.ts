@@ -107,6 +107,8 @@ export const ROUTE_NEEDS: Readonly<Record<string, Need | ByWord>> = {
   'POST /v1/jobs/:id/cancel': OPERATE,
   'POST /v1/acts': { field: 'act', needs: ACT_NEEDS },
   'POST /v1/acts/preview': TRY,
+  // A node loses its place for good.
+  'POST /v1/pair/replace': DECIDE,
   'GET /v1/takeover': LOOK,
   'GET /v1/storage': LOOK,
   'GET /v1/audit': LOOK,

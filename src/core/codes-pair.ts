@@ -56,6 +56,28 @@ export const PAIR_CODES = {
     title: 'This node is paired, but the other node did not confirm that it is.',
     next: 'Repeat `tandem pair init` and `tandem pair join ADDRESS CODE`: they stay the same pair.',
   },
+  'pair.other_version': {
+    exit: EXIT.noPath,
+    title: 'The new node does not run the version of the pair.',
+    next:
+      'Write the image of the version of the pair to it, pair no other way, then on the node ' +
+      'that serves `tandem pair replace NODE` again.',
+  },
+  'pair.key_revoked': {
+    exit: EXIT.notPermitted,
+    title: 'That node has the key of the node that is or was replaced.',
+    next: 'Write its image anew, with an empty data partition: it makes a new key then.',
+  },
+  'pair.replaced': {
+    exit: EXIT.pairNotHealthy,
+    title: 'Another node has the place of this one in its pair, so it changes nothing.',
+    next: 'Take it out; to use it again, write its image anew, with an empty data partition.',
+  },
+  'replace.refused': {
+    exit: EXIT.pairNotHealthy,
+    title: 'The peer cannot be replaced from this node now.',
+    next: 'Switch the peer off; on the node that serves: `tandem pair replace NODE`.',
+  },
   'link.listen_failed': {
     exit: EXIT.pairNotHealthy,
     title: 'The address of the link cannot be used on this node.',

@@ -63,6 +63,28 @@ export const PAIR_RECOVERY: Readonly<Record<Words, CodeRecovery>> = {
   'pair.wrong_peer': LINK,
   'pair.bad_message': LINK,
   'pair.protocol': LINK,
+  'pair.other_version': {
+    ...PAIRING,
+    steps: [
+      'See the version of the pair, on the node that serves: `tandem status`.',
+      'The image of each version comes with its release; docs/recovery.md, "Replace a node".',
+    ],
+  },
+  'pair.key_revoked': PAIRING,
+  'pair.replaced': {
+    works: "The pair, with the node that has this one's place. This node only answers.",
+    costs: 'Nothing of the pair; what only this node holds is lost to it.',
+    steps: ['Keep what is needed of it: `tandem support`.'],
+    alarm: true,
+  },
+  'replace.refused': {
+    works: SERVES,
+    costs: EXPOSED,
+    steps: [
+      'Where no node serves, and the peer is off for sure: `tandem takeover`.',
+      'Where the peer is only out of reach: repair it, and leave the pair as it is.',
+    ],
+  },
   'link.listen_failed': CHANNEL,
   'link.serial_failed': CHANNEL,
   'pair.not_replicated': { works: SERVES, costs: NOTHING, steps: [READY] },

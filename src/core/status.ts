@@ -218,6 +218,7 @@ export type JobKind =
   | 'resync'
   | 'resolve'
   | 'support'
+  | 'replace'
   | 'restart'
   | 'shutdown';
 

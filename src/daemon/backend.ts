@@ -10,6 +10,7 @@ import { canCancel } from '../core/phases.ts';
 import type { PowerViews } from '../core/power.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { Reason, RolloutRecord } from '../core/records.ts';
+import type { ReplaceOffer } from '../core/replace.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
@@ -17,7 +18,8 @@ import type { TandemEvent, TrustStatus, ValidateReport } from '../core/status.ts
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
-import type { ControlBackend, JobRequest, SettingRequest } from '../control/backend.ts';
+import type { ControlBackend, JobRequest, ReplaceRequest } from '../control/backend.ts';
+import type { SettingRequest } from '../control/backend.ts';
 import { NO_COUNTERS, type Counters } from '../control/metrics.ts';
 import type { PeerLink, ServiceAddress, StorageSoftware, StoreCare } from '../ports.ts';
 import type { Pause } from '../updater/effects.ts';
@@ -32,6 +34,7 @@ import { JobDesk } from './job-desk.ts';
 import { Jobs, newId } from './jobs.ts';
 import { Operator } from './operator.ts';
 import type { PowerNotes } from './power-note.ts';
+import { Replacement, type PairingParts } from './replace.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
 import { Starts } from './starts.ts';
 import { StorageCare } from './storage-care.ts';
@@ -65,6 +68,8 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly syncMovedMs?: () => number | null;
   /** The address that clients of the service use, and the limit of a held pair: for the status. */
   readonly address?: string;
+  /** How this node pairs, for a node that is replaced. */
+  readonly pairing: PairingParts;
   /** The trust root of this node. */
   readonly trust?: () => TrustStatus;
   readonly holdH?: number;
@@ -85,6 +90,7 @@ export class Backend implements ControlBackend {
   readonly #upkeep: Upkeep;
   readonly #archives: ArchiveDesk;
   readonly #starts: Starts;
+  readonly #replacement: Replacement;
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
@@ -101,6 +107,7 @@ export class Backend implements ControlBackend {
     this.#care = new StorageCare(parts);
     this.#operator = new Operator({ ...parts, audit: this.#audit, checkJob });
     this.#upkeep = new Upkeep({ ...parts, desk: this.#desk, localJob, now });
+    this.#replacement = new Replacement({ ...parts, desk: this.#desk, localJob, now });
     const live = liveSources(this, parts.runner);
     this.#archives = new ArchiveDesk({ ...parts, desk: this.#desk, auditLog: this.#audit, live });
     this.#starts = new Starts({
@@ -236,6 +243,17 @@ export class Backend implements ControlBackend {
       throw new UpdateError('job.not_cancellable', `job ${id} has ended already`);
     }
     return job;
+  }
+
+  replace(request: ReplaceRequest, caller: Caller): Promise<ReplaceOffer> {
+    const asked = this.#asked('pair replace', caller, request.reason ?? null);
+    return this.#audit.around(asked, async () => {
+      const offer = await this.#replacement.begin(request, asked);
+      const message = `waits for the new node ${request.node}`;
+      const noted = { result: 'accepted', message, job: offer.job.id } as const;
+      await this.#jobs.noted(Promise.resolve(offer.job));
+      return { value: offer, noted };
+    });
   }
 
   act(request: ActRequest, caller: Caller): Promise<ActAnswer> {

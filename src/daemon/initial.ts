@@ -60,7 +60,7 @@ export async function initialState(found: Found): Promise<NodeState> {
 /**
  * The version of the system is what its own release file says; one that does not say is unknown.
  */
-async function readRelease(rootDir: string): Promise<Release | null> {
+export async function readRelease(rootDir: string): Promise<Release | null> {
   try {
     const bytes = await readFileLimited(join(rootDir, RELEASE_FILE), RELEASE_BYTES_MAX);
     return parseRelease(bytes.toString('utf8'));

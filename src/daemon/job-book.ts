@@ -18,7 +18,7 @@ const MESSAGE_CHARS_MAX = 200;
 /** Name of the file in the state directory. */
 const FILE = 'jobs';
 
-type KeptKind = 'stage' | 'verify' | 'resync' | 'resolve' | 'support';
+type KeptKind = 'stage' | 'verify' | 'resync' | 'resolve' | 'support' | 'replace';
 
 /** What became of the work of a job whose daemon ended, and what to do. */
 const INTERRUPTED: Readonly<Record<KeptKind, readonly [message: string, next: string]>> = {
@@ -39,6 +39,11 @@ const INTERRUPTED: Readonly<Record<KeptKind, readonly [message: string, next: st
   resolve: [
     'the daemon ended while a split brain was resolved; a copy that gave way has saved its records',
     'See `tandem storage status`; if the copies are split still, resolve again.',
+  ],
+  replace: [
+    'the daemon ended while a node was replaced; its code is dead; a new node that had joined ' +
+      'stays, and the pair goes on forming by itself',
+    'See `tandem cluster status`; if the new node is not there: `tandem pair replace NODE`.',
   ],
   support: [
     'the daemon ended while a support archive was made; there is no such archive',

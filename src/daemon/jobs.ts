@@ -19,6 +19,7 @@ const LOCAL: ReadonlySet<JobKind> = new Set([
   'resync',
   'resolve',
   'support',
+  'replace',
   'restart',
   'shutdown',
 ]);

@@ -21,7 +21,11 @@ import type { LineLog } from '../updater/events.ts';
 import { unknownNode } from '../updater/status.ts';
 
 /** Errors of the journal that are served in safe mode; any other one ends the daemon. */
-const SAFE: ReadonlySet<string> = new Set(['journal.corrupt', 'state.newer_schema']);
+const SAFE: ReadonlySet<string> = new Set([
+  'journal.corrupt',
+  'state.newer_schema',
+  'pair.replaced',
+]);
 
 /** How long a trial in safe mode can be looked at before it ends. */
 const TRIAL_MS = 20_000;
@@ -94,6 +98,7 @@ function safeBackend(
     previewJob: () => Promise.resolve().then(refuse),
     previewAct: () => Promise.resolve().then(refuse),
     act: () => Promise.resolve().then(refuse),
+    replace: () => Promise.resolve().then(refuse),
     takeover: refuse,
     storage: () => Promise.resolve().then(refuse),
     precheck: () => Promise.resolve().then(refuse),

@@ -1,7 +1,8 @@
 /**
- * Frames on a stream: four bytes of length (big-endian) and so many bytes of JSON, an object. Two
+ * Frames on a stream: four bytes of length (big-endian) and so many bytes of JSON, an object. Three
  * lengths have a meaning of their own and no content: zero keeps the connection alive, all ones
- * says that the sender does not accept the receiver's key. Always holds: nothing above the limit
+ * says that the sender does not accept the receiver's key, one less that another node has the
+ * receiver's place in the pair. Always holds: nothing above the limit
  * is buffered, every byte is copied once however small the pieces come, and a frame is either a
  * whole JSON object or the error `pair.bad_message`. Imports core.
  */
@@ -11,17 +12,28 @@ import { UpdateError } from '../core/errors.ts';
 export const FRAME_BYTES_MAX = 256 * 1024;
 const HEADER_BYTES = 4;
 const REFUSED_LENGTH = 0xffff_ffff;
+const REPLACED_LENGTH = 0xffff_fffe;
+
+/** Lengths with a meaning of their own. */
+const KINDS: Readonly<Record<number, 'keep-alive' | 'refused' | 'replaced'>> = {
+  0: 'keep-alive',
+  [REFUSED_LENGTH]: 'refused',
+  [REPLACED_LENGTH]: 'replaced',
+};
 
 /** The frame that says "still here". */
 export const KEEP_ALIVE_FRAME: Buffer = Buffer.alloc(HEADER_BYTES);
 /** The last frame on a connection whose other end does not have the pinned key. */
 export const REFUSED_FRAME: Buffer = Buffer.alloc(HEADER_BYTES, 0xff);
+/** The same where that key is of a peer that was replaced. */
+export const REPLACED_FRAME: Buffer = Buffer.from([0xff, 0xff, 0xff, 0xfe]);
 
 /** What a frame can be. */
 export type Frame =
   | { readonly kind: 'message'; readonly message: object }
   | { readonly kind: 'keep-alive' }
-  | { readonly kind: 'refused' };
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'replaced' };
 
 /**
  * The JSON text of a message. Throws `internal.bug` when it is longer than 256 KiB: that is a fault
@@ -81,9 +93,10 @@ export class FrameParser {
     if (this.#headerFill < HEADER_BYTES) return null;
     if (this.#body === null) {
       const sizeBytes = this.#header.readUInt32BE(0);
-      if (sizeBytes === 0 || sizeBytes === REFUSED_LENGTH) {
+      const kind = KINDS[sizeBytes];
+      if (kind !== undefined) {
         this.#headerFill = 0;
-        return { kind: sizeBytes === 0 ? 'keep-alive' : 'refused' };
+        return { kind };
       }
       if (sizeBytes > this.#limitBytes) {
         throw bad(`a frame of ${sizeBytes} bytes, at most ${this.#limitBytes} are allowed`);

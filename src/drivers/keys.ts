@@ -47,10 +47,21 @@ export interface PairKeys extends NodeKeys {
   readonly pair: string;
   /** The one key that the peer may have. */
   readonly peerSpkiSha256: string;
+  /** Keys of peers that were replaced; their owners are told so, and never heard. */
+  readonly revoked?: readonly string[];
+  /** Reads again what the pairing says now; absent where that cannot change. Never rejects. */
+  readonly refresh?: () => Promise<void>;
 }
 
 /** Where the keys of a node lie: on the data partition, which both slots share. */
 export const keysDirOf = (stateDir: string): string => join(stateDir, 'keys');
+
+/** The key of a peer that was replaced. */
+export interface RevokedKey {
+  readonly spkiSha256: string;
+  /** Wall-clock time, for people. */
+  readonly at: string;
+}
 
 /** Content of `pair.json`; unknown fields of the same schema are ignored. */
 export interface PairRecord {
@@ -58,7 +69,13 @@ export interface PairRecord {
   readonly node: NodeId;
   readonly pair: string;
   readonly peer: { readonly node: NodeId; readonly spkiSha256: string };
+  /** Newest last, at most `REVOKED_MAX`. */
+  readonly revoked?: readonly RevokedKey[];
+  /** Since when this node knows that its peer has another node in its place. */
+  readonly replacedAt?: string;
 }
+/** Revoked keys that are kept; the oldest ones go first. */
+export const REVOKED_MAX = 16;
 
 /** Makes the keys directory, mode 0700 whatever it was before; throws `state.io`. */
 export async function makeKeysDir(keysDir: string): Promise<void> {
@@ -128,7 +145,10 @@ export async function loadKeys(keysDir: string): Promise<PairKeys> {
       { detail: { keysDir } },
     );
   }
-  return { ...own, node: record.node, pair: record.pair, peerSpkiSha256: record.peer.spkiSha256 };
+  const revoked = record.revoked?.map(({ spkiSha256 }) => spkiSha256);
+  const more = revoked === undefined ? {} : { revoked };
+  const { node, pair, peer } = record;
+  return { ...own, node, pair, peerSpkiSha256: peer.spkiSha256, ...more };
 }
 
 /** The record of the pairing, or null when this node is not paired. Throws as `loadKeys` does. */
@@ -161,7 +181,9 @@ function parsePairRecord(text: string, keysDir: string): PairRecord {
     (node === 'A' || node === 'B') &&
     peer?.node === peerOf(node) &&
     isHex(value.pair, 32) &&
-    isHex(peer.spkiSha256, 64);
+    isHex(peer.spkiSha256, 64) &&
+    (value.revoked === undefined || isRevokedList(value.revoked)) &&
+    (value.replacedAt === undefined || typeof value.replacedAt === 'string');
   if (!good) {
     throw new UpdateError('pair.keys_damaged', `${join(keysDir, PAIR_FILE)} is damaged`, {
       detail: { keysDir },
@@ -169,6 +191,11 @@ function parsePairRecord(text: string, keysDir: string): PairRecord {
   }
   return value as PairRecord;
 }
+
+const isRevokedList = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.length <= REVOKED_MAX &&
+  value.every((one: Partial<RevokedKey> | null) => isHex(one?.spkiSha256, 64));
 
 const isHex = (value: unknown, digits: number): boolean =>
   typeof value === 'string' && value.length === digits && /^[0-9a-f]+$/.test(value);

@@ -8,7 +8,8 @@
  */
 import type { TLSSocket } from 'node:tls';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import { FrameParser, KEEP_ALIVE_FRAME, REFUSED_FRAME, type Frame } from './frames.ts';
+import { FrameParser, KEEP_ALIVE_FRAME, REFUSED_FRAME, REPLACED_FRAME } from './frames.ts';
+import type { Frame } from './frames.ts';
 
 /** What the connection tells its owner. */
 export interface ConnectionEvents {
@@ -149,6 +150,10 @@ export class PeerConnection {
       this.#fail(refusedByPeer());
       return;
     }
+    if (frame.kind === 'replaced') {
+      this.#fail(replacedByPeer());
+      return;
+    }
     this.#events.onHeard();
     if (!this.#up) {
       this.#up = true;
@@ -173,19 +178,24 @@ export class PeerConnection {
 }
 
 /**
- * Tells the other end of a socket that its key is not accepted, and closes it. The frame holds
- * nothing that a stranger could use; a peer with a wrong pin learns from it where to look.
+ * Tells the other end of a socket that its key is not accepted, or that it was `revoked`, and
+ * closes it. The frame holds nothing that a stranger could use; a peer with a wrong pin learns from
+ * it where to look, and one that was replaced that it must not serve.
  */
-export async function refuse(socket: TLSSocket): Promise<void> {
+export async function refuse(socket: TLSSocket, revoked: boolean = false): Promise<void> {
   socket.on('error', () => undefined);
   socket.resume();
-  if (socket.writable) socket.write(REFUSED_FRAME);
+  if (socket.writable) socket.write(revoked ? REPLACED_FRAME : REFUSED_FRAME);
   await farewell(socket);
 }
 
 /** The peer's verdict on our key, as this side shows it. */
 export const refusedByPeer = (): UpdateError =>
   new UpdateError('pair.wrong_peer', 'the other side does not accept the key of this node');
+
+/** The peer has another node in the place of this one. */
+const replacedByPeer = (): UpdateError =>
+  new UpdateError('pair.replaced', 'the peer has another node in the place of this one');
 
 /** A socket's error in the words of the link. */
 export function brokenBy(cause: unknown): UpdateError {

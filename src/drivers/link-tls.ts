@@ -67,6 +67,8 @@ export interface TlsLinkOptions {
   readonly peer: Endpoint;
   readonly keys: PairKeys;
   readonly timers?: Partial<LinkTimers>;
+  /** The peer, whose key is proved, says that another node has this one's place in the pair. */
+  readonly onReplaced?: () => void;
 }
 
 /** What the link has counted since it was opened. */
@@ -200,16 +202,19 @@ class NetworkLink implements TlsLink {
       this.#lost(error ?? unreachable(peer, new Error('connection closed')));
     };
     socket.on('error', failed).on('close', closed);
-    socket.once('secureConnect', () => {
+    const judged = async (): Promise<void> => {
       clearTimeout(timer);
-      error = this.#verdict(socket, `${peer.host}:${peer.port}`);
+      const verdict = await this.#verdict(socket, `${peer.host}:${peer.port}`);
+      if (socket.destroyed) return;
+      error = verdict;
       if (error) {
-        void refuse(socket);
+        void refuse(socket, this.#isRevoked(error));
         return;
       }
       socket.off('error', failed).off('close', closed);
       this.#adopt(socket);
-    });
+    };
+    socket.once('secureConnect', () => void judged());
   }
 
   async #listen(): Promise<void> {
@@ -218,7 +223,7 @@ class NetworkLink implements TlsLink {
     const { handshakeMs: handshakeTimeout } = this.#timers;
     const server = createServer(
       { ...tlsOptions(keys), ALPNProtocols: [LINK_PROTOCOL], handshakeTimeout },
-      (socket) => this.#accept(socket),
+      (socket) => void this.#accept(socket),
     );
     server.maxConnections = CONNECTIONS_MAX;
     server.on('connection', (socket: Socket) => this.#track(socket));
@@ -243,14 +248,24 @@ class NetworkLink implements TlsLink {
     await promise;
   }
 
-  #accept(socket: TLSSocket): void {
-    const error = this.#verdict(socket, `${socket.remoteAddress}:${socket.remotePort}`);
+  async #accept(socket: TLSSocket): Promise<void> {
+    // It may break while it is judged.
+    socket.on('error', () => undefined);
+    const where = `${socket.remoteAddress}:${socket.remotePort}`;
+    const error = await this.#verdict(socket, where);
+    if (socket.destroyed) return;
     if (!error) {
       this.#adopt(socket);
       return;
     }
     this.#error = error;
-    void refuse(socket);
+    void refuse(socket, this.#isRevoked(error));
+  }
+
+  /** Whether the other end was refused because its key is that of a peer that was replaced. */
+  #isRevoked({ detail }: UpdateError): boolean {
+    const found = detail?.['found'];
+    return typeof found === 'string' && this.#options.keys.revoked?.includes(found) === true;
   }
 
   #track(socket: Socket): void {
@@ -260,16 +275,21 @@ class NetworkLink implements TlsLink {
   }
 
   /** Why the other end of a fresh connection is not the peer; null when it is. */
-  #verdict(socket: TLSSocket, where: string): UpdateError | null {
+  async #verdict(socket: TLSSocket, where: string): Promise<UpdateError | null> {
+    const { keys } = this.#options;
     try {
-      assertPinned(socket, this.#options.keys);
+      await keys.refresh?.();
+      assertPinned(socket, keys);
       if (socket.alpnProtocol === LINK_PROTOCOL) return null;
       this.#counters.strays += 1;
       return new UpdateError('pair.bad_message', `${where} does not speak ${LINK_PROTOCOL}`);
     } catch (cause) {
       this.#counters.wrongPeer += 1;
       const { message, detail } = cause as UpdateError;
-      return new UpdateError('pair.wrong_peer', `${where}: ${message}`, {
+      const back = this.#isRevoked(cause as UpdateError)
+        ? '; it is that of the node that was replaced'
+        : '';
+      return new UpdateError('pair.wrong_peer', `${where}: ${message}${back}`, {
         ...(detail && { detail }),
         cause,
       });
@@ -280,6 +300,8 @@ class NetworkLink implements TlsLink {
     const older = this.#connection;
     older?.fail(new UpdateError('pair.peer_unreachable', 'the peer has connected anew'));
     let wasUp = false;
+    const { keys } = this.#options;
+    const pin = keys.peerSpkiSha256;
     const events: ConnectionEvents = {
       onUp: () => {
         wasUp = true;
@@ -293,12 +315,18 @@ class NetworkLink implements TlsLink {
       },
       onMessage: (message) => {
         if (this.#closed) return;
+        if (keys.peerSpkiSha256 !== pin) {
+          const revoked = 'the key of this connection was revoked';
+          connection.fail(new UpdateError('pair.wrong_peer', revoked));
+          return;
+        }
         for (const listener of this.#messageListeners) listener(message);
       },
       onDown: (error) => {
         if (error.code === 'pair.bad_message') this.#counters.badMessages += 1;
         if (this.#connection !== connection) return;
         this.#connection = null;
+        if (error.code === 'pair.replaced') this.#options.onReplaced?.();
         this.#lost(error);
         if (wasUp) this.#changed();
       },
@@ -317,7 +345,7 @@ class NetworkLink implements TlsLink {
     this.#error = error;
     if (this.#closed || this.#retry || this.#server) return;
     const pauseMs =
-      error.code === 'pair.wrong_peer'
+      error.code === 'pair.wrong_peer' || error.code === 'pair.replaced'
         ? this.#timers.wrongPeerRetryMs
         : Math.min(this.#timers.retryMs * 2 ** this.#failures, this.#timers.retryMaxMs);
     this.#failures = Math.min(this.#failures + 1, 16);

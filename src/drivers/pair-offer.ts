@@ -11,9 +11,11 @@ import { performance } from 'node:perf_hooks';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
+import { otherVersion, parseRuns, type Runs } from '../core/replace.ts';
 import {
   PAIR_SCHEMA,
   peerSpkiSha256,
+  REVOKED_MAX,
   tlsOptions,
   writePairRecord,
   type NodeKeys,
@@ -52,6 +54,18 @@ export interface PairInitOptions {
   readonly tries?: number;
   /** Monotonic clock in milliseconds. */
   readonly monotonicMs?: () => number;
+  /** The node that joins takes the place of the peer; without it a peer is never exchanged. */
+  readonly replace?: ReplacePeer;
+}
+
+/** What a pairing that exchanges the peer holds the new node to. */
+export interface ReplacePeer {
+  /** What the new node must run. */
+  readonly wanted: Runs;
+  /** Throws when the peer may not be replaced any more; asked right before its key is revoked. */
+  readonly check: () => void;
+  /** Wall-clock time of the revocation, for people. */
+  readonly at: () => string;
 }
 
 /** A pairing that waits: the code to show, and how it ends. */
@@ -67,6 +81,27 @@ export interface PairInit {
    */
   readonly done: Promise<PairResult>;
 }
+
+/** The node that joins, as it proved and said. */
+interface Joiner {
+  readonly node: NodeId;
+  readonly spki: string;
+  readonly runs: Runs | null;
+}
+
+/** Throws `pair.key_revoked` for a node that was replaced before, `pair.other_version`. */
+function assertMayReplace(record: PairRecord | null, joiner: Joiner, wanted: Runs): void {
+  if (record?.revoked?.some(({ spkiSha256 }) => spkiSha256 === joiner.spki) === true) {
+    const message = `key ${joiner.spki.slice(0, 16)}… of node ${joiner.node} was revoked`;
+    throw new UpdateError('pair.key_revoked', message);
+  }
+  const other = otherVersion(wanted, joiner.runs);
+  if (other !== null) throw new UpdateError('pair.other_version', other);
+}
+
+/** A field that a message may have besides those that it must have. */
+const fieldOf = (message: object, name: string): unknown =>
+  (message as Readonly<Record<string, unknown>>)[name];
 
 /** What the node that waits has: its keys, an earlier pairing, and the lock on both. */
 export interface OwnState {
@@ -156,7 +191,9 @@ export class Offer implements PairInit {
         await this.#converse(socket, talk);
       } catch (cause) {
         const code = refusalCode(asUpdateError(cause));
-        if (code !== null) talk.send({ type: 'refused', code });
+        const version = this.#options.replace?.wanted.system?.version;
+        const wants = version === undefined ? {} : { wants: version };
+        if (code !== null) talk.send({ type: 'refused', code, ...wants });
       }
     }
     if (this.#outcome) this.#shutDown();
@@ -169,7 +206,7 @@ export class Offer implements PairInit {
     talk.send({ type: 'hello', node });
     const fields = { node: FIELD.node, pair: FIELD.earlierPair, proof: FIELD.proof };
     const join = await talk.receive('join', fields);
-    const peer = { node: join.node as NodeId, spki };
+    const peer = { node: join.node as NodeId, spki, runs: parseRuns(fieldOf(join, 'runs')) };
     const init = { node, spki: this.#keys.spkiSha256 };
     const proofs = new Proofs(socket, this.#secret, { init, join: peer });
     this.#judge(proofs.holds.bind(proofs, 'join', join.pair, join.proof));
@@ -181,15 +218,28 @@ export class Offer implements PairInit {
       const stored = await talk.receive('stored', { proof: FIELD.proof });
       if (!proofs.holds('stored', pair, stored.proof)) return;
       const result = { pair, node, peer: { node: peer.node, spkiSha256: spki } };
-      await writePairRecord(keysDir, { schema: PAIR_SCHEMA, ...result });
+      this.#options.replace?.check();
+      await writePairRecord(keysDir, { schema: PAIR_SCHEMA, ...result, ...this.#revoked(spki) });
       this.#outcome ??= result;
       talk.send({ type: 'done', proof: proofs.make('done', pair) });
     } catch (error) {
-      if (asUpdateError(error).code === 'state.io') this.#outcome ??= asUpdateError(error);
+      const { code } = asUpdateError(error);
+      if (code === 'state.io' || code === 'replace.refused') this.#outcome ??= asUpdateError(error);
       throw error;
     } finally {
       this.#claimed = false;
     }
+  }
+
+  /** The keys that are out from now on, with that of a peer that this one replaces. */
+  #revoked(spki: string): Pick<PairRecord, 'revoked'> {
+    const { replace } = this.#options;
+    const old = this.#record?.peer.spkiSha256;
+    const before = this.#record?.revoked ?? [];
+    if (replace === undefined || old === undefined || old === spki) {
+      return before.length === 0 ? {} : { revoked: before };
+    }
+    return { revoked: [...before, { spkiSha256: old, at: replace.at() }].slice(-REVOKED_MAX) };
   }
 
   /** Throws `pair.code_wrong` unless the code lives and the proof holds; counts the tries. */
@@ -205,10 +255,12 @@ export class Offer implements PairInit {
   }
 
   /** Ends the offer when the node that proved the code cannot be the peer. */
-  #assertWanted(peer: { readonly node: NodeId; readonly spki: string }): void {
+  #assertWanted(peer: Joiner): void {
+    const { replace } = this.#options;
     try {
       if (peer.node === this.#options.node) throw sameNode(peer.node);
-      assertSamePeer(this.#record, peer.spki);
+      if (replace === undefined) assertSamePeer(this.#record, peer.spki);
+      else assertMayReplace(this.#record, peer, replace.wanted);
     } catch (error) {
       this.#outcome = asUpdateError(error);
       throw error;

@@ -9,11 +9,12 @@
  *
  * Steps, `init` listens and `join` connects:
  *   init -> join  hello  {node}
- *   join -> init  join   {node, pair: earlier id or '', proof}   a wrong proof costs a try
+ *   join -> init  join   {node, pair: earlier id or '', proof, runs: its versions (core/replace.ts)}
+ *                                                                a wrong proof costs a try
  *   init -> join  offer  {pair, proof}                           join stores the pair, durably
  *   join -> init  stored {proof}                                 init stores the pair, durably
  *   init -> join  done   {proof}
- * or, at any step, init -> join  refused {code}.
+ * or, at any step, init -> join  refused {code, wants: the version that a new node must run}.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
@@ -80,8 +81,13 @@ const REFUSALS: readonly Code[] = [
   'pair.code_wrong',
   'pair.already_paired',
   'pair.same_node',
+  'pair.other_version',
+  'pair.key_revoked',
+  'replace.refused',
   'state.io',
 ];
+/** What a version may look like in a refusal. */
+const VERSION = /^[0-9A-Za-z.+-]{1,64}$/;
 
 /** Messages in turn over one connection, which it closes after a time limit. */
 export class Conversation implements AsyncDisposable {
@@ -115,7 +121,7 @@ export class Conversation implements AsyncDisposable {
     fields: Readonly<Record<F, RegExp>>,
   ): Promise<Readonly<Record<F, string>>> {
     const message = await this.#next();
-    if (message['type'] === 'refused') throw refusal(message['code']);
+    if (message['type'] === 'refused') throw refusal(message['code'], message['wants']);
     const names = Object.keys(fields) as F[];
     const good = names.every((name) => {
       const value = message[name];
@@ -165,8 +171,12 @@ async function* messagesOf(socket: TLSSocket): AsyncGenerator<object, void> {
   }
 }
 
-function refusal(code: unknown): UpdateError {
+function refusal(code: unknown, wants: unknown): UpdateError {
   const known = REFUSALS.find((word) => word === code);
+  if (known === 'pair.other_version' && typeof wants === 'string' && VERSION.test(wants)) {
+    const message = `the pair runs ${wants}, this node runs something else`;
+    return new UpdateError(known, message, { detail: { version: wants } });
+  }
   return known === undefined
     ? new UpdateError('pair.bad_message', 'the other node refused with an unknown code')
     : new UpdateError(known, `the other node refused: ${CODES[known].title}`);

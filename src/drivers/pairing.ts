@@ -9,6 +9,7 @@
 import { connect, type TLSSocket } from 'node:tls';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
+import { runsText, type Runs } from '../core/replace.ts';
 import {
   createKeys,
   makeKeysDir,
@@ -29,7 +30,7 @@ import { assertSamePeer, cancelled, sameNode } from './pair-protocol.ts';
 import { lockState } from './state-lock.ts';
 
 export { CODE_TRIES, CODE_VALID_MS } from './pair-offer.ts';
-export type { PairInit, PairInitOptions, PairResult } from './pair-offer.ts';
+export type { PairInit, PairInitOptions, PairResult, ReplacePeer } from './pair-offer.ts';
 
 /** Longest time for connecting and the handshake together. */
 const HANDSHAKE_MS = 5000;
@@ -41,6 +42,8 @@ export interface PairJoinOptions {
   /** Where the other node waits. */
   readonly address: Endpoint;
   readonly code: string;
+  /** What this node runs: who replaces a node must run the same as its pair. */
+  readonly runs?: Runs;
   readonly signal?: AbortSignal;
 }
 
@@ -67,7 +70,8 @@ export async function pairInit(options: PairInitOptions): Promise<PairInit> {
 /**
  * Brings the code to the node that waits at `address` and stores the pair. Throws
  * `pair.code_malformed` before anything is sent, `pair.code_wrong`, `pair.already_paired`,
- * `pair.same_node`, `pair.peer_unreachable`, `pair.cancelled`; and `pair.unconfirmed` when this
+ * `pair.same_node`, `pair.peer_unreachable`, `pair.cancelled`, and where it is to replace a node
+ * `pair.other_version`, `pair.key_revoked`, `replace.refused`; and `pair.unconfirmed` when this
  * node has stored the pair but does not know whether the other one has.
  */
 export async function pairJoin(options: PairJoinOptions): Promise<PairResult> {
@@ -107,14 +111,16 @@ async function converse(options: PairJoinOptions, joining: Joining): Promise<Pai
   const join = { node, spki: joining.keys.spkiSha256 };
   const proofs = new Proofs(socket, joining.secret, { init, join });
   const earlier = record?.pair ?? '';
-  talk.send({ type: 'join', node, pair: earlier, proof: proofs.make('join', earlier) });
+  const runs = runsText(options.runs ?? { system: null, storage: null });
+  talk.send({ type: 'join', node, pair: earlier, proof: proofs.make('join', earlier), runs });
   const offer = await talk.receive('offer', { pair: FIELD.pair, proof: FIELD.proof });
   if (!proofs.holds('offer', offer.pair, offer.proof)) {
     throw new UpdateError('pair.code_wrong', 'the other side does not know the code');
   }
   if (init.node === node) throw sameNode(node);
   const result = { pair: offer.pair, node, peer: { node: init.node, spkiSha256: spki } };
-  await writePairRecord(keysDir, { schema: PAIR_SCHEMA, ...result });
+  const revoked = record?.revoked === undefined ? {} : { revoked: record.revoked };
+  await writePairRecord(keysDir, { schema: PAIR_SCHEMA, ...result, ...revoked });
   try {
     talk.send({ type: 'stored', proof: proofs.make('stored', offer.pair) });
     const done = await talk.receive('done', { proof: FIELD.proof });

@@ -57,15 +57,17 @@ export class SerialIdentity {
   readonly #node: NodeId;
   readonly #pair: Buffer;
   readonly #privateKey: KeyObject;
-  readonly #pin: string;
+  readonly #keys: Pick<PairKeys, 'peerSpkiSha256' | 'refresh'>;
   /** The agreed secret; it is the same as long as the keys are, so it is made once. */
   #secret: Buffer | null = null;
+  /** Pin of the key that the secret was made with. */
+  #madeWith = '';
 
   /** Throws `pair.keys_damaged` when the key is not one of those that `createKeys` makes. */
   constructor(keys: PairKeys) {
     this.#node = keys.node;
     this.#pair = Buffer.from(keys.pair, 'hex');
-    this.#pin = keys.peerSpkiSha256;
+    this.#keys = keys;
     this.#privateKey = createPrivateKey(keys.keyPem);
     const spki = createPublicKey(keys.keyPem).export({ type: 'spki', format: 'der' });
     if (!spki.subarray(0, SPKI_HEAD.length).equals(SPKI_HEAD)) {
@@ -79,11 +81,17 @@ export class SerialIdentity {
     if (point.equals(this.point)) return 'own';
     const spki = spkiOf(point);
     if (spki === null) return 'other';
-    if (createHash('sha256').update(spki).digest('hex') !== this.#pin) return 'other';
-    this.#secret ??= diffieHellman({
-      privateKey: this.#privateKey,
-      publicKey: createPublicKey({ key: spki, format: 'der', type: 'spki' }),
-    });
+    const found = createHash('sha256').update(spki).digest('hex');
+    if (found !== this.#keys.peerSpkiSha256) {
+      // The peer may have been replaced; it introduces itself again.
+      void this.#keys.refresh?.();
+      return 'other';
+    }
+    if (this.#secret === null || this.#madeWith !== found) {
+      const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+      this.#secret = diffieHellman({ privateKey: this.#privateKey, publicKey });
+      this.#madeWith = found;
+    }
     return 'peer';
   }
 

@@ -37,6 +37,7 @@ import { memoryInstaller, type MemoryBundle } from '../memory/installer.ts';
 import { makeJournalDisk, MemoryJournal } from '../memory/journal.ts';
 import { MemoryWire } from '../memory/link.ts';
 import { MemoryServiceNetwork } from '../memory/service-address.ts';
+import { MemoryPairing } from '../memory/pairing.ts';
 import { makeSlotsDisk, memorySlots } from '../memory/slots.ts';
 import { MemoryStorageSoftware } from '../memory/storage-software.ts';
 import { MemoryStorePair } from '../memory/store.ts';
@@ -131,6 +132,7 @@ export class Daemon {
   readonly events: EventLog;
   readonly audit = memoryLines();
   readonly host: MemoryHost;
+  readonly pairing = new MemoryPairing();
   readonly notes: PowerNotes & { note: PowerNote | null };
   /** Bytes that the disk of the depot says are free. */
   freeBytes: number | null = 1024 ** 3;
@@ -230,6 +232,7 @@ export class Daemon {
       syncMovedMs: () => listeners.syncMovedMs,
       lastHeard: () => listeners.lastHeard,
       linkTroubles: () => listeners.linkTroubles(),
+      pairing: this.pairing,
     });
     this.backend.resume();
     this.runner.start();

@@ -9,6 +9,7 @@ import type {
   Caller,
   ControlBackend,
   JobRequest,
+  ReplaceRequest,
   SettingRequest,
   StagedBundle,
 } from '../../src/control/backend.ts';
@@ -33,6 +34,7 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../../src/core/status.ts';
+import type { ReplaceOffer } from '../../src/core/replace.ts';
 import { withSetting } from '../../src/core/settings.ts';
 import type { SettingAnswer, SettingsView } from '../../src/core/settings.ts';
 import type { StorageView } from '../../src/core/store.ts';
@@ -274,6 +276,15 @@ export class FakeBackend implements ControlBackend {
     const message = `${request.act} is done`;
     this.onAct(request);
     return { act: request.act, changed: true, message, serving, ...this.answer };
+  }
+
+  async replace(request: ReplaceRequest, caller: Caller): Promise<ReplaceOffer> {
+    this.asked.push({ what: 'replace', value: request, by: caller.name });
+    if (this.refusal) throw this.refusal;
+    const job = this.put({ id: 'replace-1', kind: 'replace' });
+    const where = { host: '192.0.2.1', port: 7412 };
+    const code = '0000-0000-0000-0000-0000-0000-0000';
+    return { job, code, ...where, validS: 600, tries: 5, node: request.node, version: '2.0.0' };
   }
 
   storage(): Promise<StorageView> {
