@@ -323,6 +323,7 @@ function openStorage(config: Config, keys: PairKeys, logs: string, slots: Slots)
     pair: keys.pair,
     listen: config.storage.listen,
     peer: config.storage.peer,
+    silentMs: config.link.silentMs,
     socket: config.storage.socket,
     dataDir: config.storage.dataDir,
     keysDir: keysDirOf(config.stateDir),

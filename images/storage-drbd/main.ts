@@ -118,7 +118,7 @@ async function openCopy(ground: Ground, stack: AsyncDisposableStack) {
 }
 
 async function run(settings: Settings): Promise<void> {
-  const { node, pair, listen, peer: peerAddress, socket } = settings;
+  const { node, pair, listen, peer: peerAddress, socket, silentMs } = settings;
   const ended = untilEnd(settings.followStdin === true);
   await using stack = new AsyncDisposableStack();
   const ground = await prepare(settings, stack);
@@ -140,7 +140,7 @@ async function run(settings: Settings): Promise<void> {
     onQuestion: (question) => answerPeer({ copy, verifier, split }, question),
   });
   copy.peer = peer;
-  const channel = { node, listen, peer: peerAddress, keys, alpn: ALPN_DRBD };
+  const channel = { node, listen, peer: peerAddress, keys, alpn: ALPN_DRBD, silentMs };
   const link = stack.use(new ReplicationLink({ ...channel, onConnection: peer.attach }));
   const programDir = dirname(fileURLToPath(import.meta.url));
   const health = (): Promise<void> => checkHealth({ copy, link, tender, dataDir, programDir });

@@ -2,7 +2,7 @@
  * The replication channel between the two storage processes: TLS 1.3 with the pinned keys of the
  * pair, node A dials, node B listens. Always holds: no frame is read or sent before the other end
  * has proved the pinned key; a newer connection replaces an older one; a connection on which
- * nothing arrives for six beats is closed, counted in ticks, not by the clock: as soon as the link
+ * nothing arrives for so many beats is closed, counted in ticks, not by the clock: as soon as the link
  * of the daemons is, because a write waits for the later of the two. Imports core and keys.
  */
 import type { Socket } from 'node:net';
@@ -17,7 +17,9 @@ const ALPN = 'tandem-store';
 /** The same of storage software that replicates by other means: the two never meet. */
 export const ALPN_DRBD = 'tandem-store-drbd';
 const PING_MS = 200;
-const SILENT_TICKS = 6;
+/** Silence after which a connection is closed, when nothing else is said. */
+const SILENT_MS = 1200;
+/** Longest handshake; longer where a peer may be silent for longer than usual. */
 const HANDSHAKE_MS = 4000;
 /** First and longest pause between two attempts; the pause after a refusal that only people end. */
 const RETRY_MS = { first: 20, longest: 400, refused: 2000 } as const;
@@ -54,6 +56,8 @@ export interface ReplicationLinkOptions {
   readonly keys: PairKeys;
   /** Name of the channel in the handshake; default: that of copies in directories. */
   readonly alpn?: string;
+  /** Silence after which a connection is closed, in milliseconds; default 1200. */
+  readonly silentMs?: number | undefined;
   /** Called with every connection whose other end has proved its key. */
   readonly onConnection: (connection: PeerConnection) => ConnectionListener;
 }
@@ -61,6 +65,8 @@ export interface ReplicationLinkOptions {
 /** Dials or listens for ever, and hands out one proved connection at a time. */
 export class ReplicationLink implements AsyncDisposable {
   readonly #options: ReplicationLinkOptions;
+  readonly #silentMs: number;
+  readonly #handshakeMs: number;
   #server: Server | null = null;
   #socket: TLSSocket | null = null;
   #connection: SocketConnection | null = null;
@@ -74,6 +80,8 @@ export class ReplicationLink implements AsyncDisposable {
 
   constructor(options: ReplicationLinkOptions) {
     this.#options = options;
+    this.#silentMs = options.silentMs ?? SILENT_MS;
+    this.#handshakeMs = Math.max(1, this.#silentMs / SILENT_MS) * HANDSHAKE_MS;
   }
 
   /** Node B listens when this resolves; node A has begun to dial. */
@@ -84,7 +92,7 @@ export class ReplicationLink implements AsyncDisposable {
     }
     const { keys, listen, alpn = ALPN } = this.#options;
     const server = createServer(
-      { ...tlsOptions(keys), ALPNProtocols: [alpn], handshakeTimeout: HANDSHAKE_MS },
+      { ...tlsOptions(keys), ALPNProtocols: [alpn], handshakeTimeout: this.#handshakeMs },
       (socket) => void this.#proved(socket),
     );
     this.#server = server;
@@ -121,7 +129,8 @@ export class ReplicationLink implements AsyncDisposable {
     const { peer, keys, alpn = ALPN } = this.#options;
     const socket = connect({ ...parseAddress(peer), ...tlsOptions(keys), ALPNProtocols: [alpn] });
     this.#socket = socket;
-    socket.setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error('the handshake took too long')));
+    const late = new Error('the handshake took too long');
+    socket.setTimeout(this.#handshakeMs, () => socket.destroy(late));
     socket.once('secureConnect', () => {
       socket.setTimeout(0);
       void this.#proved(socket);
@@ -161,7 +170,7 @@ export class ReplicationLink implements AsyncDisposable {
       new UpdateError('pair.peer_unreachable', 'a newer connection replaced this one'),
     );
     const sinceMs = performance.now();
-    const connection = new SocketConnection(socket, (reason, refused) => {
+    const connection = new SocketConnection(socket, this.#silentMs, (reason, refused) => {
       this.error = reason;
       if (performance.now() - sinceMs > GOOD_MS) this.#retryMs = RETRY_MS.first;
       if (refused) this.#retryMs = RETRY_MS.refused;
@@ -175,6 +184,7 @@ export class ReplicationLink implements AsyncDisposable {
 class SocketConnection implements PeerConnection {
   readonly #socket: TLSSocket;
   readonly #onClose: (reason: UpdateError, refused: boolean) => void;
+  readonly #silentTicks: number;
   #listener: ConnectionListener | null = null;
   #quietTicks = 0;
   #ticker: NodeJS.Timeout;
@@ -183,8 +193,13 @@ class SocketConnection implements PeerConnection {
   #reading = true;
   closed = false;
 
-  constructor(socket: TLSSocket, onClose: (reason: UpdateError, refused: boolean) => void) {
+  constructor(
+    socket: TLSSocket,
+    silentMs: number,
+    onClose: (reason: UpdateError, refused: boolean) => void,
+  ) {
     this.#socket = socket;
+    this.#silentTicks = Math.max(1, Math.round(silentMs / PING_MS));
     this.#onClose = onClose;
     this.#ticker = setInterval(() => this.#tick(), PING_MS);
     socket.setNoDelay(true);
@@ -256,8 +271,8 @@ class SocketConnection implements PeerConnection {
   #tick(): void {
     // While this side does not read, silence says nothing about the peer.
     if (this.#reading) this.#quietTicks += 1;
-    if (this.#quietTicks > SILENT_TICKS) {
-      const silentMs = SILENT_TICKS * PING_MS;
+    if (this.#quietTicks > this.#silentTicks) {
+      const silentMs = this.#silentTicks * PING_MS;
       this.close(
         new UpdateError('pair.peer_unreachable', `the peer was silent for ${silentMs} ms`),
       );

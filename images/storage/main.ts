@@ -66,9 +66,10 @@ async function run(settings: Settings): Promise<void> {
   const replica = new Replica({ objects, state, formatMax });
   room.onLook = () => replica.looked();
   replica.verifier = await Verifier.open(replica, dataDir);
-  const { node, listen, peer } = settings;
-  const attach = replica.attach.bind(replica);
-  await using link = new ReplicationLink({ node, listen, peer, keys, onConnection: attach });
+  const { node, listen, peer, silentMs } = settings;
+  const onConnection = replica.attach.bind(replica);
+  const channel = { node, listen, peer, keys, silentMs, onConnection };
+  await using link = new ReplicationLink(channel);
   const programDir = dirname(fileURLToPath(import.meta.url));
   const health = () => checkHealth({ replica, link, dataDir, programDir });
   await using api = new Api({

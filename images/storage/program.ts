@@ -29,6 +29,11 @@ export interface Settings {
   readonly dataDir: string;
   readonly keysDir: string;
   readonly releaseFile: string;
+  /**
+   * Silence after which the peer counts as lost, in milliseconds; the replication's own when it is
+   * not said (daemons up to 0.2.0).
+   */
+  readonly silentMs?: number;
   /** End when standard input ends, that is, when the process that started this one has ended. */
   readonly followStdin?: boolean;
 }
@@ -54,6 +59,10 @@ async function readSettings(argument: string | undefined): Promise<Settings> {
   if (missing !== undefined) throw new UpdateError('config.invalid', `${missing} is missing`);
   if (value?.node !== 'A' && value?.node !== 'B') {
     throw new UpdateError('config.invalid', 'node is A or B');
+  }
+  const { silentMs = 1 } = value;
+  if (typeof silentMs !== 'number' || !(silentMs > 0)) {
+    throw new UpdateError('config.invalid', 'silentMs is a number of milliseconds above 0');
   }
   return value as Settings;
 }

@@ -63,6 +63,8 @@ export interface StorageProcessOptions {
   /** `host:port` on which node B listens and which node A dials. */
   readonly listen: string;
   readonly peer: string;
+  /** Silence after which the peer counts as lost, in milliseconds; default: the software's own. */
+  readonly silentMs?: number;
   /** Unix socket of its API. */
   readonly socket: string;
   readonly dataDir: string;
@@ -161,9 +163,9 @@ class ChildStorage implements StorageProcess {
   }
 
   async #run(slot: Slot, release: Release, dir: string, signal: AbortSignal): Promise<void> {
-    const { node, pair, listen, peer, socket, dataDir, keysDir } = this.#options;
+    const { node, pair, listen, peer, silentMs, socket, dataDir, keysDir } = this.#options;
     const releaseFile = join(dir, RELEASE_FILE);
-    const setting = { node, pair, listen, peer, socket, dataDir, keysDir, releaseFile };
+    const setting = { node, pair, listen, peer, silentMs, socket, dataDir, keysDir, releaseFile };
     const ready = Promise.withResolvers<void>();
     const feed = jsonLineReader((value) => {
       if ((value as { ready?: unknown } | null)?.ready === true) ready.resolve();
