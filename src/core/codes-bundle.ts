@@ -85,7 +85,9 @@ export const BUNDLE_CODES = {
   'version.same_or_newer': {
     exit: EXIT.sameOrNewer,
     title: 'Both nodes already run this version or a newer one.',
-    next: 'Nothing needs to be done; to go back use `tandem rollback`, or install a newer bundle.',
+    next:
+      'Nothing needs to be done; to go back use `tandem rollback`. A new or re-imaged node gets ' +
+      'its place in the pair by `tandem pair replace NODE`.',
   },
   'version.downgrade': {
     exit: EXIT.noPath,

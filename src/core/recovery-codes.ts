@@ -103,7 +103,13 @@ const OF_BUNDLES: Readonly<Record<BundleWords, CodeRecovery>> = {
     costs: 'Keys that the new root has revoked count until it is kept.',
     alarm: true,
   },
-  'version.same_or_newer': { ...UNTOUCHED, steps: ['See what runs: `tandem slots`.'] },
+  'version.same_or_newer': {
+    ...UNTOUCHED,
+    steps: [
+      'See what runs: `tandem slots`.',
+      'A node that was exchanged, on the one that serves: `tandem pair replace NODE`.',
+    ],
+  },
   'version.downgrade': PATH,
   'version.no_path': PATH,
   'version.blocked': PATH,

@@ -85,13 +85,16 @@ export const STATE_RECOVERY = {
       'and the writes of one of them are lost.',
   },
   SAFE_MODE: {
-    means: 'The journal of this node cannot be relied on, so the node changes nothing.',
+    means:
+      'The journal of this node cannot be relied on, or another node has its place in the pair; ' +
+      'so the node changes nothing.',
     works: 'The peer serves if it did before or could take over. This node only answers.',
     todo: [
       'See which alarm it is: `tandem status`.',
       'For journal.corrupt, on this node: `tandem journal show`.',
       'Then stop its daemon, cut the damaged part off, start it: `tandem journal repair`.',
       'For state.newer_schema start the newer program instead.',
+      'For pair.replaced take it out, or write its image anew: docs/recovery.md, "Replace a node".',
     ],
     costs:
       'No high availability. A repair loses the newest records of this node; what they said ' +

@@ -206,7 +206,7 @@ t.test('the node that served alone is replaced', plan, async (t) => {
   await until(bench, 'A', ({ nodes }) => !nodes.B.known && nodes.A.serving);
   await bench.power('A', 'off');
   await bench.power('B', 'on');
-  await until(bench, 'B', ({ state }) => state === 'ALONE');
+  await until(bench, 'B', ({ nodes }) => nodes.B.store?.copy === 'current');
   const idle = await bench.cli('B', 'pair', 'replace', 'A', '--yes', '--reason', 'x', '--json');
   t.match(idle, { exit: 24, json: [{ error: { message: /does not serve/ } }] });
   t.match(await bench.cli('B', 'takeover', '--yes', '--reason', 'dead', '--json'), { exit: 0 });
