@@ -54,6 +54,7 @@ export type Look =
 
 /** The path or id of a bundle as it stands on a command line. */
 export function sourceWord(source: BundleSource): string {
+  if ('prepared' in source) return source.prepared;
   return 'path' in source ? source.path : source.bundle;
 }
 

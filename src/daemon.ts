@@ -12,6 +12,7 @@ import { asUpdateError, UpdateError } from './core/errors.ts';
 import type { Slot } from './core/model.ts';
 import type { Policy, Reason } from './core/records.ts';
 import { running, type NodeState } from './core/state.ts';
+import { automationDrivers, gateOf } from './daemon/automation.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
 import { openDoors } from './daemon/doors.ts';
@@ -27,6 +28,8 @@ import { mendLostBoot } from './daemon/lost-boot.ts';
 import { bootOf, openHostOf, openServiceOf, openSlotsOf } from './daemon/machine.ts';
 import { alsoAlive } from './daemon/notify-init.ts';
 import { openPowerNotes } from './daemon/power-note.ts';
+import { openPrepareDisk } from './daemon/prepare-disk.ts';
+import { prepareUpdater } from './daemon/prepare-updater.ts';
 import { openFencer, openLink } from './daemon/peer-drivers.ts';
 import type { PairingParts } from './daemon/replace.ts';
 import { DriverRequests } from './daemon/requests.ts';
@@ -34,11 +37,11 @@ import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
 import { TrustKeeper, waitingDirOf } from './daemon/trust-keeper.ts';
 import { serviceLog } from './daemon/service-log.ts';
+import { openSchedules } from './daemon/schedules.ts';
 import { SettingsFile } from './daemon/settings.ts';
 import { Tally } from './daemon/tally.ts';
 import { openDepot } from './drivers/depot-dir.ts';
 import { withFailpoints } from './drivers/failpoints.ts';
-import { DirectoryHooks } from './drivers/hooks-dir.ts';
 import { processInstaller } from './drivers/installer-process.ts';
 import { openJournal } from './drivers/journal-file.ts';
 import { keysDirOf, type PairKeys } from './drivers/keys.ts';
@@ -49,6 +52,7 @@ import { pairInit } from './drivers/pairing.ts';
 import { lockState } from './drivers/state-lock.ts';
 import { createStorageProcess } from './drivers/storage-process.ts';
 import { openStoreProcess } from './drivers/store-process.ts';
+import { openUpdaterPrograms } from './drivers/updater-programs.ts';
 import { unpackImage } from './drivers/unpack-ext4.ts';
 import type { Host, JournalContent, Slots } from './ports.ts';
 import { EventLog } from './updater/events.ts';
@@ -103,6 +107,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   });
   node.runner.start();
   node.fence.start(config.fence.policy);
+  node.schedules.start();
   const reason = node.drivers.lostBoot;
   // It stays an alarm until the next start: somebody has to look at the disk.
   if (reason !== null) await node.runner.dispatch({ type: 'trouble', effect: 'boot', reason });
@@ -161,13 +166,27 @@ async function openDrivers(
     store: stack.use(openStoreProcess({ socket: config.storage.socket })),
     storage: stack.use(openStorage(config, keys, logs, slots)),
     service: stack.use(await openServiceOf(config, logs, log)),
-    installer: processInstaller({
-      entry: process.argv[1] ?? '',
-      logFile: join(logs, 'installer.log'),
-    }),
-    hooks: new DirectoryHooks(config.hooksDir),
+    ...(await openUpdaters(config, join(logs, 'installer.log'), events)),
+    ...automationDrivers(config.hooksDir, config.automation),
     fencer: openFencer(config, host),
     host,
+  };
+}
+
+/** The installer: the program of this node, or a newer one that a prepared bundle brought. */
+async function openUpdaters(config: Config, logFile: string, events: EventLog) {
+  const installerOf = (entry: string) => processInstaller({ entry, logFile });
+  const installer = await openUpdaterPrograms({
+    dir: join(config.stateDir, 'updater'),
+    own: installerOf(process.argv[1] ?? ''),
+    ownVersion: VERSION,
+    installerOf,
+    tell: (msg) => void events.emit({ job: null, phase: null, state: 'updater', msg }),
+  });
+  const updater = prepareUpdater(installer, VERSION, config.trustRoot);
+  return {
+    installer,
+    prepare: { disk: await openPrepareDisk(config.stateDir, log), updater, log },
   };
 }
 
@@ -196,7 +215,11 @@ async function openNode(
   const { events, history, tally } = drivers;
   const found = { config, pair: keys.pair, program: VERSION, content };
   const initial = await initialState({ ...found, ...drivers });
-  const options = executeOptions(config, depotOf(config));
+  const options = {
+    ...executeOptions(config, depotOf(config)),
+    automation: gateOf(config.automation, drivers.inhibitor),
+    kept: () => backend.kept(),
+  };
   const executor = new Executor(drivers, options, () => runner.state);
   const { link, execute, ...ports } = withFailpoints(
     placeOf(host, () => runner.state),
@@ -207,7 +230,10 @@ async function openNode(
     },
   );
   const trust = await openTrust(config, drivers, (event) => runner.dispatch(event));
-  const onState = (state: NodeState): void => trust.look(state);
+  const onState = (state: NodeState): void => {
+    trust.look(state);
+    backend.look(state);
+  };
   const listeners = new Listeners({ events, history, tally, link, host, log, onFatal, onState });
   const runner: Runner = new Runner(initial, { ...ports, link, host }, execute, listeners);
   stack.use(trust);
@@ -218,7 +244,7 @@ async function openNode(
   watchHungStorage({ storage: drivers.storage, runner, host, events, log });
   const remote: { trouble: Reason | null } = { trouble: null };
   const fence = stack.use(new FenceWatch(drivers.fencer, (event) => runner.dispatch(event), log));
-  const backend = new Backend({
+  const backend: Backend = new Backend({
     ...drivers,
     care: drivers.store,
     ...settledParts(config, host, drivers.slots),
@@ -235,12 +261,18 @@ async function openNode(
       ...[fence.trouble, remote.trouble].filter((one) => one !== null),
     ],
   });
+  stack.use(backend);
+  const { automation, stateDir } = config;
+  const times = { ...drivers, automation, stateDir, runner, requests, log };
+  const schedules = stack.use(await openSchedules(times, backend));
+  backend.schedules = schedules;
   backend.resume();
   const held = stack.move();
   return {
     runner,
     backend,
     fence,
+    schedules,
     remote,
     drivers,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),

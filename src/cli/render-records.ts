@@ -13,6 +13,7 @@ import { bytes, mark, plain, stamp, table, wrap, type RenderOptions } from './re
 const JOB_WORDS: Readonly<Record<JobKind, string>> = {
   validate: 'Validation',
   stage: 'Staging',
+  prepare: 'Preparation',
   update: 'Update',
   rollback: 'Rollback',
   commit: 'Commit',

@@ -116,18 +116,29 @@ async function update(args: readonly string[], values: VerbValues, io: CliIo): P
   const word = args[0]!;
   const order = oneOf(values, 'order', ORDERS);
   const onSecondFailure = oneOf(values, 'on-second-failure', FAILURES);
-  const isId = /^[0-9a-f]{64}$/.test(word) && !(await exists(word));
+  const source = await updateSource(word);
   const request: JobRequest & { kind: 'update' } = {
     kind: 'update',
-    source: isId ? { bundle: word } : { path: absolute(word) },
+    source,
     ...(order === undefined ? {} : { order }),
     ...(onSecondFailure === undefined ? {} : { onSecondFailure }),
   };
   if (flag(values, 'dry-run') || flag(values, 'estimate')) {
     return dryRun(request.source, values, io);
   }
-  const what = isId ? `the staged bundle ${word.slice(0, 12)}` : absolute(word);
+  const what =
+    'path' in source
+      ? source.path
+      : `the ${'prepared' in source ? 'prepared update' : 'staged bundle'} ${word.slice(0, 18)}`;
   return change(request, `Update both nodes with ${what}? Each one restarts.`, values, io);
+}
+
+/** A file, or the id of a staged bundle or of a prepared update where no file has that name. */
+async function updateSource(word: string): Promise<BundleSource> {
+  const isPrepared = /^prepare-[\w.-]{1,100}$/.test(word);
+  const isId = isPrepared || /^[0-9a-f]{64}$/.test(word);
+  if (!isId || (await exists(word))) return { path: absolute(word) };
+  return isPrepared ? { prepared: word } : { bundle: word };
 }
 
 /** Checks and estimate alone; nothing is started, whatever else was asked for. */

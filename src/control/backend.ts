@@ -6,6 +6,8 @@ import type { Via } from '../core/access.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { PowerViews } from '../core/power.ts';
+import type { PrepareOptions } from '../core/prepare-plan.ts';
+import type { PrepareAnswer, PrepareRequest, PrepareView } from '../core/prepare-view.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { Order, RolloutRecord } from '../core/records.ts';
 import type { ReplaceOffer } from '../core/replace.ts';
@@ -17,12 +19,18 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../core/status.ts';
+import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import type { StorageView } from '../core/store.ts';
 import type { Counters } from './metrics.ts';
+import type { ScheduleRequest, ScheduleWord } from './schedule-protocol.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 
-/** Absolute path of a bundle file, or the id (digest) of a staged bundle. */
-export type BundleSource = { readonly path: string } | { readonly bundle: string };
+/**
+ * Absolute path of a bundle file, the id (digest) of a staged bundle, or the id of a prepared
+ * update.
+ */
+export type BundleSource =
+  { readonly path: string } | { readonly bundle: string } | { readonly prepared: string };
 
 /** Why something is asked for, for the audit log. */
 interface Why {
@@ -33,11 +41,20 @@ interface Why {
 export type JobRequest = Why &
   (
     | { readonly kind: 'stage'; readonly path: string }
+    /** Does ahead all that an install needs, on both nodes; no slot is written. */
+    | ({
+        readonly kind: 'prepare';
+        readonly source: Exclude<BundleSource, { readonly prepared: string }>;
+      } & Partial<PrepareOptions>)
     | {
         readonly kind: 'update';
         readonly source: BundleSource;
         readonly order?: Order;
         readonly onSecondFailure?: 'hold' | 'rollback';
+        /** The other slots are wiped before they are written. */
+        readonly formatTarget?: boolean;
+        /** It begins and switches outside of the maintenance windows, too. */
+        readonly ignoreWindow?: boolean;
       }
     | { readonly kind: 'rollback' }
     | { readonly kind: 'commit' }
@@ -129,6 +146,10 @@ export interface ControlBackend {
   takeover(): TakeoverView;
   /** What the storage software of this node knows of both copies. */
   storage(): Promise<StorageView>;
+  /** The prepared update as this node knows it. */
+  prepared(): PrepareView;
+  /** Does what is said of it, or throws the refusal. */
+  sayPrepare(request: PrepareRequest, caller: Caller): Promise<PrepareAnswer>;
   /** Every check that an update with this bundle would have to pass; changes nothing. */
   precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport>;
   /** What operators asked this node for, newest first, at most `limit`. */
@@ -137,6 +158,12 @@ export interface ControlBackend {
   settings(): Promise<SettingsView>;
   /** Sets one of them, durably; throws the refusal. */
   set(request: SettingRequest, caller: Caller): Promise<SettingAnswer>;
+  /** Scheduled updates, and what holds updates up. */
+  automation(): AutomationView;
+  /** Schedules an update on both nodes; throws the refusal. */
+  schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView>;
+  /** What a person says to one; throws `schedule.unknown` and the refusal. */
+  answerSchedule(id: string, word: ScheduleWord, caller: Caller): Promise<ScheduleView>;
   /** Bundles that are staged, newest first. */
   bundles(): Promise<readonly StagedBundle[]>;
   /** What a restart and a shutdown of this node would do now, and what they cost. */

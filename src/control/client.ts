@@ -9,9 +9,11 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import type { PowerViews } from '../core/power.ts';
+import type { PrepareAnswer, PrepareRequest, PrepareView } from '../core/prepare-view.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { ReplaceOffer } from '../core/replace.ts';
+import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import type {
   JobStatus,
@@ -28,6 +30,7 @@ import type { SettingRequest, StagedBundle } from './backend.ts';
 import { receiveBytes } from './bytes.ts';
 import { requestJson, streamObjects } from './http.ts';
 import { API, HISTORY_DEFAULT } from './protocol.ts';
+import type { ScheduleRequest, ScheduleWord } from './schedule-protocol.ts';
 
 /** Answers from memory come at once. */
 const ANSWER_MS = 15_000;
@@ -152,6 +155,16 @@ export class ControlClient {
     return this.#call<TakeoverView>('GET', '/takeover', { signal });
   }
 
+  /** The prepared update as the node knows it. */
+  async prepared(signal?: AbortSignal): Promise<PrepareView> {
+    return this.#call<PrepareView>('GET', '/prepare', { signal });
+  }
+
+  /** Says a word about it; throws the refusal. */
+  async sayPrepare(request: PrepareRequest, signal?: AbortSignal): Promise<PrepareAnswer> {
+    return this.#call('POST', '/prepare', { body: request, signal });
+  }
+
   /** What the storage software knows of both copies. */
   async storage(signal?: AbortSignal): Promise<StorageView> {
     return this.#call<StorageView>('GET', '/storage', { signal, timeoutMs: BUNDLE_MS });
@@ -205,6 +218,26 @@ export class ControlClient {
   /** Sets one of them; throws the refusal. */
   async set(request: SettingRequest, signal?: AbortSignal): Promise<SettingAnswer> {
     return this.#call('POST', '/settings', { body: request, signal });
+  }
+
+  /** Scheduled updates, and what holds updates up. */
+  async automation(signal?: AbortSignal): Promise<AutomationView> {
+    return this.#call<AutomationView>('GET', '/schedules', { signal });
+  }
+
+  /** Schedules an update on both nodes; throws the refusal. */
+  async schedule(request: ScheduleRequest, signal?: AbortSignal): Promise<ScheduleView> {
+    return this.#call('POST', '/schedules', { body: request, signal });
+  }
+
+  /** What a person says to a scheduled update; throws the refusal. */
+  async answerSchedule(
+    id: string,
+    word: ScheduleWord,
+    signal?: AbortSignal,
+  ): Promise<ScheduleView> {
+    const path = `/schedules/${encodeURIComponent(id)}/answer`;
+    return this.#call('POST', path, { body: word, signal });
   }
 
   /** Bundles that are staged, newest first. */

@@ -30,6 +30,8 @@ export const STALL_MS = 60_000;
 const path = { type: 'string', maxLength: 4096, pattern: '^/[^\\u0000]*$' } as const;
 const order = { type: 'string', enum: ['active-first', 'standby-first'] } as const;
 const onSecondFailure = { type: 'string', enum: ['hold', 'rollback'] } as const;
+const formatTarget = { type: 'boolean' } as const;
+const ignoreWindow = { type: 'boolean' } as const;
 
 /** Why something is asked for: a line of text for the audit log. */
 export const reason = {
@@ -43,7 +45,16 @@ const source = {
   additionalProperties: false,
   minProperties: 1,
   maxProperties: 1,
-  properties: { path, bundle: { type: 'string', pattern: '^[0-9a-f]{64}$' } },
+  properties: {
+    path,
+    bundle: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+    prepared: { type: 'string', pattern: '^prepare-[\\w.-]{1,100}$' },
+  },
+} as const;
+/** What can be prepared: a file, or a bundle that is staged. */
+const plainSource = {
+  ...source,
+  properties: { path: source.properties.path, bundle: source.properties.bundle },
 } as const;
 
 /** JSON Schema of `POST /v1/validate`. */
@@ -62,6 +73,18 @@ export const JOB_SCHEMAS = {
     required: ['kind', 'path'],
     properties: { kind: { const: 'stage' }, path, reason },
   },
+  prepare: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind', 'source'],
+    properties: {
+      kind: { const: 'prepare' },
+      source: plainSource,
+      order,
+      onSecondFailure,
+      reason,
+    },
+  },
   update: {
     type: 'object',
     additionalProperties: false,
@@ -71,6 +94,8 @@ export const JOB_SCHEMAS = {
       source,
       order,
       onSecondFailure,
+      formatTarget,
+      ignoreWindow,
       reason,
     },
   },

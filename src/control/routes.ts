@@ -7,12 +7,20 @@ import { UpdateError } from '../core/errors.ts';
 import { ACCESS_ROUTES } from './access-routes.ts';
 import { CHANGE_ROUTES } from './change-routes.ts';
 import { LOOK_ROUTES } from './look-routes.ts';
+import { PREPARE_ROUTES } from './prepare-routes.ts';
 import { API } from './protocol.ts';
+import { SCHEDULE_ROUTES } from './schedule-routes.ts';
 import { ID_PATTERN } from './query.ts';
 import type { Route } from './route.ts';
 
 /** Every request that the server answers. */
-export const ROUTES: readonly Route[] = [...LOOK_ROUTES, ...CHANGE_ROUTES, ...ACCESS_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...LOOK_ROUTES,
+  ...PREPARE_ROUTES,
+  ...CHANGE_ROUTES,
+  ...SCHEDULE_ROUTES,
+  ...ACCESS_ROUTES,
+];
 
 const PART = new RegExp(ID_PATTERN);
 

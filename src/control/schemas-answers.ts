@@ -12,6 +12,7 @@ import type { PowerKind, PowerView } from '../core/power.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import { PHASES } from '../core/records.ts';
 import type { ReplaceOffer } from '../core/replace.ts';
+import { RESULT_WORDS } from '../core/schedule.ts';
 import { SETTING_KEYS, type NetworkInterface, type NetworkView } from '../core/settings.ts';
 import type { DateOrder, SettingAnswer, Settings, SettingsView } from '../core/settings.ts';
 import type { JobKind, JobStatus, ValidateReport } from '../core/status.ts';
@@ -22,6 +23,8 @@ import type { StagedBundle } from './backend.ts';
 import { constant, list, mapOf, maybe, number, object, orNull, ref, text } from './shape.ts';
 import { time, whole, words, wordsOf, yesNo, type Schema } from './shape.ts';
 import { code, node, PAIR_SCHEMAS, perNode } from './schemas-pair.ts';
+import { SCHEDULE_SCHEMAS } from './schemas-schedule.ts';
+import { PREPARE_SCHEMAS } from './schemas-prepare.ts';
 
 const phase = words(PHASES);
 const role = words(ROLES);
@@ -40,6 +43,7 @@ const CHANGES: Readonly<Record<string, Schema>> = {
     kind: wordsOf<JobKind>({
       validate: true,
       stage: true,
+      prepare: true,
       update: true,
       rollback: true,
       commit: true,
@@ -58,6 +62,7 @@ const CHANGES: Readonly<Record<string, Schema>> = {
     next: orNull(text('What to do.')),
     startedAt: time(),
     endedAt: orNull(time()),
+    result: maybe(words(RESULT_WORDS, 'Of an update that has ended.')),
   }),
   ReplaceOffer: object<ReplaceOffer>('What a new node needs to join, told once.', {
     job: ref('JobStatus'),
@@ -361,8 +366,10 @@ const ERRORS: Readonly<Record<string, Schema>> = {
 /** Every schema that an answer may name. */
 export const NAMED: Readonly<Record<string, Schema>> = {
   ...PAIR_SCHEMAS,
+  ...SCHEDULE_SCHEMAS,
   ...CHANGES,
   ...CHECKS,
+  ...PREPARE_SCHEMAS,
   ...STORAGE,
   ...NODE,
   ...ACCESS,

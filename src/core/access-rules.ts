@@ -11,6 +11,7 @@
  */
 import { atLeast, type Role, type ShellRequest, type UserWord } from './access.ts';
 import type { ActKind } from './operator.ts';
+import type { PrepareWordKind } from './prepare-view.ts';
 
 /** What a request needs. */
 export interface Need {
@@ -34,6 +35,7 @@ const ADMINISTER: Need = { role: 'administrator', kind: 'ask' };
 /** Kinds of jobs, `POST /v1/jobs`. */
 export const JOB_NEEDS = {
   stage: OPERATE,
+  prepare: OPERATE,
   update: OPERATE,
   rollback: OPERATE,
   // Reads both copies, writes to neither.
@@ -78,6 +80,17 @@ export const SHELL_NEEDS: Readonly<Record<ShellRequest['do'], Need>> = {
   end: OWN,
 };
 
+/** Words about a prepared update, `POST /v1/prepare`. */
+export const PREPARE_NEEDS: Readonly<Record<PrepareWordKind, Need>> = {
+  ignore: OPERATE,
+  heed: OPERATE,
+  configure: OPERATE,
+  retry: OPERATE,
+  cancel: OPERATE,
+  // Whoever prepares does not say by the same right that it may be installed.
+  authorize: DECIDE,
+};
+
 /** Settings of the node, `POST /v1/settings`. */
 export const SETTING_NEEDS: Readonly<Record<string, Need>> = {
   consoleSpeed: TRY,
@@ -109,8 +122,14 @@ export const ROUTE_NEEDS: Readonly<Record<string, Need | ByWord>> = {
   'POST /v1/acts/preview': TRY,
   // A node loses its place for good.
   'POST /v1/pair/replace': DECIDE,
+  'GET /v1/schedules': LOOK,
+  // They lead to nothing that the same role could not ask for at once.
+  'POST /v1/schedules': OPERATE,
+  'POST /v1/schedules/:id/answer': OPERATE,
   'GET /v1/takeover': LOOK,
   'GET /v1/storage': LOOK,
+  'GET /v1/prepare': LOOK,
+  'POST /v1/prepare': { field: 'do', needs: PREPARE_NEEDS, prefix: 'prepare' },
   'GET /v1/audit': LOOK,
   'GET /v1/events': LOOK,
   'GET /v1/bundles': LOOK,

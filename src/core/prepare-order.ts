@@ -180,7 +180,7 @@ function configure(
   if (same && order.configured !== null) return stay(`it is settled: ${said}`);
   if (same) return next({ configured: word }, `settled as planned: ${said}`);
   // A plan holds its options: both nodes get a new one.
-  const change = { options: settled, configured: word, plan: null, readyAt: null };
+  const change = { options: settled, configured: word, plan: null };
   return next(change, `settled: ${said}; the plan is made again`);
 }
 

@@ -219,7 +219,7 @@ function again(column: PrepareColumn, retry: number, at: string): PrepareColumn 
   const entries = PREPARE_STAGES.map((stage): [PrepareStage, StageStatus] => {
     const status = column.stages[stage];
     if (status.state !== 'failed') return [stage, status];
-    return [stage, { ...status, state: 'waiting', tries: 0, at }];
+    return [stage, { ...status, state: 'waiting', tries: 0, code: null, at }];
   });
   const stages = Object.fromEntries(entries) as PrepareColumn['stages'];
   return { ...column, seq: column.seq + 1, retry, stages };

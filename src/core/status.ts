@@ -3,6 +3,8 @@
  * never a guess: what is not known is null or `unknown`, and what is old says its age. Keys are
  * only ever added within schema 1. Pure types and the helpers that read them; imports only core.
  */
+import type { AutomationView } from './schedule-read.ts';
+import type { ResultWord } from './schedule.ts';
 import type { OperatorView } from './access.ts';
 import type { BootReason } from './boot.ts';
 import type { Code } from './codes.ts';
@@ -189,6 +191,8 @@ export interface PairStatus {
   readonly operator?: OperatorView | null;
   /** Of the node that answers; absent in safe mode. */
   readonly trust?: TrustStatus;
+  /** What is scheduled, and what holds updates up; absent in safe mode. */
+  readonly automation?: AutomationView;
 }
 
 /** One event, as `--follow --json` prints it (keys as in docs/ARCHITECTURE.md, "Events"). */
@@ -211,6 +215,7 @@ export interface TandemEvent {
 export type JobKind =
   | 'validate'
   | 'stage'
+  | 'prepare'
   | 'update'
   | 'rollback'
   | 'commit'
@@ -234,6 +239,8 @@ export interface JobStatus {
   readonly next: string | null;
   readonly startedAt: string;
   readonly endedAt: string | null;
+  /** What became of an update or a rollback, once it has ended. */
+  readonly result?: ResultWord;
 }
 
 /** Result of `tandem validate`. */

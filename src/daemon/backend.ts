@@ -4,10 +4,11 @@
  * updater and the contracts of control.
  */
 import { UpdateError } from '../core/errors.ts';
-import type { NodeId } from '../core/model.ts';
+import type { NodeId, Sha256 } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
 import { canCancel } from '../core/phases.ts';
 import type { PowerViews } from '../core/power.ts';
+import type { PrepareAnswer, PrepareRequest, PrepareView } from '../core/prepare-view.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { Reason, RolloutRecord } from '../core/records.ts';
 import type { ReplaceOffer } from '../core/replace.ts';
@@ -21,6 +22,8 @@ import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/
 import type { ControlBackend, JobRequest, ReplaceRequest } from '../control/backend.ts';
 import type { SettingRequest } from '../control/backend.ts';
 import { NO_COUNTERS, type Counters } from '../control/metrics.ts';
+import type { ScheduleRequest, ScheduleWord } from '../control/schedule-protocol.ts';
+import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import type { PeerLink, ServiceAddress, StorageSoftware, StoreCare } from '../ports.ts';
 import type { Pause } from '../updater/effects.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
@@ -34,8 +37,11 @@ import { JobDesk } from './job-desk.ts';
 import { Jobs, newId } from './jobs.ts';
 import { Operator } from './operator.ts';
 import type { PowerNotes } from './power-note.ts';
+import { Prepared, type PreparedParts } from './prepared.ts';
 import { Replacement, type PairingParts } from './replace.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
+import type { ScheduleDesk } from './schedule-desk.ts';
+import { auditSchedule, deskOf, NOTHING_SCHEDULED, withResult } from './schedules.ts';
 import { Starts } from './starts.ts';
 import { StorageCare } from './storage-care.ts';
 import type { Support } from './support.ts';
@@ -70,6 +76,8 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly address?: string;
   /** How this node pairs, for a node that is replaced. */
   readonly pairing: PairingParts;
+  /** Where prepared updates are kept, and how their updaters are taken. */
+  readonly prepare: Pick<PreparedParts, 'disk' | 'updater' | 'log'>;
   /** The trust root of this node. */
   readonly trust?: () => TrustStatus;
   readonly holdH?: number;
@@ -78,7 +86,7 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
 type Archive = AsyncIterable<Uint8Array>;
 
 /** The node behind the control socket, made of the parts of this daemon. */
-export class Backend implements ControlBackend {
+export class Backend implements ControlBackend, AsyncDisposable {
   readonly #parts: BackendParts;
   readonly #jobs: Jobs;
   readonly #desk: JobDesk;
@@ -90,19 +98,30 @@ export class Backend implements ControlBackend {
   readonly #upkeep: Upkeep;
   readonly #archives: ArchiveDesk;
   readonly #starts: Starts;
+  readonly #prepared: Prepared;
   readonly #replacement: Replacement;
+  /** The desk of scheduled updates; set by whoever opens it. */
+  schedules: ScheduleDesk | null = null;
 
   constructor(parts: BackendParts) {
     this.#parts = parts;
     const rollouts = (): readonly RolloutRecord[] => parts.history.with(this.#state.rollout);
     const now = (): string => this.#at();
-    this.#jobs = new Jobs(rollouts, now, parts.book);
+    const others = (): readonly JobStatus[] => this.#prepared.jobs();
+    this.#jobs = new Jobs(rollouts, now, parts.book, others);
     this.#audit = new AuditLog(parts.audit, me(parts.runner.state), now);
     this.#desk = new JobDesk(this.#jobs, this.#audit, parts.events);
     this.#bundles = new Bundles(parts);
     const channels = (): readonly ChannelStatus[] => this.#channels();
     const localJob = (): string | null => this.#localJob();
-    this.#checks = new Checks({ ...parts, channels, localJob }, this.#bundles);
+    const kept = (): readonly Sha256[] => this.kept();
+    this.#checks = new Checks({ ...parts, channels, localJob, kept }, this.#bundles);
+    const { bundles, checks } = { bundles: this.#bundles, checks: this.#checks };
+    const monotonicMs = (): number => parts.host.monotonicMs();
+    const auditLog = this.#audit;
+    const made = { bundles, checks, rollouts, monotonicMs, now, auditLog };
+    this.#prepared = new Prepared({ ...parts, ...parts.prepare, ...made });
+    bundles.prepared = (id) => this.#prepared.bundleOf(id);
     const checkJob = (id: string): void => void this.#jobs.get(id);
     this.#care = new StorageCare(parts);
     this.#operator = new Operator({ ...parts, audit: this.#audit, checkJob });
@@ -119,6 +138,7 @@ export class Backend implements ControlBackend {
       care: this.#care,
       upkeep: this.#upkeep,
       archives: this.#archives,
+      prepared: this.#prepared,
       now,
     });
   }
@@ -141,7 +161,9 @@ export class Backend implements ControlBackend {
       holdH: this.#parts.holdH ?? 0,
       troubles: linkTroubles(),
     });
-    return trust === undefined ? picture : { ...picture, trust: trust() };
+    const automation = this.schedules === null ? {} : { automation: this.automation() };
+    const whole = { ...picture, ...automation };
+    return trust === undefined ? whole : { ...whole, trust: trust() };
   }
 
   #channels(): readonly ChannelStatus[] {
@@ -170,11 +192,25 @@ export class Backend implements ControlBackend {
   }
 
   jobs(): readonly JobStatus[] {
-    return this.#jobs.list();
+    return this.#jobs.list().map(withResult);
   }
 
   job(id: string): JobStatus {
-    return this.#jobs.get(id);
+    return withResult(this.#jobs.get(id));
+  }
+
+  automation(): AutomationView {
+    return this.schedules?.view() ?? NOTHING_SCHEDULED;
+  }
+
+  schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {
+    const asked = this.#asked('schedule', caller, request.reason ?? null);
+    return auditSchedule(this.#audit, asked, () => deskOf(this.schedules).add(request, caller));
+  }
+
+  answerSchedule(id: string, word: ScheduleWord, caller: Caller): Promise<ScheduleView> {
+    const asked = this.#asked(`schedule ${word.answer}`, caller, word.reason ?? null);
+    return auditSchedule(this.#audit, asked, () => deskOf(this.schedules).answer(id, word, caller));
   }
 
   eventsSince(since: number): readonly TandemEvent[] {
@@ -227,7 +263,8 @@ export class Backend implements ControlBackend {
     return this.#audited(asked, () => this.#cancel(id, asked));
   }
 
-  async #cancel(id: string, { by, reason }: Asked): Promise<JobStatus> {
+  async #cancel(id: string, asked: Asked): Promise<JobStatus> {
+    const { by, reason } = asked;
     const { rollout } = this.#state;
     if (running(rollout) && rollout.id === id) {
       if (!canCancel(rollout)) {
@@ -238,6 +275,7 @@ export class Backend implements ControlBackend {
       return this.#jobs.get(id);
     }
     const job = this.#jobs.get(id);
+    if (job.kind === 'prepare') return this.#prepared.cancel(id, asked);
     this.#upkeep.checkCancel(id);
     if (!this.#jobs.abort(id)) {
       throw new UpdateError('job.not_cancellable', `job ${id} has ended already`);
@@ -258,6 +296,14 @@ export class Backend implements ControlBackend {
 
   act(request: ActRequest, caller: Caller): Promise<ActAnswer> {
     return this.#operator.act(request, caller);
+  }
+
+  prepared(): PrepareView {
+    return this.#prepared.view();
+  }
+
+  sayPrepare(request: PrepareRequest, caller: Caller): Promise<PrepareAnswer> {
+    return this.#prepared.say(request, caller);
   }
 
   takeover(): TakeoverView {
@@ -308,6 +354,22 @@ export class Backend implements ControlBackend {
     return this.#archives.delete(name, caller);
   }
 
+  /** After each step of the runner: goes on with what is prepared. */
+  look(s: NodeState): void {
+    this.#prepared.look(s);
+  }
+
+  /** Bundles that the depot keeps beside those of rollouts. */
+  kept(): readonly Sha256[] {
+    const scheduled = this.schedules?.bundles() ?? [];
+    return [...this.#prepared.kept(), ...(scheduled as readonly Sha256[])];
+  }
+
+  /** Ends what runs beside the runner. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#prepared[Symbol.asyncDispose]();
+  }
+
   /** After the start of the daemon: goes on with the job that ended the boot before. */
   resume(): void {
     this.#upkeep.resume();
@@ -324,4 +386,11 @@ export class Backend implements ControlBackend {
  * Kinds of jobs beside which the pair may be changed. A node that is about to leave is asked for
  * otherwise; after its return nobody has to wait for the end of that job.
  */
-const BESIDE: ReadonlySet<string> = new Set(['stage', 'verify', 'support', 'restart', 'shutdown']);
+const BESIDE: ReadonlySet<string> = new Set([
+  'stage',
+  'prepare',
+  'verify',
+  'support',
+  'restart',
+  'shutdown',
+]);

@@ -45,6 +45,9 @@ export interface Judged {
 export class Bundles {
   readonly #parts: BundleParts;
 
+  /** The bundle of a prepared update by its id; set by whoever keeps them. */
+  prepared: ((id: string) => Sha256) | null = null;
+
   constructor(parts: BundleParts) {
     this.#parts = parts;
   }
@@ -72,12 +75,19 @@ export class Bundles {
   /** The file of a bundle, which may be named by its id when it is in the depot. */
   async pathOf(source: BundleSource): Promise<string> {
     if ('path' in source) return source.path;
+    const bundle = this.#bundleOf(source);
     const entries = await this.#parts.depot.list();
-    const entry = entries.find((one) => one.bundle === (source.bundle as Sha256));
+    const entry = entries.find((one) => one.bundle === bundle);
     if (entry !== undefined) return entry.path;
     const node = me(this.#parts.runner.state);
-    const message = `bundle ${source.bundle} is not staged on node ${node}`;
+    const message = `bundle ${bundle} is not staged on node ${node}`;
     throw new UpdateError('file.not_found', message);
+  }
+
+  #bundleOf(source: Exclude<BundleSource, { readonly path: string }>): Sha256 {
+    if ('bundle' in source) return source.bundle as Sha256;
+    if (this.prepared !== null) return this.prepared(source.prepared);
+    throw new UpdateError('prepare.unknown', `${source.prepared} is not known here`);
   }
 
   /** What is staged on this node, newest first, then what only the peer has. */

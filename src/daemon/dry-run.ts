@@ -3,7 +3,7 @@
  * estimate) and makes the report of a dry run. Always holds: nothing is changed; an update goes
  * through the same rows. Imports core and the updater.
  */
-import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { asUpdateError } from '../core/errors.ts';
 import { NODES, type NodeId, type Sha256 } from '../core/model.ts';
 import type { Estimate, PrecheckReport, PrecheckRow } from '../core/operator.ts';
 import { planRollout } from '../core/policy.ts';
@@ -11,7 +11,7 @@ import type { Policy } from '../core/records.ts';
 import { me, peerReport } from '../core/state.ts';
 import type { ChannelStatus } from '../core/status.ts';
 import type { BundleSource } from '../control/backend.ts';
-import type { Fencer, Hooks, Host } from '../ports.ts';
+import type { Fencer, Hooks, HooksEnd, Host } from '../ports.ts';
 import { refusal, type Bundles, type Judged } from './bundles.ts';
 import { fromHistory, fromSizes } from './estimate.ts';
 import { diskFree, fencerFacts, NO_FENCER, roomFor, type NodeFacts } from './facts.ts';
@@ -20,7 +20,10 @@ import type { History } from './history.ts';
 import { firstNode } from './plan.ts';
 import { bad, bundleRows, estimateRow, factRows, good, idleRow, pairFacts } from './precheck.ts';
 import { passed, reportOfRows, stateRows, withFacts, type PairFacts } from './precheck.ts';
+import type { JobDesk } from './job-desk.ts';
 import type { DriverRequests } from './requests.ts';
+import { agreeOn, gateRows, mayBegin } from './update-gate.ts';
+import type { GateParts } from '../updater/switch-gate.ts';
 
 /** A check hook or a self-test that takes longer is given up. */
 const HOOKS_MS = 600_000;
@@ -39,6 +42,10 @@ export interface CheckParts extends BundleParts {
   /** How this node can stop its peer; absent = policy `manual`. */
   readonly fencer?: Fencer;
   readonly fencePolicy?: 'manual' | 'fence';
+  /** Bundles that the depot keeps beside those of rollouts; none when absent. */
+  readonly kept?: () => readonly Sha256[];
+  /** Windows and files that hold an update up; nothing does when absent. */
+  readonly automation?: GateParts['automation'];
   /** Bytes free for the depot; the file system of the depot when absent. */
   readonly freeBytes?: () => Promise<number | null>;
 }
@@ -86,12 +93,28 @@ export class Checks {
     if (facts !== undefined) passed(factRows(facts));
   }
 
-  /** The hooks of `check.d` agree; throws `hook.veto`. */
-  async hooks({ found }: Judged, signal = AbortSignal.timeout(HOOKS_MS)): Promise<number> {
-    const input = { bundle: found.bundle, version: found.manifest.version };
-    const { ran, retry } = await this.#parts.hooks.run('check', input, signal);
-    if (retry) throw new UpdateError('hook.veto', 'a check hook asks to try again later');
-    return ran;
+  /** No file and no window stands against it; throws what does. */
+  async mayBegin(facts: PairFacts, ignoreWindow: boolean): Promise<void> {
+    await mayBegin(this.#parts, facts, ignoreWindow);
+  }
+
+  /** Asks the hooks of `check.d` once; throws `hook.veto`. `later` = they want to be asked again. */
+  async hooks(judged: Judged, signal = AbortSignal.timeout(HOOKS_MS)): Promise<HooksEnd> {
+    return this.#parts.hooks.run('check', hookInput(judged), signal);
+  }
+
+  /** Asks them for a job until they agree, then those of `pre-prepare`. */
+  async agree(
+    judged: Judged,
+    desk: Pick<JobDesk, 'tell'>,
+    job: string,
+    later: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const points = later ? (['check', 'pre-prepare'] as const) : (['pre-prepare'] as const);
+    for (const point of points) {
+      await agreeOn(this.#parts, desk, job, point, hookInput(judged), signal);
+    }
   }
 
   /** What an update with this bundle is expected to take. */
@@ -125,6 +148,7 @@ export class Checks {
       ...rows,
       ...stateRows(runner.state, channels()),
       ...factRows(facts),
+      ...(await gateRows(this.#parts, facts)),
       ...(checked?.report.ok === true ? [await this.#hookRow(checked, signal)] : []),
       estimateRow(estimate),
     ];
@@ -149,7 +173,8 @@ export class Checks {
   async #hookRow(judged: Judged, signal: AbortSignal): Promise<PrecheckRow> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(HOOKS_MS)]);
     try {
-      const ran = await this.hooks(judged, limit);
+      const { ran, later } = await this.hooks(judged, limit);
+      if (later !== undefined) return bad('hooks', 'hook.later', later, { result: 'warning' });
       return good('hooks', ran === 0 ? 'there are no check hooks' : `${ran} check hooks agree`);
     } catch (cause) {
       const { code, message } = asUpdateError(cause);
@@ -172,7 +197,8 @@ export class Checks {
     const { runner, host, depot, depotDir, identity } = this.#parts;
     const { fencer, fencePolicy = 'manual' } = this.#parts;
     const freeBytes = await (this.#parts.freeBytes ?? (() => diskFree(depotDir)))();
-    const kept = runner.state.rollout?.to.bundle ?? null;
+    const current = runner.state.rollout?.to.bundle;
+    const kept = [...(this.#parts.kept?.() ?? []), ...(current === undefined ? [] : [current])];
     const limit = AbortSignal.timeout(SELF_TEST_MS);
     const until = signal === undefined ? limit : AbortSignal.any([signal, limit]);
     return {
@@ -180,6 +206,13 @@ export class Checks {
       slotBytes: identity.slotBytes,
       fencer: fencer === undefined ? NO_FENCER : await fencerFacts(fencer, fencePolicy, until),
       nowMs: host.nowMs(),
+      inhibited: (await this.#parts.automation?.inhibitor.inhibited()) ?? null,
     };
   }
 }
+
+/** What the hooks before an update are told. */
+const hookInput = ({ found }: Judged): object => ({
+  bundle: found.bundle,
+  version: found.manifest.version,
+});

@@ -18,6 +18,8 @@ export interface NodeFacts {
   readonly freeBytes: number | null;
   readonly slotBytes: { readonly system: number; readonly storage: number } | null;
   readonly fencer: FencerFacts;
+  /** The file that stops updates on this node, as a sentence; absent = an older program. */
+  readonly inhibited?: string | null;
 }
 
 /** How this node can stop its peer; `error` null = the self-test passed, or none is needed. */
@@ -41,18 +43,20 @@ export async function diskFree(dir: string): Promise<number | null> {
 }
 
 /**
- * Room for a bundle: what is free now, and what staging it would remove. Only the bundle of the
- * newest rollout stays beside it; what the depot holds of the bundle itself is room already.
+ * Room for a bundle: what is free now, and what staging it would remove. The bundle of the newest
+ * rollout and what is prepared stay beside it; what the depot holds of the bundle itself is room already.
  */
 export async function roomFor(
   bundle: Sha256 | null,
-  kept: Sha256 | null,
+  kept: readonly Sha256[],
   depot: Depot,
   freeBytes: number | null,
 ): Promise<number | null> {
   if (freeBytes === null) return null;
   const entries = await depot.list();
-  const counted = entries.filter((entry) => entry.bundle === bundle || entry.bundle !== kept);
+  const counted = entries.filter(
+    (entry) => entry.bundle === bundle || !kept.includes(entry.bundle),
+  );
   return counted.reduce((sum, entry) => sum + entry.bytes, freeBytes);
 }
 
@@ -78,13 +82,14 @@ export function readFacts(value: unknown): NodeFacts | null {
   if (typeof value !== 'object' || value === null) return null;
   const facts = value as Partial<NodeFacts>;
   if (!Number.isFinite(facts.nowMs)) return null;
-  const { freeBytes, slotBytes, fencer } = facts;
+  const { freeBytes, slotBytes, fencer, inhibited } = facts;
   const known = Number.isFinite(slotBytes?.system) && Number.isFinite(slotBytes?.storage);
   return {
     nowMs: facts.nowMs as number,
     freeBytes: Number.isFinite(freeBytes) ? (freeBytes as number) : null,
     slotBytes: known ? (slotBytes as NonNullable<NodeFacts['slotBytes']>) : null,
     fencer: readFencer(fencer),
+    ...(typeof inhibited === 'string' || inhibited === null ? { inhibited } : {}),
   };
 }
 

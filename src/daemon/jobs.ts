@@ -43,16 +43,19 @@ export class Jobs {
   readonly #rollouts: () => readonly RolloutRecord[];
   readonly #now: () => string;
   readonly #book: JobBook;
+  readonly #others: () => readonly JobStatus[];
   #noted: Promise<void> = Promise.resolve();
 
   constructor(
     rollouts: () => readonly RolloutRecord[],
     now: () => string,
     book: JobBook = NO_BOOK,
+    others: () => readonly JobStatus[] = () => [],
   ) {
     this.#rollouts = rollouts;
     this.#now = now;
     this.#book = book;
+    this.#others = others;
     for (const job of book.earlier.toReversed()) this.#local.set(job.id, job);
   }
 
@@ -142,7 +145,9 @@ export class Jobs {
     for (const { id } of jobs) if (!this.#aborts.has(id)) this.#local.delete(id);
     const known = new Set(jobs.map((job) => job.id));
     const local = [...this.#local.values()].filter((job) => !known.has(job.id));
-    return [...local, ...jobs].toSorted((a, b) => b.startedAt.localeCompare(a.startedAt));
+    return [...local, ...this.#others(), ...jobs].toSorted((a, b) =>
+      b.startedAt.localeCompare(a.startedAt),
+    );
   }
 
   get(id: string): JobStatus {

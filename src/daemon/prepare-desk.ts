@@ -13,7 +13,7 @@ import { changeOrder, joinCopies, openOf, type PrepareAct } from '../core/prepar
 import type { PrepareChange } from '../core/prepare-order.ts';
 import { readPreparation } from '../core/prepare-shape.ts';
 import { dueStage, stepColumn, waitBeforeS } from '../core/prepare.ts';
-import type { Preparation, PrepareEvent, PrepareStage } from '../core/prepare.ts';
+import type { Preparation, PrepareEvent, PrepareOrder, PrepareStage } from '../core/prepare.ts';
 import { serves } from '../core/role.ts';
 import { me, peerReport, running, type NodeState } from '../core/state.ts';
 import type { EventLog } from '../updater/events.ts';
@@ -43,6 +43,8 @@ export interface PrepareDeskParts {
   /** Wall-clock time, for people. */
   readonly now: () => string;
   readonly log: (line: string) => void;
+  /** All is prepared, or its install has ended; told once, on the node that serves. */
+  readonly ended?: (act: string, order: PrepareOrder, good: boolean, message: string) => void;
 }
 
 /** The desk of one node. */
@@ -106,7 +108,7 @@ export class PrepareDesk implements AsyncDisposable {
     return open === null ? [] : [open.order.bundle];
   }
 
-  /** A change of the order, made by the node that serves; throws the refusal. */
+  /** A change of the order, made by the node that serves, known to both; throws the refusal. */
   async ask(act: PrepareAct): Promise<PrepareChange> {
     const found = (await this.#parts.requests.askPrepare(act)) as Partial<PrepareChange>;
     const preparation = readPreparation(found.preparation);
@@ -117,6 +119,8 @@ export class PrepareDesk implements AsyncDisposable {
       );
     }
     await this.#join(preparation);
+    // What was said on one node counts on both, as soon as that is possible.
+    await this.#share();
     return { preparation, changed: found.changed === true, message: found.message };
   }
 
@@ -278,8 +282,12 @@ export class PrepareDesk implements AsyncDisposable {
   }
 
   async #quietly(act: PrepareAct): Promise<void> {
-    const { changed, message } = await this.#change(act);
-    if (changed) this.#say(message, null);
+    const { changed, message, preparation } = await this.#change(act);
+    if (!changed) return;
+    this.#say(message, null);
+    const good = act.do !== 'installed' || act.result.good;
+    const name = act.do === 'installed' ? 'prepare install' : 'prepare';
+    this.#parts.ended?.(name, preparation.order, good, message);
   }
 
   #endOf(job: string): Extract<PrepareAct, { do: 'installed' }>['result'] | null {

@@ -16,6 +16,7 @@ import type { PeerLink } from '../ports.ts';
 import { pause, type Pause } from '../updater/effects.ts';
 import type { Runner } from '../updater/runner.ts';
 import { readFacts, type NodeFacts } from './facts.ts';
+import { readHalf, type ScheduleHalf } from './schedule-exchange.ts';
 import { isPaused, pauseRefusal, switchoverRefusal } from './operator-rules.ts';
 
 /** How long the peer may take to answer. */
@@ -63,12 +64,19 @@ export interface PrepareHandler {
   readonly join: (copy: unknown) => Promise<Preparation | null>;
 }
 
-type AnyRequest = DriverRequest | FactsRequest | KeepRequest | PrepareRequest;
+type AnyRequest = DriverRequest | FactsRequest | KeepRequest | PrepareRequest | SchedulesRequest;
+
+/** What the two nodes tell each other of scheduled updates, whoever serves. */
+interface SchedulesRequest {
+  readonly do: 'schedules';
+  readonly half: ScheduleHalf;
+}
 
 interface Answer {
   readonly prepared?: unknown;
   readonly error?: { readonly code: string; readonly message: string };
   readonly facts?: NodeFacts;
+  readonly half?: ScheduleHalf;
 }
 
 interface Pending {
@@ -86,6 +94,8 @@ export class DriverRequests {
   storage: ((request: StorageRequest) => Promise<void>) | null = null;
   /** What this node answers when the peer asks for facts; set by whoever knows them. */
   facts: ((bundle: Sha256 | null) => Promise<NodeFacts>) | null = null;
+  /** What this node does with the schedules of its peer, and answers; set by their desk. */
+  schedules: ((half: ScheduleHalf) => Promise<ScheduleHalf>) | null = null;
 
   /** What this node does about prepared updates; set by their desk. */
   prepare: PrepareHandler | null = null;
@@ -152,6 +162,16 @@ export class DriverRequests {
       // An older program, or a link that broke: not known is an answer.
       return null;
     }
+  }
+
+  /** Tells the peer of scheduled updates and returns what it holds then; throws when it cannot. */
+  async askSchedules(half: ScheduleHalf): Promise<ScheduleHalf> {
+    if (peerReport(this.#runner.state) !== null) {
+      const answer = await this.#send({ do: 'schedules', half }, gone);
+      if (answer.half !== undefined) return readHalf(answer.half);
+    }
+    const message = `node ${other(this.#runner.state)} does not answer`;
+    throw new UpdateError('pair.peer_unreachable', message);
   }
 
   /** Asks the peer for something that only it can do, whoever serves. */
@@ -221,6 +241,9 @@ export class DriverRequests {
     if (request.do === 'keep-copy' && this.storage !== null) {
       await this.storage(request.do);
       return {};
+    }
+    if (request.do === 'schedules' && this.schedules !== null) {
+      return { half: await this.schedules(readHalf(request.half)) };
     }
     if (request.do === 'facts' && this.facts !== null) {
       return { facts: await this.facts(request.bundle) };

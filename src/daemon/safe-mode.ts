@@ -10,12 +10,14 @@ import { NO_COUNTERS } from '../control/metrics.ts';
 import { CODES } from '../core/codes.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
+import { prepareView } from '../core/prepare-view.ts';
 import type { PairStatus } from '../core/status.ts';
 import type { Host } from '../ports.ts';
 import { NO_INIT, type Init } from './init.ts';
 import { safeUpkeep } from './safe-upkeep.ts';
 import { FileLineLog } from '../drivers/line-log.ts';
 import { openDoors } from './doors.ts';
+import { NOTHING_SCHEDULED } from './schedules.ts';
 import { SettingsFile } from './settings.ts';
 import type { LineLog } from '../updater/events.ts';
 import { unknownNode } from '../updater/status.ts';
@@ -99,6 +101,11 @@ function safeBackend(
     previewAct: () => Promise.resolve().then(refuse),
     act: () => Promise.resolve().then(refuse),
     replace: () => Promise.resolve().then(refuse),
+    prepared: () => prepareView(config.node, null, null),
+    sayPrepare: () => Promise.resolve().then(refuse),
+    automation: () => NOTHING_SCHEDULED,
+    schedule: () => Promise.resolve().then(refuse),
+    answerSchedule: () => Promise.resolve().then(refuse),
     takeover: refuse,
     storage: () => Promise.resolve().then(refuse),
     precheck: () => Promise.resolve().then(refuse),

@@ -5,6 +5,7 @@
  */
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
+import type { PreparedPlan } from '../core/prepare-plan.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { Policy, RolloutRecord } from '../core/records.ts';
 import { serves } from '../core/role.ts';
@@ -21,8 +22,10 @@ import type { JobDesk } from './job-desk.ts';
 import { commitId, newId, type Jobs } from './jobs.ts';
 import { commitRecord, firstNode, policyView, rollbackRecord, updateRecord } from './plan.ts';
 import type { Identity } from './plan.ts';
+import type { Prepared } from './prepared.ts';
 import type { DriverRequests } from './requests.ts';
 import type { StorageCare } from './storage-care.ts';
+import { assertNew } from './update-gate.ts';
 import type { Upkeep } from './upkeep.ts';
 
 /** What changes are judged and begun with. */
@@ -39,6 +42,7 @@ export interface StartParts {
   readonly care: StorageCare;
   readonly upkeep: Upkeep;
   readonly archives: ArchiveDesk;
+  readonly prepared: Prepared;
   /** Wall-clock time, for people. */
   readonly now: () => string;
 }
@@ -91,6 +95,8 @@ export class Starts {
     switch (request.kind) {
       case 'stage':
         return this.#stage(request.path, asked);
+      case 'prepare':
+        return this.#prepare(request, asked);
       case 'update':
         return this.#update(request, asked);
       case 'rollback':
@@ -122,8 +128,9 @@ export class Starts {
 
   /** Both nodes hold the bundle at the end; no slot is written. */
   async #stage(path: string, asked: Asked): Promise<Judged> {
-    const { bundles, desk } = this.#parts;
-    const { found } = await this.#accepted(path);
+    const { bundles, desk, checks } = this.#parts;
+    const checked = await this.#accepted(path);
+    const { found } = checked;
     const listed = await bundles.listing();
     const there = listed.find(({ bundle }) => bundle === found.bundle)?.nodes.length === 2;
     const what = `bundle ${found.bundle} (${found.manifest.version})`;
@@ -133,6 +140,7 @@ export class Starts {
       begin: () => {
         const id = asked.job ?? newId('stage');
         const job = desk.begin(id, 'stage', asked, async (signal) => {
+          await checks.agree(checked, desk, id, false, signal);
           await bundles.stage(id, path, found, signal);
           await bundles.replicate(found, signal);
           return `bundle ${found.bundle} is staged on both nodes`;
@@ -142,14 +150,33 @@ export class Starts {
     };
   }
 
+  /** Both nodes have all that an install needs at the end; no slot is written. */
+  async #prepare(request: JobRequest & { kind: 'prepare' }, asked: Asked): Promise<Judged> {
+    const { bundles, prepared, policy } = this.#parts;
+    const { source, order = policy.order } = request;
+    const { onSecondFailure = policy.onSecondFailure } = request;
+    const { found } = await this.#accepted(await bundles.pathOf(source));
+    const { version } = found.manifest;
+    const there = prepared.isPrepared(found.bundle, version);
+    const what = `${version} (bundle ${found.bundle.slice(0, 12)})`;
+    const does = there ? `${what} is being prepared` : `prepares ${what} on both nodes`;
+    const id = asked.job ?? newId('prepare');
+    const path = 'path' in source ? source.path : null;
+    const draft = { id, found, path, options: { order, onSecondFailure } };
+    return { changes: !there, does, begin: () => prepared.begin(draft, asked) };
+  }
+
   async #update(request: JobRequest & { kind: 'update' }, asked: Asked): Promise<Judged> {
-    const { checks, bundles, identity, requests, desk, now } = this.#parts;
+    const { checks, bundles, identity, requests, desk, now, prepared, history } = this.#parts;
     checks.idle();
+    const plan = await this.#planned(request);
     const path = await bundles.pathOf(request.source);
     const checked = await this.#accepted(path);
     checks.healthy(checked.facts);
-    await checks.hooks(checked);
-    const { order, onSecondFailure } = request;
+    const { ignoreWindow = false, formatTarget = false } = request;
+    await checks.mayBegin(checked.facts, ignoreWindow);
+    const { later } = await checks.hooks(checked);
+    const { order, onSecondFailure } = plan?.options ?? request;
     const policy: Policy = {
       ...this.#parts.policy,
       ...(order === undefined ? {} : { order }),
@@ -162,20 +189,40 @@ export class Starts {
       checks.idle();
       const id = asked.job ?? newId('update');
       return desk.begin(id, 'update', asked, async (signal) => {
+        await checks.agree(checked, desk, id, later !== undefined, signal);
         await bundles.stage(id, path, found, signal);
         checks.healthy();
         const bundle = { digest: found.bundle, bytes: found.bytes };
         const view = policyView(this.#state, identity, bundle);
         const { totalS: estimateS } = checks.estimate(checked);
         const draft = { id, at: now(), policy, estimateS };
-        const record = updateRecord(this.#state, found.manifest, view, draft);
+        const made = updateRecord(this.#state, found.manifest, view, draft);
+        const options = {
+          ...(formatTarget ? { formatTarget } : {}),
+          ...(ignoreWindow ? { ignoreWindow } : {}),
+        };
+        const record = Object.keys(options).length === 0 ? made : { ...made, options };
+        assertNew(id, history.with(this.#state.rollout));
         signal.throwIfAborted();
-        await requests.ask({ do: 'start', record });
+        const start = (): Promise<void> => requests.ask({ do: 'start', record });
+        await (plan === null ? start() : prepared.install(id, asked.by, start));
         return 'the rollout has begun';
       });
     };
-    const does = `updates the pair to ${found.manifest.version}, node ${first} first`;
+    const waits = later === undefined ? '' : `; it waits first: ${later}`;
+    const does = `updates the pair to ${found.manifest.version}, node ${first} first${waits}`;
     return { changes: true, does, begin, estimateS: checks.estimate(checked).totalS };
+  }
+
+  /** The plan of a prepared update; throws what its install waits for. Null for any other one. */
+  async #planned(request: JobRequest & { kind: 'update' }): Promise<PreparedPlan | null> {
+    const { source, order, onSecondFailure } = request;
+    if (!('prepared' in source)) return null;
+    if (order === undefined && onSecondFailure === undefined) {
+      return this.#parts.prepared.plan(source.prepared);
+    }
+    const message = 'a prepared update has its options already; see `tandem prepare configure`';
+    throw new UpdateError('usage.invalid', message);
   }
 
   #rollback(asked: Asked): Promise<Judged> {

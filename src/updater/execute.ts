@@ -14,6 +14,7 @@ import type { BulkEndpoint, InstallerRequest, InstallResult } from '../install/p
 import type { BootChooser, Depot, Fencer, Installer, Slots, Store } from '../ports.ts';
 import { MESSAGE_CHARS_MAX } from './effects.ts';
 import { DEMOTION_MS, fence, leave, REBOOT_MS, release } from './let-go.ts';
+import { passGate, type GateParts } from './switch-gate.ts';
 import { installTargets } from './targets.ts';
 import { checkHealth, checkStillHealthy, watchService } from './health.ts';
 import type { HealthPorts, HealthTimes } from './health.ts';
@@ -38,6 +39,10 @@ export interface ExecuteOptions {
   /** Where the peer serves bundles; the port comes with its report. */
   readonly peerHost: string;
   readonly health: HealthTimes;
+  /** Windows and files that hold a switch up; nothing does when absent. */
+  readonly automation?: GateParts['automation'];
+  /** Bundles that the depot keeps beside those of rollouts; none when absent. */
+  readonly kept?: () => readonly Sha256[];
   /** Milliseconds that a demotion may take; 5000 when not given. */
   readonly demotionMs?: number;
   /** Milliseconds that the way to a restart may take; 15,000 when not given. */
@@ -124,14 +129,15 @@ export class Executor {
   }
 
   /**
-   * The depot keeps the bundle of the newest rollout and the one that comes. Throws `space.depot`
+   * The depot keeps the bundle of the newest rollout, what is prepared, and the one that comes. Throws `space.depot`
    * with the name of this node, because the one who asked may sit at the other.
    */
   async makeRoom(bundle: Sha256, bytes: number): Promise<void> {
     const { depot } = this.#ports;
     const current = this.#state().rollout?.to.bundle;
+    const kept = this.#options.kept?.() ?? [];
     try {
-      await depot.retain(current === undefined ? [bundle] : [current, bundle]);
+      await depot.retain([...kept, ...(current === undefined ? [] : [current]), bundle]);
       await depot.reserve(bundle, bytes);
     } catch (cause) {
       const { code, message, detail } = asUpdateError(cause);
@@ -280,7 +286,10 @@ export class Executor {
     let failure: UpdateError | null = null;
     try {
       if (job.mode === 'return') await this.#checkReturn(job);
-      else await this.#write(job, dispatch, signal);
+      else {
+        await this.#write(job, dispatch, signal);
+        await passGate(this.#gate(), job, this.#state, dispatch, signal);
+      }
     } catch (cause) {
       failure = asUpdateError(cause);
     }
@@ -331,7 +340,7 @@ export class Executor {
       targets,
       progressFile: join(this.#options.stateDir, 'install.progress'),
       readBack: true,
-      format: false,
+      format: this.#state().rollout?.options?.formatTarget === true,
     };
     const result = await this.work<InstallResult>(
       request,
@@ -347,6 +356,11 @@ export class Executor {
       const seal = { ...content, runsWith: runsWith ?? '*', committed: null };
       await slots.seal(image.class, image.slot, seal);
     }
+  }
+
+  #gate(): GateParts {
+    const { automation } = this.#options;
+    return { ...this.#ports, ...(automation && { automation }) };
   }
 
   /** What was closed by FINALIZE stays closed here, whoever asks. */

@@ -76,12 +76,16 @@ t.test('space that lacks on the peer is found, and refuses the update too', asyn
 });
 
 t.test('a veto of a check hook, and one that asks for later', async (t) => {
-  for (const answer of [{ veto: 'backup runs' }, 'retry'] as const) {
+  for (const [answer, ok, code, result] of [
+    [{ veto: 'backup runs' }, false, 'hook.veto', 'failed'],
+    // It would be accepted, and wait.
+    ['retry', true, 'hook.later', 'warning'],
+  ] as const) {
     const hooks = [{ point: 'check', name: 'backup', answer: () => answer }];
     const pair = await makePair(t, { A: { hooks } });
     const report = await dryRun(pair);
-    t.match(report, { ok: false, code: 'hook.veto' });
-    t.equal(row(report, 'hooks')?.result, 'failed');
+    t.equal(report.ok, ok);
+    t.match(row(report, 'hooks'), { result, code });
   }
 });
 
@@ -209,9 +213,9 @@ t.test('room for a bundle counts what staging it removes', async (t) => {
     { bundle: 'e'.repeat(64), bytes: 1000 },
   ];
   const port = { ...depot, list: () => Promise.resolve(list as never) };
-  t.equal(await roomFor(BUNDLE, 'd'.repeat(64) as never, port, 1), 1011);
-  t.equal(await roomFor(BUNDLE, BUNDLE, port, 1), 1111);
-  t.equal(await roomFor(BUNDLE, null, port, null), null);
+  t.equal(await roomFor(BUNDLE, ['d'.repeat(64) as never], port, 1), 1011);
+  t.equal(await roomFor(BUNDLE, [BUNDLE], port, 1), 1111);
+  t.equal(await roomFor(BUNDLE, [], port, null), null);
 });
 
 /** A rollout whose phases took these seconds. */

@@ -13,6 +13,7 @@ import { Backend, type BackendParts } from '../../src/daemon/backend.ts';
 import { History } from '../../src/daemon/history.ts';
 import { Listeners } from '../../src/daemon/listeners.ts';
 import type { PowerNote, PowerNotes } from '../../src/daemon/power-note.ts';
+import type { PrepareUpdater } from '../../src/daemon/prepare-updater.ts';
 import { DriverRequests } from '../../src/daemon/requests.ts';
 import { Support } from '../../src/daemon/support.ts';
 import { EventLog, type LineLog } from '../../src/updater/events.ts';
@@ -36,6 +37,7 @@ import { MemoryHost } from '../memory/host.ts';
 import { memoryInstaller, type MemoryBundle } from '../memory/installer.ts';
 import { makeJournalDisk, MemoryJournal } from '../memory/journal.ts';
 import { MemoryWire } from '../memory/link.ts';
+import { MemoryPrepareDisk } from '../memory/prepare-disk.ts';
 import { MemoryServiceNetwork } from '../memory/service-address.ts';
 import { MemoryPairing } from '../memory/pairing.ts';
 import { makeSlotsDisk, memorySlots } from '../memory/slots.ts';
@@ -101,6 +103,10 @@ export interface DaemonOptions {
   readonly state?: StateChange;
   readonly hooks?: readonly MemoryHook[];
   readonly burnInH?: number;
+  /** What an earlier daemon of the node has prepared. */
+  readonly prepareDisk?: MemoryPrepareDisk;
+  /** How it takes updaters of bundles; it takes none without. */
+  readonly updater?: PrepareUpdater;
 }
 
 /** A host whose clock is the test's. */
@@ -139,11 +145,13 @@ export class Daemon {
   readonly history: History;
   readonly requests: DriverRequests;
   readonly journal = makeJournalDisk();
+  readonly prepareDisk: MemoryPrepareDisk;
   /** Places at which the installer waits until the test lets it go on. */
   readonly holds = new Map<string, Promise<void>>();
 
   constructor(id: NodeId, world: World, options: DaemonOptions) {
     const { clock, store } = world;
+    this.prepareDisk = options.prepareDisk ?? new MemoryPrepareDisk();
     const host = new ClockHost(id, clock);
     this.host = host;
     this.notes = memoryNotes(options.note ?? null);
@@ -189,6 +197,7 @@ export class Daemon {
         bulk: { host: 'pair', port: id === 'A' ? 1 : 2, keysDir: '/keys' },
         peerHost: 'pair',
         health: { graceMs: 1000, stableMs: 1000, roundMs: 500, checkMs: 60_000 },
+        kept: () => this.backend.kept(),
       },
       () => this.runner.state,
     );
@@ -199,6 +208,7 @@ export class Daemon {
       host,
       log: (line) => this.log.push(line),
       onFatal: (error) => this.fatal.push(error),
+      onState: (state) => this.backend.look(state),
     });
     const found = nodeState(id, { peer: null, ...options.state });
     const fresh = { storage: null, store: STORE_UNKNOWN, serving: null, admitted: false } as const;
@@ -233,6 +243,11 @@ export class Daemon {
       lastHeard: () => listeners.lastHeard,
       linkTroubles: () => listeners.linkTroubles(),
       pairing: this.pairing,
+      prepare: {
+        disk: this.prepareDisk,
+        updater: options.updater ?? null,
+        log: (line) => this.log.push(line),
+      },
     });
     this.backend.resume();
     this.runner.start();
@@ -298,7 +313,10 @@ export class DaemonPair {
 
   /** Ends both daemons. */
   async close(): Promise<void> {
-    const ends = [this.a, this.b].map((one) => one.runner[Symbol.asyncDispose]());
+    const ends = [this.a, this.b].map(async (one) => {
+      await one.backend[Symbol.asyncDispose]();
+      await one.runner[Symbol.asyncDispose]();
+    });
     await this.clock.until(Promise.all(ends));
   }
 }

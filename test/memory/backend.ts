@@ -14,6 +14,8 @@ import type {
   StagedBundle,
 } from '../../src/control/backend.ts';
 import { NO_COUNTERS, type Counters } from '../../src/control/metrics.ts';
+import type { ScheduleRequest, ScheduleWord } from '../../src/control/schedule-protocol.ts';
+import type { AutomationView, ScheduleView } from '../../src/core/schedule-read.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
 import type {
@@ -23,13 +25,14 @@ import type {
   TakeoverView,
 } from '../../src/core/operator.ts';
 import type { PowerViews } from '../../src/core/power.ts';
+import { prepareView } from '../../src/core/prepare-view.ts';
+import type { PrepareAnswer, PrepareRequest, PrepareView } from '../../src/core/prepare-view.ts';
+import type { Preparation } from '../../src/core/prepare.ts';
 import type { ChangePreview } from '../../src/core/preview.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import type {
   JobStatus,
-  NodeStatus,
   PairStatus,
-  RolloutStatus,
   SlotStatus,
   TandemEvent,
   ValidateReport,
@@ -43,6 +46,7 @@ import type { SupportArchive, SupportView } from '../../src/core/support.ts';
 import {
   AT,
   jobStatus,
+  pairStatus,
   powerViews,
   precheckReport,
   release,
@@ -53,84 +57,6 @@ import {
 } from './views.ts';
 
 export * from './views.ts';
-
-/** A node that is fresh and well. */
-export function nodeStatus(node: NodeId, changes: Partial<NodeStatus> = {}): NodeStatus {
-  const slots: readonly SlotStatus[] = [
-    { class: 'system', slot: 'A', release: release('1.0.0'), state: 'booted', default: true },
-    { class: 'system', slot: 'B', release: null, state: 'invalid', default: false },
-  ];
-  return {
-    node,
-    known: true,
-    ageMs: node === 'A' ? 0 : 400,
-    role: node === 'A' ? 'active' : 'standby',
-    serving: node === 'A',
-    system: release('1.0.0'),
-    storage: release('1.0.0', 'storage'),
-    program: '0.1.0',
-    boot: { id: 'b00t', reason: 'default', attempt: 0 },
-    slots,
-    update: 'idle',
-    outcome: 'none',
-    reason: null,
-    epoch: 7,
-    admitted: true,
-    standDown: false,
-    activity: null,
-    store: {
-      role: node === 'A' ? 'primary' : 'secondary',
-      copy: 'current',
-      connected: true,
-      sync: null,
-    },
-    ...changes,
-  };
-}
-
-/** A pair that is well and at rest. */
-export function pairStatus(changes: Partial<PairStatus> = {}): PairStatus {
-  return {
-    schema: 1,
-    at: AT,
-    self: 'A',
-    pair: 'p-0001',
-    state: 'HEALTHY',
-    ha: { ok: true, text: 'node B takes over if node A fails' },
-    nodes: { A: nodeStatus('A'), B: nodeStatus('B') },
-    rollout: null,
-    reform: [
-      { name: 'link', state: 'ok', text: 'network up' },
-      { name: 'admitted', state: 'ok', text: 'both may serve' },
-    ],
-    alarms: [],
-    ...changes,
-  };
-}
-
-/** A rollout that runs, or ended in the phase that is given. */
-export function rolloutStatus(changes: Partial<RolloutStatus> = {}): RolloutStatus {
-  return {
-    id: 'r1',
-    kind: 'update',
-    version: '2.0.0',
-    bundle: 'a'.repeat(64),
-    phase: 'TRIAL1',
-    order: 'active-first',
-    first: 'A',
-    driver: 'B',
-    startedAt: AT,
-    phaseAt: AT,
-    elapsedS: 72,
-    estimateS: 240,
-    ended: false,
-    finalized: false,
-    canCancel: true,
-    result: null,
-    logs: { A: [], B: [] },
-    ...changes,
-  };
-}
 
 /** The daemon in memory. */
 export class FakeBackend implements ControlBackend {
@@ -155,7 +81,11 @@ export class FakeBackend implements ControlBackend {
   supports: SupportView = supportView();
   /** Chunks of every archive that is asked for; an error among them breaks it off. */
   archive: readonly (Uint8Array | Error)[] = [new TextEncoder().encode('archive')];
+  /** What is prepared; the words that are said of it are kept. */
+  preparation: Preparation | null = null;
+  words: PrepareRequest[] = [];
   acts: AuditEntry[] = [];
+  automated: AutomationView = { schedules: [], window: null, inhibited: null, clock: null };
   staged: StagedBundle[] = [];
   settled: SettingsView = settingsView();
   /** How the next word of an operator is answered. */
@@ -269,6 +199,20 @@ export class FakeBackend implements ControlBackend {
     return this.job(id);
   }
 
+  prepared(): PrepareView {
+    return prepareView('A', this.preparation, null);
+  }
+
+  async sayPrepare(request: PrepareRequest): Promise<PrepareAnswer> {
+    if (this.refusal !== null) throw this.refusal;
+    const { preparation } = this;
+    if (preparation === null) throw new UpdateError('prepare.unknown', 'no update is prepared');
+    this.words.push(request);
+    const { id } = preparation.order;
+    const said = { do: request.do, id, changed: true, message: `${request.do} is said` };
+    return Promise.resolve({ ...said, preparation });
+  }
+
   async act(request: ActRequest, caller: Caller): Promise<ActAnswer> {
     this.asked.push({ what: 'act', value: request, by: caller.name });
     if (this.refusal) throw this.refusal;
@@ -285,6 +229,26 @@ export class FakeBackend implements ControlBackend {
     const where = { host: '192.0.2.1', port: 7412 };
     const code = '0000-0000-0000-0000-0000-0000-0000';
     return { job, code, ...where, validS: 600, tries: 5, node: request.node, version: '2.0.0' };
+  }
+
+  automation(): AutomationView {
+    return this.automated;
+  }
+
+  async schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {
+    this.asked.push({ what: 'schedule', value: request, by: caller.name });
+    if (this.refusal) throw this.refusal;
+    const [view] = this.automated.schedules;
+    if (view === undefined) throw new UpdateError('schedule.unknown', 'there is no schedule');
+    return view;
+  }
+
+  async answerSchedule(id: string, word: ScheduleWord, caller: Caller): Promise<ScheduleView> {
+    this.asked.push({ what: 'answer', value: { id, ...word }, by: caller.name });
+    if (this.refusal) throw this.refusal;
+    const view = this.automated.schedules.find((one) => one.id === id);
+    if (view === undefined) throw new UpdateError('schedule.unknown', `there is no schedule ${id}`);
+    return view;
   }
 
   storage(): Promise<StorageView> {

@@ -1,0 +1,107 @@
+/**
+ * Prepared updates on two daemons: every stage on both nodes, the gates of the install, what is kept
+ * when something is lost, and words of people. Virtual time. May import tap, core and the daemon's
+ * rooms.
+ */
+import t, { type Test } from 'tap';
+import type { JobRequest } from '../../src/control/backend.ts';
+import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
+import { NODES, type NodeId } from '../../src/core/model.ts';
+import type { PrepareRequest } from '../../src/core/prepare-view.ts';
+import { PREPARE_STAGES, type PrepareStage, type StageStatus } from '../../src/core/prepare.ts';
+import { BUNDLE, BUNDLE_BYTES, manifestOf } from '../core/states.ts';
+import { CALLER, DaemonPair, GOOD, type Daemon, type DaemonOptions } from './harness.ts';
+
+const PREPARE = { kind: 'prepare', source: { path: GOOD } } as const;
+
+async function makePair(t: Test, options: Partial<Record<NodeId, DaemonOptions>> = {}) {
+  const pair = new DaemonPair(options);
+  t.teardown(() => pair.close());
+  await pair.open();
+  return pair;
+}
+
+const daemonOf = (pair: DaemonPair, node: NodeId): Daemon => (node === 'A' ? pair.a : pair.b);
+
+/** How a stage of a node stands, by the copy of the node that is asked. */
+function stageOf(asked: Daemon, node: NodeId, stage: PrepareStage): StageStatus | undefined {
+  return asked.backend.prepared().preparation?.nodes[node].stages[stage];
+}
+
+const isReady = ({ backend }: Daemon): boolean =>
+  backend.prepared().preparation?.order.readyAt !== null;
+
+async function start(pair: DaemonPair, node: Daemon, request: JobRequest): Promise<string> {
+  return (await pair.clock.until(node.backend.start(request, CALLER))).id;
+}
+
+function say(pair: DaemonPair, node: Daemon, request: PrepareRequest): Promise<string> {
+  const end = node.backend.sayPrepare(request, CALLER).then(
+    ({ changed }) => (changed ? 'changed' : 'unchanged'),
+    (cause: unknown) => asUpdateError(cause).code,
+  );
+  return pair.clock.until(end);
+}
+
+function refusal(pair: DaemonPair, node: Daemon, request: JobRequest): Promise<string> {
+  const end = node.backend.start(request, CALLER).then(
+    () => 'accepted',
+    (cause: unknown) => asUpdateError(cause).code,
+  );
+  return pair.clock.until(end);
+}
+
+async function prepared(pair: DaemonPair, node: Daemon = pair.a): Promise<string> {
+  const id = await start(pair, node, PREPARE);
+  await pair.until(() => isReady(pair.a) && isReady(pair.b));
+  return id;
+}
+
+t.test('asked for on either node: every stage of both nodes, then the gates', async (t) => {
+  for (const asked of NODES) {
+    const pair = await makePair(t);
+    const node = daemonOf(pair, asked);
+    const id = await start(pair, node, PREPARE);
+    t.match(id, /^prepare-/);
+    t.match(node.backend.job(id), { kind: 'prepare', state: 'running', exit: null });
+    const update = { kind: 'update', source: { prepared: id } } as const;
+    t.equal(await refusal(pair, node, update), 'pair.not_replicated');
+    await pair.until(() => isReady(pair.a) && isReady(pair.b));
+    for (const one of [pair.a, pair.b]) {
+      for (const owner of NODES) {
+        const states = PREPARE_STAGES.map((stage) => stageOf(one, owner, stage)?.state);
+        t.strictSame(states, ['done', 'done', 'done', 'done', 'done']);
+      }
+      t.match(one.backend.job(id), { state: 'done', exit: 0 });
+      t.ok(one.prepareDisk.plan, 'the plan lies on its disk');
+      t.equal(one.runner.state.record.update.state, 'idle', 'no slot was touched');
+    }
+    t.strictSame(pair.a.prepareDisk.plan, pair.b.prepareDisk.plan);
+    t.strictSame(pair.a.prepareDisk.found, pair.b.prepareDisk.found);
+    t.equal(await refusal(pair, node, update), 'prepare.not_authorized');
+    t.equal(await say(pair, pair.b, { do: 'authorize', id, reason: 'agreed' }), 'changed');
+    t.equal(await say(pair, pair.a, { do: 'authorize' }), 'unchanged');
+    t.equal(await refusal(pair, node, update), 'prepare.not_configured');
+    t.equal(await say(pair, pair.a, { do: 'configure' }), 'changed');
+    const mixed = { ...update, order: 'active-first' } as const;
+    t.equal(await refusal(pair, node, mixed), 'usage.invalid');
+    pair.a.hold('write system');
+    pair.b.hold('write system');
+    const job = await start(pair, node, update);
+    await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
+    t.equal(pair.a.runner.state.rollout?.id, job);
+    t.equal(await refusal(pair, node, update), 'job.busy');
+    t.match(node.backend.prepared().preparation?.order, { install: { job, result: null } });
+    await pair.clock.until(pair.a.backend.cancel(job, CALLER));
+    await pair.until(() => {
+      const install = pair.b.backend.prepared().preparation?.order.install;
+      return install?.result?.good === false;
+    });
+    t.equal(await refusal(pair, node, update), 'prepare.not_authorized', 'it is not begun again');
+    await pair.clock.advance(200_000);
+    t.equal(pair.a.runner.state.rollout?.phase, 'CANCELLED');
+    t.equal(await say(pair, pair.a, { do: 'authorize' }), 'changed');
+    await start(pair, node, update);
+    await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
+  }
+});
