@@ -4,6 +4,7 @@
  * holds: every setting has a description, and one that is not required has a default here or one
  * that is derived in config.ts and described by `derived`. Imports the schemas of some sections.
  */
+import { AUTOMATION_SCHEMA, AUTOMATION_WORDS } from './config-automation.ts';
 import { FENCE_SCHEMA } from './config-fence.ts';
 import { INTERFACE_PATTERN, MACHINE_SCHEMAS, SERVICE_SCHEMAS } from './config-machine.ts';
 import { POWER_SCHEMA } from './config-power.ts';
@@ -18,6 +19,7 @@ export const PATTERN_WORDS: Readonly<Record<string, string>> = {
   '^[^\\u0000]+$': 'a path',
   '^[a-z0-9][a-z0-9._-]*$': 'lower-case letters, digits, dot, dash and underscore',
   [INTERFACE_PATTERN]: 'the name of a network interface',
+  ...AUTOMATION_WORDS,
 };
 
 const address = { type: 'string', maxLength: 263, pattern: ADDRESS } as const;
@@ -292,6 +294,7 @@ export const CONFIG_SCHEMA = {
     },
     ...MACHINE_SCHEMAS,
     policy: POLICY,
+    automation: AUTOMATION_SCHEMA,
     fence: FENCE_SCHEMA,
     power: POWER_SCHEMA,
     remote: remoteSchema(address),

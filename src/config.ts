@@ -5,6 +5,8 @@
  */
 import { open } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { checkAutomation, completeAutomation } from './config-automation.ts';
+import type { AutomationConfig, GivenAutomation } from './config-automation.ts';
 import { checkConfig, throwProblems, type ConfigProblem } from './config-check.ts';
 import { checkFence, completeFence, type FenceConfig, type GivenFence } from './config-fence.ts';
 import {
@@ -90,6 +92,7 @@ export interface Config extends MachineConfig {
     /** Hours for which a pair may be held in two versions before that is overdue; 0 = no limit. */
     readonly holdH: number;
   };
+  readonly automation: AutomationConfig;
   readonly fence: FenceConfig;
   readonly power: PowerConfig;
   /** The control API for other machines; null = there is none. */
@@ -166,6 +169,7 @@ type Given = Omit<
   | 'link'
   | 'storage'
   | 'service'
+  | 'automation'
   | 'fence'
   | 'power'
   | 'remote'
@@ -188,6 +192,7 @@ type Given = Omit<
       readonly dataDir?: string;
     };
     readonly service: GivenService & { readonly program: string };
+    readonly automation: GivenAutomation;
     readonly fence: GivenFence;
     readonly power: GivenPower;
     readonly remote: GivenRemote;
@@ -233,6 +238,7 @@ function complete(given: Given, folder: string): Config {
     },
     ...completeMachine(given, folder, stateDir),
     policy: { ...given.policy },
+    automation: completeAutomation(given.automation, folder, stateDir),
     fence: completeFence(given.fence, folder),
     power: completePower(given.power),
     remote: completeRemote(given.remote, folder),
@@ -277,6 +283,7 @@ function contradictions(
     const path = JSON.stringify(config.control.socket);
     add('control.consoleSocket', path, 'another path than control.socket');
   }
+  checkAutomation(given.automation, add);
   checkFence(given.fence, add);
   checkPower(given.power, add);
   const taken = {

@@ -256,14 +256,24 @@ export interface Host {
   checkWritable(signal: AbortSignal): Promise<void>;
 }
 
+/** How the hooks of a point ended that vetoed nothing. */
+export interface HooksEnd {
+  readonly ran: number;
+  readonly retry: boolean;
+  /** With `retry`: the hook that wants to be asked later, and its last words. */
+  readonly later?: string;
+}
+
 /** Runs the hooks of one directory of `hooks.d` in their order. */
 export interface Hooks {
   /** Throws `hook.veto` with the hook's name and output; status 75 = `retry`. */
-  run(
-    point: string,
-    input: object,
-    signal: AbortSignal,
-  ): Promise<{ readonly ran: number; readonly retry: boolean }>;
+  run(point: string, input: object, signal: AbortSignal): Promise<HooksEnd>;
+}
+
+/** What stops updates as long as it lies there: files in a directory. */
+export interface Inhibitor {
+  /** The first of them with what it says, as a sentence; null = nothing stops updates. */
+  inhibited(): Promise<string | null>;
 }
 
 /** What a child process of the installer is asked to do; see src/install/protocol.ts. */

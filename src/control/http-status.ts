@@ -34,6 +34,8 @@ const BY_CODE: Partial<Record<Code, Refusal>> = {
   'access.denied': 401,
   'access.locked': 429,
   'request.key_reused': 422,
+  'schedule.unknown': 404,
+  'schedule.not_allowed': 403,
 };
 
 const BY_CLASS: Partial<Record<ExitStatus, Refusal>> = {

@@ -11,7 +11,7 @@ import type { Progress, Release } from '../core/model.ts';
 import { PHASES } from '../core/records.ts';
 import type { Order, Outcome, Policy, Reason, RolloutImage } from '../core/records.ts';
 import type { RolloutKind, RolloutNode, RolloutRecord, RolloutTarget } from '../core/records.ts';
-import type { StepLog } from '../core/records.ts';
+import type { RolloutOptions, StepLog } from '../core/records.ts';
 import type { Alarm, ChannelStatus, NodeRole, NodeStatus, PairStatus } from '../core/status.ts';
 import type { ReformItem, RolloutStatus, SlotStatus, TandemEvent } from '../core/status.ts';
 import { constant, list, maybe, number, object, orNull, ref, text } from './shape.ts';
@@ -238,6 +238,7 @@ const PAIR_STATUS = object<PairStatus>('The whole picture, answered by either no
   ),
   alarms: list(ref('Alarm')),
   operator: maybe(orNull(ref('OperatorView'))),
+  automation: maybe(ref('AutomationView')),
   trust: maybe(
     object<NonNullable<PairStatus['trust']>>('Whose signatures the node that answers takes.', {
       version: orNull(whole('Of the trust root in force; null = none, every bundle is refused.')),
@@ -316,6 +317,12 @@ const ROLLOUT: Readonly<Record<string, Schema>> = {
       orNull(
         object<NonNullable<RolloutRecord['paused']>>('Who paused it.', { by: text(), at: time() }),
       ),
+    ),
+    options: maybe(
+      object<RolloutOptions>('What was asked for besides.', {
+        formatTarget: maybe(yesNo('The other slots are wiped before they are written.')),
+        ignoreWindow: maybe(yesNo('The maintenance windows do not count.')),
+      }),
     ),
     result: orNull(ref('Reason')),
     startedAt: time(),

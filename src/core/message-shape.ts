@@ -125,6 +125,7 @@ export const isRolloutRecord: Check = fields({
   nodes: fields({ A: rolloutNode, B: rolloutNode }),
   soak: orNull(fields({ bootId: text, run: text })),
   abort: orNull(fields({ by: text, at: text, reason: text })),
+  options: maybe(fields({ formatTarget: maybe(flag), ignoreWindow: maybe(flag) })),
   result: orNull(reason),
   startedAt: text,
   phaseAt: text,

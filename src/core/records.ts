@@ -248,6 +248,14 @@ export interface RolloutNode {
   readonly log: readonly StepLog[];
 }
 
+/** How an update is to be done, beyond its policy. */
+export interface RolloutOptions {
+  /** The other slots are wiped before they are written, and zeros follow the image. */
+  readonly formatTarget?: boolean;
+  /** It neither begins nor switches by the maintenance windows. */
+  readonly ignoreWindow?: boolean;
+}
+
 /** One update of the pair; written by the driver, held by both nodes. */
 export interface RolloutRecord {
   readonly schema: number;
@@ -265,6 +273,8 @@ export interface RolloutRecord {
   readonly abort: { readonly by: string; readonly at: string; readonly reason: string } | null;
   /** An operator paused it: it rests at the next safe point. */
   readonly paused?: { readonly by: string; readonly at: string } | null;
+  /** What was asked for besides; absent = nothing. */
+  readonly options?: RolloutOptions;
   /** Why the rollout turned back, or what its end means. */
   readonly result: Reason | null;
   readonly startedAt: string;

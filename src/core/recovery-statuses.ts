@@ -82,9 +82,28 @@ export const STATUS_RECOVERY: Readonly<Record<keyof typeof EXIT, Recovery>> = {
     ],
     costs: 'Nothing, unless the store itself is full: then writes are refused.',
   },
-  window: { means: 'A maintenance window blocks updates. Reserved.', ...RESERVED },
-  deferred: { means: 'A user has put the update off. Reserved.', ...RESERVED },
-  notAuthorised: { means: 'The login does not carry this right. Reserved.', ...RESERVED },
+  window: {
+    means:
+      'A maintenance window, a file in the inhibit directory, a hook or a clock blocks updates.',
+    ...UNTOUCHED,
+    todo: [
+      'See what it is: `tandem status`.',
+      'Or let it begin by itself in the next window: `tandem update FILE --at window`.',
+    ],
+  },
+  deferred: {
+    means: 'A user has put the update off, or has not answered yet.',
+    ...UNTOUCHED,
+    todo: ['See when it begins: `tandem schedule list`.', 'Or at once: `tandem schedule now ID`.'],
+  },
+  notAuthorised: {
+    means: 'Somebody has to allow it first, or it may not be put off or cancelled any more.',
+    ...UNTOUCHED,
+    todo: [
+      'See what a prepared update waits for: `tandem prepare status`.',
+      'See what a scheduled one allows: `tandem schedule list`.',
+    ],
+  },
   notReplicated: {
     means: 'Only one of the two nodes has the bundle.',
     ...UNTOUCHED,

@@ -17,7 +17,7 @@ import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UpdateError } from '../core/errors.ts';
-import type { Hooks } from '../ports.ts';
+import type { Hooks, HooksEnd } from '../ports.ts';
 import { ioError, isErrno } from './fs-atomic.ts';
 
 /** Time limit of each hook when no other one is given. */
@@ -57,28 +57,24 @@ export class DirectoryHooks implements Hooks {
    * Runs the hooks of one point. A missing directory is one without hooks. Throws `hook.veto` with
    * the hook's name and its last lines, or the signal's reason.
    */
-  async run(
-    point: string,
-    input: object,
-    signal: AbortSignal,
-  ): Promise<{ readonly ran: number; readonly retry: boolean }> {
+  async run(point: string, input: object, signal: AbortSignal): Promise<HooksEnd> {
     if (!POINT.test(point)) throw new UpdateError('internal.bug', `no hook point: ${point}`);
     let ran = 0;
-    let retry = false;
+    let later: string | null = null;
     let veto: UpdateError | null = null;
     for (const name of await this.#names(point)) {
       signal.throwIfAborted();
       ran += 1;
       try {
-        retry = (await this.#runOne(point, name, input, signal)) === 'retry' || retry;
+        later ??= await this.#runOne(point, name, input, signal);
       } catch (error) {
         if (!(error instanceof UpdateError)) throw error;
         veto ??= error;
       }
-      if ((retry || veto !== null) && !TELLING_POINTS.has(point)) break;
+      if ((later !== null || veto !== null) && !TELLING_POINTS.has(point)) break;
     }
     if (veto !== null) throw veto;
-    return { ran, retry };
+    return later === null ? { ran, retry: false } : { ran, retry: true, later };
   }
 
   async #names(point: string): Promise<readonly string[]> {
@@ -100,17 +96,18 @@ export class DirectoryHooks implements Hooks {
     }
   }
 
+  /** Runs it; returns a sentence when it wants to be asked later, else null. */
   async #runOne(
     point: string,
     name: string,
     input: object,
     signal: AbortSignal,
-  ): Promise<'good' | 'retry'> {
+  ): Promise<string | null> {
     const path = join(this.#dir, `${point}.d`, name);
     const refuse = (why: string, output: string): UpdateError => {
       const detail = { hook: name, point, output: output.split('\n') };
-      const lines = output === '' ? '' : `: ${output}`;
-      return new UpdateError('hook.veto', `Hook ${point}.d/${name} ${why}${lines}`, { detail });
+      const message = `Hook ${point}.d/${name} ${why}${said(output)}`;
+      return new UpdateError('hook.veto', message, { detail });
     };
     await checkExecutable(path, refuse);
     let end: HookEnd;
@@ -123,11 +120,15 @@ export class DirectoryHooks implements Hooks {
     signal.throwIfAborted();
     if (end.timedOut) throw refuse(`did not end within ${this.#timeoutMs} ms`, end.output);
     if (end.killedBy !== null) throw refuse(`was ended by ${end.killedBy}`, end.output);
-    if (end.status === HOOK_RETRY_STATUS) return 'retry';
-    if (end.status === 0) return 'good';
+    if (end.status === HOOK_RETRY_STATUS) {
+      return `hook ${point}.d/${name} asks to be asked later${said(end.output)}`;
+    }
+    if (end.status === 0) return null;
     throw refuse(`ended with status ${end.status}`, end.output);
   }
 }
+
+const said = (output: string): string => (output === '' ? '' : `: ${output}`);
 
 async function checkExecutable(
   path: string,

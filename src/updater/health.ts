@@ -43,8 +43,9 @@ interface Check {
 }
 
 /**
- * Runs all checks until they are good for the stable time, then the appliance's own; returns why
- * they are not, or null.
+ * Asks the hooks of `post-switch`, then runs all checks until they are good for the stable time,
+ * then asks the appliance's own (`health`), and those of `pre-commit` last; returns why the trial
+ * is not healthy, or null. A commit follows by itself once the storage of this node is level.
  */
 export async function checkHealth(
   trial: Trial,
@@ -55,8 +56,17 @@ export async function checkHealth(
   signal: AbortSignal,
 ): Promise<Reason | null> {
   const checks = checksOf(trial, state, ports, dispatch);
-  const bad = await rounds(checks, ports, times, signal);
-  return bad !== null || signal.aborted ? bad : hooksVerdict(trial, state, ports, signal);
+  const steps = [
+    () => hooksVerdict('post-switch', trial, state, ports, signal),
+    () => rounds(checks, ports, times, signal),
+    () => hooksVerdict('health', trial, state, ports, signal),
+    () => hooksVerdict('pre-commit', trial, state, ports, signal),
+  ];
+  for (const step of steps) {
+    const bad = await step();
+    if (bad !== null || signal.aborted) return bad;
+  }
+  return null;
 }
 
 /**
@@ -206,8 +216,9 @@ function checkPeer(s: NodeState): void {
   }
 }
 
-/** The appliance's own checks, last, once everything built in is good. */
+/** What the hooks of a point say of the trial; null = nothing against it. */
 async function hooksVerdict(
+  point: 'post-switch' | 'health' | 'pre-commit',
   trial: Trial,
   state: () => NodeState,
   ports: HealthPorts,
@@ -221,17 +232,20 @@ async function hooksVerdict(
     system: s.world.system,
     storage: s.world.storage?.release ?? null,
   };
+  let words = '';
   for (let tries = 0; tries < HOOK_RETRIES && !signal.aborted; tries++) {
     try {
-      const { retry } = await ports.hooks.run('health', input, signal);
-      if (!retry) return null;
+      const { later } = await ports.hooks.run(point, input, signal);
+      if (later === undefined) return null;
+      words = later;
     } catch (cause) {
       const error = asUpdateError(cause);
       return { code: 'health.check', message: error.message.slice(0, MESSAGE_CHARS_MAX) };
     }
     await (ports.pause ?? pause)(HOOK_RETRY_MS, signal);
   }
-  return { code: 'health.check', message: 'a health hook asked to be tried again too often' };
+  const message = `a ${point} hook asked to be tried again too often: ${words}`;
+  return { code: 'health.check', message: message.slice(0, MESSAGE_CHARS_MAX) };
 }
 
 /** A hook that exits 75 is asked again this often, with this pause. */

@@ -3,7 +3,7 @@
  * rules of the directory driver. Imports core and ports.
  */
 import { UpdateError } from '../../src/core/errors.ts';
-import type { Hooks } from '../../src/ports.ts';
+import type { Hooks, HooksEnd } from '../../src/ports.ts';
 
 /** How a hook answers: good, later, or a veto with this text; it may wait for the signal. */
 export type HookAnswer = 'good' | 'retry' | { readonly veto: string };
@@ -26,13 +26,9 @@ export class MemoryHooks implements Hooks {
     this.#hooks = hooks.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  async run(
-    point: string,
-    input: object,
-    signal: AbortSignal,
-  ): Promise<{ readonly ran: number; readonly retry: boolean }> {
+  async run(point: string, input: object, signal: AbortSignal): Promise<HooksEnd> {
     let ran = 0;
-    let retry = false;
+    let later: string | null = null;
     let veto: UpdateError | null = null;
     for (const { name, answer } of this.#hooks.filter((hook) => hook.point === point)) {
       signal.throwIfAborted();
@@ -40,14 +36,14 @@ export class MemoryHooks implements Hooks {
       this.calls.push(`${point}/${name}`);
       const said = await answer(structuredClone(input), signal);
       signal.throwIfAborted();
-      retry ||= said === 'retry';
+      if (said === 'retry') later ??= `hook ${point}.d/${name} asks to be asked later`;
       if (typeof said === 'object') {
         const detail = { hook: name, point };
         veto ??= new UpdateError('hook.veto', `Hook ${point}.d/${name}: ${said.veto}`, { detail });
       }
-      if ((retry || veto !== null) && !TELLING_POINTS.has(point)) break;
+      if ((later !== null || veto !== null) && !TELLING_POINTS.has(point)) break;
     }
     if (veto !== null) throw veto;
-    return { ran, retry };
+    return later === null ? { ran, retry: false } : { ran, retry: true, later };
   }
 }

@@ -1,0 +1,89 @@
+/**
+ * Puts the desk of scheduled updates into a daemon: its book, the way to the peer, and the jobs
+ * that its runs are. Imports core and its folder.
+ */
+import type { AutomationConfig } from '../config-automation.ts';
+import type { ControlBackend } from '../control/backend.ts';
+import { UpdateError } from '../core/errors.ts';
+import { serves } from '../core/role.ts';
+import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
+import { connected, me } from '../core/state.ts';
+import type { JobStatus } from '../core/status.ts';
+import type { Host, Inhibitor } from '../ports.ts';
+import type { Pause } from '../updater/effects.ts';
+import type { EventLog } from '../updater/events.ts';
+import type { Runner } from '../updater/runner.ts';
+import type { Asked, AuditLog } from './audit.ts';
+import type { DriverRequests } from './requests.ts';
+import { ScheduleBook } from './schedule-book.ts';
+import { ScheduleDesk } from './schedule-desk.ts';
+import { resultOf } from './schedule-rules.ts';
+
+/** What the desk of a daemon is made of. */
+export interface SchedulesParts {
+  readonly stateDir: string;
+  readonly automation: AutomationConfig;
+  readonly runner: Pick<Runner, 'state'>;
+  readonly requests: DriverRequests;
+  readonly host: Pick<Host, 'nowMs' | 'monotonicMs'>;
+  readonly events: EventLog;
+  readonly inhibitor: Inhibitor;
+  readonly log: (line: string) => void;
+  readonly pause?: Pause;
+}
+
+/** The desk; its runs are begun and found through the backend. Its `start` lets it begin. */
+export async function openSchedules(
+  parts: SchedulesParts,
+  backend: Pick<ControlBackend, 'start' | 'jobs' | 'bundles'>,
+): Promise<ScheduleDesk> {
+  const { runner, requests, stateDir, log } = parts;
+  const desk = new ScheduleDesk({
+    ...parts,
+    node: me(runner.state),
+    book: await ScheduleBook.open(stateDir, log),
+    serves: () => serves(runner.state),
+    connected: () => connected(runner.state),
+    exchange: (own) => requests.askSchedules(own),
+    start: (request, caller) => backend.start(request, caller),
+    job: (id) => backend.jobs().find((job) => job.id === id) ?? null,
+    staged: async (bundle) => {
+      const found = (await backend.bundles()).find((one) => one.bundle === bundle);
+      return found === undefined || found.nodes.length < 2 ? null : { version: found.version };
+    },
+  });
+  requests.schedules = (half) => desk.hear(half);
+  return desk;
+}
+
+/** What a node without a desk answers. */
+export const NOTHING_SCHEDULED: AutomationView = {
+  schedules: [],
+  window: null,
+  inhibited: null,
+  clock: null,
+};
+
+/** The desk; throws where there is none. */
+export function deskOf(desk: ScheduleDesk | null): ScheduleDesk {
+  if (desk !== null) return desk;
+  throw new UpdateError('internal.bug', 'this daemon keeps no scheduled updates');
+}
+
+/** Does a word about a schedule and notes it in the audit log. */
+export function auditSchedule(
+  audit: AuditLog,
+  asked: Asked,
+  work: () => Promise<ScheduleView>,
+): Promise<ScheduleView> {
+  return audit.around(asked, async () => {
+    const value = await work();
+    return { value, noted: { result: 'done', message: `${value.id}: ${value.text}` } };
+  });
+}
+
+/** The job with the word of its result, when it is an update that has ended. */
+export function withResult(job: JobStatus): JobStatus {
+  const result = resultOf(job);
+  return result === null ? job : { ...job, result };
+}

@@ -1,0 +1,89 @@
+/**
+ * What an update has to wait for before it begins: files, windows, hooks. Always holds: a dry run
+ * shows what the update itself would meet; a job that waits says why, in the job and as events.
+ * Imports core, ports and the updater.
+ */
+import { UpdateError } from '../core/errors.ts';
+import { me, other } from '../core/state.ts';
+import type { PrecheckRow } from '../core/operator.ts';
+import type { Reason } from '../core/records.ts';
+import type { Hooks, Host } from '../ports.ts';
+import type { Pause } from '../updater/effects.ts';
+import { askUntilAgreed } from '../updater/hook-wait.ts';
+import type { Runner } from '../updater/runner.ts';
+import { windowReason, type GateParts } from '../updater/switch-gate.ts';
+import type { JobDesk } from './job-desk.ts';
+import { bad, good, passed, type PairFacts } from './precheck.ts';
+
+/** What the gate is made of. */
+export interface UpdateGateParts {
+  readonly runner: Pick<Runner, 'state'>;
+  readonly hooks: Hooks;
+  readonly host: Pick<Host, 'nowMs' | 'monotonicMs'>;
+  readonly pause?: Pause;
+  /** Windows and the inhibit directory; nothing holds an update up when absent. */
+  readonly automation?: GateParts['automation'];
+}
+
+/** Hours for which a hook may say later when nothing else is configured. */
+const LATER_H = 24;
+
+/** Rows for a file that stops updates and for the windows. */
+export async function gateRows(
+  { runner, host, automation }: UpdateGateParts,
+  facts: PairFacts,
+  ignoreWindow = false,
+): Promise<PrecheckRow[]> {
+  if (automation === undefined) return [];
+  const { state } = runner;
+  const own = await automation.inhibitor.inhibited();
+  const theirs = facts[other(state)]?.inhibited ?? null;
+  const file = own === null ? theirs : own;
+  const node = own === null ? other(state) : me(state);
+  const closed = windowReason(automation.windows, host.nowMs());
+  return [
+    file === null
+      ? good('inhibit', 'no file stops updates')
+      : bad('inhibit', 'update.inhibited', `node ${node}: ${file}`),
+    windowRow(closed, automation.windows.length, ignoreWindow),
+  ];
+}
+
+function windowRow(closed: Reason | null, count: number, ignore: boolean): PrecheckRow {
+  if (count === 0) return good('window', 'there are no maintenance windows: at any time');
+  if (closed === null) return good('window', 'a maintenance window is open');
+  return ignore
+    ? bad('window', closed.code, `${closed.message}; ignored as asked for`, { result: 'warning' })
+    : bad('window', closed.code, closed.message);
+}
+
+/** Throws why an update may not begin now, as far as this node knows: exit status 20. */
+export async function mayBegin(
+  parts: UpdateGateParts,
+  facts: PairFacts,
+  ignoreWindow: boolean,
+): Promise<void> {
+  passed(await gateRows(parts, facts, ignoreWindow));
+}
+
+/** Asks the hooks of a point for a job until they agree; it says why it waits. */
+export async function agreeOn(
+  { hooks, host, pause, automation }: UpdateGateParts,
+  desk: Pick<JobDesk, 'tell'>,
+  job: string,
+  point: 'check' | 'pre-prepare',
+  input: object,
+  signal: AbortSignal,
+): Promise<void> {
+  const asked = { hooks, host, laterH: automation?.laterH ?? LATER_H, ...(pause && { pause }) };
+  const tell = (reason: Reason | null): void => {
+    desk.tell(job, 'waiting', reason === null ? 'the hooks agree' : `waits: ${reason.message}`);
+  };
+  await askUntilAgreed(asked, { point, input, tell }, signal);
+}
+
+/** The rollout of this job is there already: whoever asks again must not begin it twice. */
+export function assertNew(job: string, rollouts: readonly { readonly id: string }[]): void {
+  if (!rollouts.some(({ id }) => id === job)) return;
+  throw new UpdateError('job.busy', `job ${job} has begun already`);
+}
