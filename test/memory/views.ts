@@ -3,16 +3,95 @@
  * bundle and of a pair that is well. Always holds: each is whole, and a test changes what it needs.
  * Imports core.
  */
-import { parseSha256, type Release } from '../../src/core/model.ts';
+import { parseSha256, type NodeId, type Release } from '../../src/core/model.ts';
 import type { RolloutRecord } from '../../src/core/records.ts';
 import { DEFAULT_SETTINGS, type SettingsView } from '../../src/core/settings.ts';
 import type { PrecheckReport, TakeoverView } from '../../src/core/operator.ts';
 import type { PowerView, PowerViews } from '../../src/core/power.ts';
-import type { JobStatus, ValidateReport } from '../../src/core/status.ts';
+import type { JobStatus, NodeStatus, PairStatus } from '../../src/core/status.ts';
+import type { RolloutStatus, SlotStatus, ValidateReport } from '../../src/core/status.ts';
 import type { SupportView } from '../../src/core/support.ts';
 
 /** The moment of every answer. */
 export const AT = '2026-11-21T11:35:48.000Z';
+
+/** A node that is fresh and well. */
+export function nodeStatus(node: NodeId, changes: Partial<NodeStatus> = {}): NodeStatus {
+  const slots: readonly SlotStatus[] = [
+    { class: 'system', slot: 'A', release: release('1.0.0'), state: 'booted', default: true },
+    { class: 'system', slot: 'B', release: null, state: 'invalid', default: false },
+  ];
+  return {
+    node,
+    known: true,
+    ageMs: node === 'A' ? 0 : 400,
+    role: node === 'A' ? 'active' : 'standby',
+    serving: node === 'A',
+    system: release('1.0.0'),
+    storage: release('1.0.0', 'storage'),
+    program: '0.1.0',
+    boot: { id: 'b00t', reason: 'default', attempt: 0 },
+    slots,
+    update: 'idle',
+    outcome: 'none',
+    reason: null,
+    epoch: 7,
+    admitted: true,
+    standDown: false,
+    activity: null,
+    store: {
+      role: node === 'A' ? 'primary' : 'secondary',
+      copy: 'current',
+      connected: true,
+      sync: null,
+    },
+    ...changes,
+  };
+}
+
+/** A pair that is well and at rest. */
+export function pairStatus(changes: Partial<PairStatus> = {}): PairStatus {
+  return {
+    schema: 1,
+    at: AT,
+    self: 'A',
+    pair: 'p-0001',
+    state: 'HEALTHY',
+    ha: { ok: true, text: 'node B takes over if node A fails' },
+    nodes: { A: nodeStatus('A'), B: nodeStatus('B') },
+    rollout: null,
+    reform: [
+      { name: 'link', state: 'ok', text: 'network up' },
+      { name: 'admitted', state: 'ok', text: 'both may serve' },
+    ],
+    alarms: [],
+    ...changes,
+  };
+}
+
+/** A rollout that runs, or ended in the phase that is given. */
+export function rolloutStatus(changes: Partial<RolloutStatus> = {}): RolloutStatus {
+  return {
+    id: 'r1',
+    kind: 'update',
+    version: '2.0.0',
+    bundle: 'a'.repeat(64),
+    phase: 'TRIAL1',
+    order: 'active-first',
+    first: 'A',
+    driver: 'B',
+    startedAt: AT,
+    phaseAt: AT,
+    elapsedS: 72,
+    estimateS: 240,
+    ended: false,
+    finalized: false,
+    canCancel: true,
+    result: null,
+    logs: { A: [], B: [] },
+    ...changes,
+  };
+}
 
 /** A bundle that may be installed. */
 export function validateReport(changes: Partial<ValidateReport> = {}): ValidateReport {
