@@ -7,6 +7,7 @@
  * whole JSON object or the error `pair.bad_message`. Imports core.
  */
 import { UpdateError } from '../core/errors.ts';
+import { deeperThan, MESSAGE_LEVELS_MAX } from '../core/json-depth.ts';
 
 /** Longest JSON text of one frame, in bytes. */
 export const FRAME_BYTES_MAX = 256 * 1024;
@@ -86,7 +87,8 @@ export class FrameParser {
 
   /**
    * The next whole frame, or null when more bytes are needed. Throws `pair.bad_message` for a
-   * length above the limit, text that is not UTF-8 or not JSON, or JSON that is not an object.
+   * length above the limit, text that is not UTF-8 or not JSON, JSON that is not an object or
+   * nested too deep.
    */
   next(): Frame | null {
     this.#headerFill += this.#take(this.#header, this.#headerFill);
@@ -132,6 +134,7 @@ function decode(body: Buffer): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw bad('a frame with JSON that is not an object');
   }
+  if (deeperThan(value, MESSAGE_LEVELS_MAX)) throw bad('a frame with JSON that is nested too deep');
   return value;
 }
 

@@ -3,12 +3,14 @@
  * that both sides know, cut into fragments; and back again. Always holds: a message comes out whole
  * or not at all, is a JSON object of at most 256 KiB however well it was packed, and a fragment
  * that is missing costs one message, not the next. Nothing is repeated: messages are states, the
- * newest one counts. Source of the coding: RFC 1951. Imports the dictionary and the frames' limit.
+ * newest one counts. Source of the coding: RFC 1951. Imports core, the dictionary and the frames'
+ * limit.
  *
  * A fragment, numbers big-endian: number of the message (2), index of the fragment (2), count of
  * fragments (2), bytes.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { deeperThan, MESSAGE_LEVELS_MAX } from '../core/json-depth.ts';
 import { FRAME_BYTES_MAX } from './frames.ts';
 import { SERIAL_DICTIONARY } from './serial-dictionary.ts';
 
@@ -35,7 +37,8 @@ export function unpackMessage(packed: Buffer): object | null {
       maxOutputLength: FRAME_BYTES_MAX,
     });
     const value: unknown = JSON.parse(text.toString());
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null;
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject && !deeperThan(value, MESSAGE_LEVELS_MAX) ? value : null;
   } catch {
     return null;
   }

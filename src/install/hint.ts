@@ -37,9 +37,7 @@ export class Hints implements AsyncDisposable {
 
   private constructor(file: TwoCopyFile) {
     this.#file = file;
-    const value = file.value as Partial<HintFile> | null;
-    const good = value?.schema === HINT_SCHEMA && Array.isArray(value.slots);
-    this.#slots = good ? (value.slots ?? []).filter(isHint) : [];
+    this.#slots = hintsOf(file.value);
   }
 
   /**
@@ -73,12 +71,22 @@ export class Hints implements AsyncDisposable {
   }
 }
 
+/** The hints in the content of such a file; what is none is left out. Never throws. */
+export function hintsOf(content: unknown): readonly SlotHint[] {
+  const value = content as Partial<HintFile> | null;
+  const good = value?.schema === HINT_SCHEMA && Array.isArray(value.slots);
+  return good ? (value.slots ?? []).filter(isHint) : [];
+}
+
 function isHint(value: unknown): value is SlotHint {
   const hint = value as Partial<SlotHint> | null;
   return (
     (hint?.class === 'system' || hint?.class === 'storage') &&
     (hint.slot === 'A' || hint.slot === 'B') &&
     typeof hint.imageId === 'string' &&
-    Number.isSafeInteger(hint.doneBytes)
+    Number.isSafeInteger(hint.doneBytes) &&
+    Number(hint.doneBytes) >= 0 &&
+    typeof hint.format === 'boolean' &&
+    typeof hint.complete === 'boolean'
   );
 }

@@ -77,7 +77,8 @@ export function parseRequest(text: string): InstallerRequest {
   const request = (value ?? {}) as Record<string, unknown>;
   const kind = request['do'];
   if (typeof kind !== 'string' || !Object.hasOwn(FIELDS, kind)) {
-    throw invalid(`do: ${JSON.stringify(kind)}`);
+    const found = typeof kind === 'string' ? JSON.stringify(kind.slice(0, 40)) : typeof kind;
+    throw invalid(`do: ${found}`);
   }
   for (const [field, type] of Object.entries(FIELDS[kind as Kind])) {
     const found = request[field] === null ? 'null' : typeof request[field];

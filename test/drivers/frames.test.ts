@@ -47,6 +47,20 @@ await t.test('frames come out the same however the bytes are cut', async (t) => 
   }
 });
 
+/** A message that is read without a stack and could not be written with one. */
+const deep = (levels: number): string => `{"x":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+
+await t.test('nested deeper than the stack of whoever keeps it (found by fuzzing)', async (t) => {
+  for (const levels of [65, 20_000]) {
+    const parser = new FrameParser();
+    const text = deep(levels);
+    parser.push(withLength(text.length, text));
+    t.throws(() => parser.next(), { code: 'pair.bad_message' }, `${levels} levels`);
+  }
+  const [frame] = feed(new FrameParser(), withLength(deep(64).length, deep(64)), 1000);
+  t.equal(frame?.kind, 'message', '64 levels are more than enough');
+});
+
 await t.test('what was pushed and not taken yet is not lost', async (t) => {
   const parser = new FrameParser();
   parser.push(encodeFrame({ n: 1 }));

@@ -48,6 +48,8 @@ t.test('what is no message is null', async (t) => {
     t.equal(unpackMessage(packed), null);
   }
   for (const text of ['[]', 'null', '7', '{', '']) t.equal(unpackMessage(packMessage(text)), null);
+  const deep = `{"x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`;
+  t.equal(unpackMessage(packMessage(deep)), null, 'nested deeper than a stack');
 });
 
 t.test('a lost or repeated fragment costs its message and no other', async (t) => {

@@ -28,6 +28,7 @@ t.test('requests that are none', async (t) => {
     ['not json\n', /not JSON/],
     ['null\n', /do: undefined/],
     ['{"do":"toString"}\n', /toString/],
+    [`{"do":${'['.repeat(20_000)}${']'.repeat(20_000)}}\n`, /do: object/],
     ['{"do":"verify","path":7,"trustRoot":"x"}\n', /path is number, expected string/],
     ['{"do":"fetch","from":null}\n', /from is null, expected object/],
     ['{"do":"stage","path":"a","trustRoot":"b"}\n', /depotDir is undefined/],
