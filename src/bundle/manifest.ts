@@ -20,7 +20,7 @@ import { checkOf } from './schema.ts';
 export const ROOT_FEATURE = 'root';
 /** Entry of `requires` in a bundle with delta images (B4.4). */
 export const DELTA_FEATURE = 'delta';
-/** Entry of `requires` in a bundle that brings an updater (B9). */
+/** Entry of `requires` in a bundle that brings an updater (B4.10). */
 export const UPDATER_FEATURE = 'updater';
 /** Entries of `requires` that this program knows. */
 export const KNOWN_FEATURES: readonly string[] = [DELTA_FEATURE, ROOT_FEATURE, UPDATER_FEATURE];
@@ -71,7 +71,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   return manifest;
 }
 
-/** B9.2: the same for an updater. */
+/** B4.10: the same for an updater. */
 function checkBrings({ requires, updater }: Manifest): void {
   const named = requires.includes(UPDATER_FEATURE);
   if (named !== (updater !== undefined)) {

@@ -11,6 +11,7 @@ import type { BundleSpec } from '../bundle/spec.ts';
 import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import { keygen, list, sign, toSign } from './bundle-keys.ts';
+import { broughtUpdater } from './bundle-updater.ts';
 import { manifestLines, progressPrinter, uninterrupted } from './bundle-view.ts';
 import { bytes } from './render.ts';
 import { flag, printJson, printLines, text, wholeNumber } from './values.ts';
@@ -27,6 +28,7 @@ async function make(args: readonly string[], values: VerbValues, io: CliIo): Pro
   const after = await earlier(list(values, 'after'));
   const base = text(values, 'base');
   const roots = await newRoots(text(values, 'roots'));
+  const updater = await broughtUpdater(text(values, 'updater'), io.signal);
   const progress = progressPrinter(io, 'compress');
   const made = await uninterrupted(io, () =>
     makeBundle(spec, imagePaths(spec, specPath, list(values, 'image')), out, {
@@ -37,6 +39,7 @@ async function make(args: readonly string[], values: VerbValues, io: CliIo): Pro
       keys,
       after,
       ...(roots !== undefined && { roots }),
+      ...(updater !== undefined && { updater }),
     }),
   ).finally(() => progress?.end());
   const manifestPath = text(values, 'manifest');
@@ -230,6 +233,11 @@ export const bundleVerbs: readonly Verb[] = [
         type: 'string',
         value: 'FILE',
         help: 'New trust roots that the bundle brings (roots.json of trust sign).',
+      },
+      updater: {
+        type: 'string',
+        value: 'FILE',
+        help: 'Newer updater that the bundle brings: the program in one file (tandem.mjs).',
       },
     },
     run: make,

@@ -147,6 +147,12 @@ export class PrepareDesk implements AsyncDisposable {
     return me(this.#parts.runner.state);
   }
 
+  /** The pause before the due stage begins to count. */
+  #waitFrom(sinceMs: number): void {
+    const seq = this.#preparation?.nodes[this.#node].seq;
+    this.#wait = seq === undefined ? null : { seq, sinceMs };
+  }
+
   #waitedMs(): number {
     return this.#parts.monotonicMs() - (this.#wait?.sinceMs ?? this.#parts.monotonicMs());
   }
@@ -175,9 +181,7 @@ export class PrepareDesk implements AsyncDisposable {
     const column = found.nodes[this.#node];
     const stage = dueStage(column);
     if (stage === null || this.#parts.work.waits(stage, found)) return;
-    if (this.#wait?.seq !== column.seq) {
-      this.#wait = { seq: column.seq, sinceMs: this.#parts.monotonicMs() };
-    }
+    if (this.#wait?.seq !== column.seq) this.#waitFrom(this.#parts.monotonicMs());
     if (this.#waitedMs() < waitBeforeS(column.stages[stage]) * 1000) return;
     const at = this.#parts.now();
     const begun = await this.#put({ type: 'begin', stage, message: 'at work', at }, 'must');
@@ -205,6 +209,7 @@ export class PrepareDesk implements AsyncDisposable {
       const { code, message } = error;
       const at = this.#parts.now();
       await this.#put({ type: 'failed', stage, reason: { code, message }, at });
+      this.#waitFrom(this.#parts.monotonicMs());
     }
   }
 

@@ -74,6 +74,8 @@ export class PrepareStages implements PrepareWork {
     }
   }
 
+  readonly #send: Runner['dispatch'] = (event) => this.#parts.runner.dispatch(event);
+
   get #state(): NodeState {
     return this.#parts.runner.state;
   }
@@ -165,9 +167,8 @@ export class PrepareStages implements PrepareWork {
     const entry = await this.#entry(order);
     if (entry === null) throw this.#missing(order);
     const request: InstallerRequest = { do: 'verify', path: entry.path, trustRoot };
-    const send: Runner['dispatch'] = (event) => this.#parts.runner.dispatch(event);
     const name = 'checking';
-    const found = await executor.work<VerifyResult>(request, name, order.id, send, signal);
+    const found = await executor.work<VerifyResult>(request, name, order.id, this.#send, signal);
     sameBundle(found, order);
     const own = plan.nodes[this.#node];
     const writes = own.skip ? 'nothing' : own.images.map((image) => image.name).join(' and ');
@@ -181,6 +182,8 @@ export class PrepareStages implements PrepareWork {
     const { stages, plan } = nodes[this.#node];
     const entry = await this.#entry(order);
     if (stages.replicate.state === 'done' && entry === null) {
+      // The machine of the node has to know it too, or it would never fetch it again.
+      await this.#parts.executor.observeDepot(this.#send);
       return { stage: 'replicate', message: 'the bundle is not in the depot any more' };
     }
     const { updater } = this.#parts;

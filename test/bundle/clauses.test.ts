@@ -61,6 +61,7 @@ await t.test('numbers of the text', (t) => {
     limits.MEMBER_BYTES_MAX,
     limits.ROOT_BYTES_MAX,
     limits.ROOTS_BYTES_MAX,
+    limits.UPDATER_BYTES_MAX,
   ];
   for (const value of shown) t.ok(text.includes(grouped(value)), grouped(value));
   for (const type of Object.values(PAYLOAD_TYPES))

@@ -144,11 +144,13 @@ t.test('one authorisation is one install, and a failed one is not begun again', 
   }
 });
 
+/** The word that settles the options. */
+function settle(options: Partial<PrepareOrder['options']>): PrepareAct {
+  return { do: 'configure', word: WORD, options };
+}
+
 t.test('options: settled as planned, or with a new plan', async (t) => {
   const whole = preparationOf();
-  const settle = (options: Partial<PrepareOrder['options']>): PrepareAct => {
-    return { do: 'configure', word: WORD, options };
-  };
   const planned = changeOrder(whole, settle({}), 1).preparation;
   t.match(planned.order, { configured: WORD, plan: { digest: DIGEST } });
   t.equal(tried(planned, settle({ order: 'active-first' })), 'unchanged');
@@ -184,6 +186,8 @@ t.test('begin: one at a time, the same bundle again is the same', async (t) => {
   t.equal(tried(preparation, { do: 'ready', at: AT }), 'unchanged', 'it is not ready');
 });
 
+const column = (stage: number) => columnAt(PREPARE_STAGES[stage]!, 'done', { seq: stage });
+
 /** Copies as two nodes can have them: what has the same numbers is the same. */
 function copies(): readonly Preparation[] {
   const all: Preparation[] = [];
@@ -195,7 +199,6 @@ function copies(): readonly Preparation[] {
   ] as const) {
     for (const a of [1, 2, 3]) {
       for (const b of [1, 2]) {
-        const column = (stage: number) => columnAt(PREPARE_STAGES[stage]!, 'done', { seq: stage });
         all.push(
           preparationOf({ id, retry: seq, writer: { epoch, seq } }, { A: column(a), B: column(b) }),
         );
@@ -205,9 +208,10 @@ function copies(): readonly Preparation[] {
   return all;
 }
 
+const same = (x: unknown, y: unknown): boolean => JSON.stringify(x) === JSON.stringify(y);
+
 t.test('joining copies: any order, any number of times', async (t) => {
   const all: readonly (Preparation | null)[] = [null, ...copies()];
-  const same = (x: unknown, y: unknown): boolean => JSON.stringify(x) === JSON.stringify(y);
   let count = 0;
   for (const a of all) {
     if (!same(joinCopies(a, a), a)) t.fail('joining with itself changes it');
@@ -245,23 +249,26 @@ t.test('every word makes a newer order, so that a copy of before never wins', as
   }
 });
 
+/** A node that runs these releases. */
+const node = (counter: number) => ({
+  system: release('system', counter),
+  storage: release('storage', counter),
+  floor: 0,
+  reachable: true,
+});
+/** What policy knows of such a pair. */
+const view = (a: number, b: number) => ({
+  product: 'appliance',
+  hardware: 'bench',
+  updaterVersion: '1.0.0',
+  protocol: [1, 1] as const,
+  nodes: { A: node(a), B: node(b) },
+  requiresKnown: [],
+  bundle: null,
+  bundleBytes: null,
+});
+
 t.test('a plan fits as long as the nodes run what they ran', async (t) => {
-  const node = (counter: number) => ({
-    system: release('system', counter),
-    storage: release('storage', counter),
-    floor: 0,
-    reachable: true,
-  });
-  const view = (a: number, b: number) => ({
-    product: 'appliance',
-    hardware: 'bench',
-    updaterVersion: '1.0.0',
-    protocol: [1, 1] as const,
-    nodes: { A: node(a), B: node(b) },
-    requiresKnown: [],
-    bundle: null,
-    bundleBytes: null,
-  });
   const { id, bundle, bytes, options, estimateS } = PLAN;
   const draft = { id, bundle, bytes, options, estimateS, at: AT };
   const plan = makePlan(manifestOf(3), view(1, 1), draft);

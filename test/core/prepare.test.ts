@@ -47,14 +47,15 @@ function keyOf({ stages, plan, retry }: PrepareColumn): string {
 function reachable(): readonly PrepareColumn[] {
   const found = new Map<string, PrepareColumn>();
   const open = [newColumn()];
-  for (let column = open.pop(); column !== undefined; column = open.pop()) {
+  for (;;) {
+    const column = open.pop();
+    if (column === undefined) return [...found.values()];
     const key = keyOf(column);
     if (found.has(key)) continue;
-    if (PREPARE_STAGES.some((stage) => column!.stages[stage].tries > TRIES_MAX)) continue;
+    if (PREPARE_STAGES.some((stage) => column.stages[stage].tries > TRIES_MAX)) continue;
     found.set(key, column);
     for (const event of EVENTS) open.push(stepColumn(column, event));
   }
-  return [...found.values()];
 }
 
 const ALL = reachable();
@@ -110,6 +111,12 @@ t.test('from everywhere there is a way to the end', async (t) => {
   t.pass('all of them');
 });
 
+/** The daemon ends in the middle of the first stage. */
+function cut(before: PrepareColumn): PrepareColumn {
+  const begun = stepColumn(before, { type: 'begin', stage: 'checks', message: '', at: AT });
+  return stepColumn(begun, { type: 'interrupted', at: AT });
+}
+
 t.test('pauses grow to a quarter of an hour; what the daemon interrupted waits less', async (t) => {
   let column = newColumn();
   const waits: number[] = [];
@@ -124,10 +131,6 @@ t.test('pauses grow to a quarter of an hour; what the daemon interrupted waits l
   t.match(again.stages.checks, { state: 'waiting', tries: 0 });
   t.equal(waitBeforeS(again.stages.checks), 0);
   t.equal(stepColumn(again, { type: 'retry', retry: 1, at: AT }), again, 'one word counts once');
-  const cut = (before: PrepareColumn): PrepareColumn => {
-    const begun = stepColumn(before, { type: 'begin', stage: 'checks', message: '', at: AT });
-    return stepColumn(begun, { type: 'interrupted', at: AT });
-  };
   const once = cut(newColumn());
   t.match(once.stages.checks, { state: 'failed', code: 'job.interrupted', tries: 1 });
   t.equal(waitBeforeS(once.stages.checks), 0, 'a daemon that was restarted goes on at once');

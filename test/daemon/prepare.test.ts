@@ -105,3 +105,90 @@ t.test('asked for on either node: every stage of both nodes, then the gates', as
     await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
   }
 });
+
+const FULL = 100 * 1024 * 1024;
+
+t.test('true faults of each stage, on either node: told, and mended by themselves', async (t) => {
+  for (const node of NODES) {
+    const pair = await makePair(t);
+    const one = daemonOf(pair, node);
+    const stuck = (stage: PrepareStage, code: string): Promise<void> =>
+      pair.until(() => stageOf(pair.b, node, stage)?.code === code);
+    const writable = one.host.checkWritable.bind(one.host);
+    one.host.checkWritable = () => Promise.reject(new UpdateError('health.check', 'read-only'));
+    const id = await start(pair, daemonOf(pair, 'A'), PREPARE);
+    await stuck('checks', 'health.check');
+    t.match(one.backend.job(id), { state: 'running', message: /checks: read-only/ });
+    one.host.checkWritable = writable;
+    one.depot.capacityBytes = 10;
+    await stuck('replicate', 'space.depot');
+    one.depot.capacityBytes = FULL;
+    one.prepareDisk.writePlan = () => Promise.reject(new UpdateError('state.io', 'disk'));
+    await stuck('plan', 'state.io');
+    delete (one.prepareDisk as { writePlan?: unknown }).writePlan;
+    one.prepareDisk.readPlan = () => Promise.reject(new UpdateError('prepare.plan_lost', 'gone'));
+    await stuck('finalize', 'prepare.plan_lost');
+    delete (one.prepareDisk as { readPlan?: unknown }).readPlan;
+    await pair.until(() => isReady(pair.a) && isReady(pair.b));
+    t.match(one.told().join(' '), /replicate failed/);
+    for (const stage of PREPARE_STAGES) t.match(stageOf(pair.a, node, stage), { state: 'done' });
+  }
+});
+
+t.test('what is in the depot is kept, and what is lost comes again', async (t) => {
+  const pair = await makePair(t);
+  await prepared(pair);
+  const other = { bundle: 'e'.repeat(64) as never, bytes: BUNDLE_BYTES, manifest: manifestOf(3) };
+  pair.a.files.set('/other.bin', other);
+  const stage = await start(pair, pair.a, { kind: 'stage', path: '/other.bin' });
+  await pair.until(() => pair.a.backend.job(stage).state === 'done');
+  for (const { depot } of [pair.a, pair.b]) {
+    t.equal(depot.files.size, 2, 'another bundle takes nothing away');
+    depot.files.delete(`memory:${BUNDLE}.bin`);
+  }
+  await pair.until(() => stageOf(pair.b, 'B', 'replicate')?.state !== 'done');
+  await pair.until(() => pair.b.depot.files.has(`memory:${BUNDLE}.bin`));
+  await pair.until(() => pair.a.backend.prepared().refusal?.code === 'prepare.not_authorized');
+  t.equal(stageOf(pair.a, 'B', 'checks')?.state, 'done');
+});
+
+t.test('another bundle, another file, and what is given up', async (t) => {
+  const pair = await makePair(t);
+  const id = await prepared(pair, pair.b);
+  t.equal(await start(pair, pair.a, PREPARE), id, 'the same again is the same');
+  const other = { bundle: 'e'.repeat(64) as never, bytes: BUNDLE_BYTES, manifest: manifestOf(3) };
+  pair.a.files.set('/other.bin', other);
+  const next = { kind: 'prepare', source: { path: '/other.bin' } } as const;
+  t.equal(await refusal(pair, pair.a, next), 'prepare.busy');
+  t.equal(
+    await refusal(pair, pair.a, { ...next, source: { path: '/none.bin' } }),
+    'file.not_found',
+  );
+  t.equal(await say(pair, pair.a, { do: 'retry', id: 'prepare-0' }), 'prepare.unknown');
+  t.match(await pair.clock.until(pair.b.backend.cancel(id, CALLER)), { state: 'done' });
+  t.equal(await say(pair, pair.a, { do: 'authorize' }), 'prepare.unknown');
+  t.equal(
+    await refusal(pair, pair.a, { kind: 'update', source: { prepared: id } }),
+    'prepare.unknown',
+  );
+  const second = await start(pair, pair.a, next);
+  t.not(second, id);
+  await pair.until(() => isReady(pair.a) && isReady(pair.b));
+  const noted = (await pair.a.backend.audit(50)).map(({ act, result }) => `${act} ${result}`);
+  t.ok(noted.includes('prepare accepted') && noted.includes('prepare refused'));
+  t.ok(noted.includes('prepare retry refused') && noted.includes('prepare done'));
+});
+
+t.test('an install writes what was planned, and ends the preparation', async (t) => {
+  const pair = await makePair(t);
+  const id = await prepared(pair);
+  await say(pair, pair.a, { do: 'configure', order: 'standby-first' });
+  await pair.until(() => pair.a.prepareDisk.plan?.options.order === 'standby-first');
+  await say(pair, pair.a, { do: 'authorize' });
+  // The stick is gone, and so is everything else that was outside of the depots.
+  pair.a.files.clear();
+  await pair.until(() => pair.a.backend.prepared().refusal === null);
+  const job = await start(pair, pair.a, { kind: 'update', source: { prepared: id } });
+  await pair.until(() => pair.a.runner.state.rollout?.id === job);
+  t.match(pair.a.runner.state.rollout, { first: 'B', policy: { order: 'standby-first' } });
+});
