@@ -102,7 +102,7 @@ async function replaceIfOther(file: string, content: Uint8Array): Promise<void> 
 
 /** What `FILE --version` prints, trimmed; throws with the program's own words when it fails. */
 export async function programVersion(file: string): Promise<string> {
-  const { stdout } = await run(process.execPath, [file, '--version'], { timeout: 30_000 });
+  const { stdout } = await run(process.execPath, [file, '--version'], { timeout: 120_000 });
   const version = stdout.trim();
   if (version === '') throw new Error(`${file} --version printed nothing`);
   return version;

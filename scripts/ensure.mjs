@@ -5,7 +5,7 @@
  * nothing but node: (there may be no packages yet). It says in one line what it installs and why.
  *
  * Debian packages are installed only in CI (CI=true), with --install-tools, and for the scripts
- * that run emulated appliances, and only as root; otherwise the missing package is named and the
+ * that run emulated appliances or test the package, and only as root; otherwise the missing package is named and the
  * exit status is 1.
  */
 import { spawnSync } from 'node:child_process';
@@ -16,6 +16,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Type stripping without a flag, `await using` and zstd in node:zlib: docs/ARCHITECTURE.md. */
 const NODE_MAJOR = 24;
+/** Runs a fresh Debian beside this one, as root, with a few of its own tools. */
+const PACKAGE_TEST = 'test:package';
 /**
  * Tool or path of a file, its Debian package, and who needs it: every script, one npm script, or
  * those that build and run emulated appliances (scripts/appliance/host-tools.ts has the same list).
@@ -24,6 +26,13 @@ const TOOLS = [
   { tool: 'mke2fs', debian: 'e2fsprogs', only: null },
   { tool: 'debugfs', debian: 'e2fsprogs', only: null },
   { tool: 'zstd', debian: 'zstd', only: 'bench:install' },
+  { tool: 'dpkg-deb', debian: 'dpkg', only: 'package' },
+  { tool: 'strip', debian: 'binutils', only: 'package' },
+  { tool: 'strip', debian: 'binutils', only: PACKAGE_TEST },
+  { tool: 'debootstrap', debian: 'debootstrap', only: PACKAGE_TEST },
+  { tool: 'lintian', debian: 'lintian', only: PACKAGE_TEST },
+  { tool: 'systemd-analyze', debian: 'systemd', only: PACKAGE_TEST },
+  { tool: 'perl', debian: 'perl-base', only: PACKAGE_TEST },
   { tool: 'mksquashfs', debian: 'squashfs-tools', only: 'appliances' },
   { tool: 'unsquashfs', debian: 'squashfs-tools', only: 'appliances' },
   { tool: 'strip', debian: 'binutils', only: 'appliances' },
@@ -66,7 +75,10 @@ const NEEDS_APPLIANCES =
   APPLIANCES.test(SCRIPT) || (SCRIPT === 'test' && process.env.CI === 'true');
 /** Who runs a pair of appliances on a fresh machine wants what it takes, and root can have it. */
 const MAY_INSTALL =
-  process.env.CI === 'true' || process.argv.includes('--install-tools') || APPLIANCES.test(SCRIPT);
+  process.env.CI === 'true' ||
+  process.argv.includes('--install-tools') ||
+  APPLIANCES.test(SCRIPT) ||
+  SCRIPT === PACKAGE_TEST;
 
 const say = (line) => process.stderr.write(`ensure: ${line}\n`);
 

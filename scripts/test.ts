@@ -66,7 +66,7 @@ function report(step: Step): void {
   if (!step.ok && step.output.trim() !== '') say(step.output.trimEnd());
 }
 
-const isEmulated = (file: string): boolean => /\.qemu\.ts$|bench-pair\.ts /.test(file);
+const isEmulated = (file: string): boolean => /\.(qemu|chroot)\.ts$|bench-pair\.ts /.test(file);
 
 /** Emulated appliances take both cores and their time: one file after the other, after the rest. */
 async function runTests(files: readonly string[]): Promise<Counts> {

@@ -60,8 +60,8 @@ t.test('no module is dead', async (t) => {
     // Declares modules of packages; nothing imports it by its path.
     path.endsWith('.d.ts') ||
     path.endsWith('.test.ts') ||
-    // Tests that start an emulator have a command of their own.
-    (path.endsWith('.qemu.ts') && named.some((text) => text.includes(path))) ||
+    // Tests that start an emulator or a whole Debian have a command of their own.
+    (/\.(qemu|chroot)\.ts$/.test(path) && named.some((text) => text.includes(path))) ||
     (/^scripts\/[^/]+$/.test(path) && named.some((text) => text.includes(path)));
   const queue = SOURCES.filter(({ path }) => isRoot(path) && !path.startsWith('test/'));
   const alive = new Set(queue.map(({ path }) => path));

@@ -31,6 +31,8 @@ export const PACKAGE_OF = {
   tar: 'tar',
   xz: 'xz-utils',
   'gcc-12': 'gcc-12',
+  debootstrap: 'debootstrap',
+  lintian: 'lintian',
   setpriv: 'util-linux',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',

@@ -1,0 +1,137 @@
+/**
+ * The Debian package in a fresh root without an init system: built twice to the same bytes, judged
+ * by lintian, installed, started by its init script, killed, upgraded, removed and purged. Runs as
+ * `npm run test:package`. Imports the maker of the package, the root and tap.
+ */
+import { readFile } from 'node:fs/promises';
+import t from 'tap';
+import { BUILD_DIR, buildProgram } from '../../scripts/build.ts';
+import { runTool } from '../../scripts/image/tools.ts';
+import { makePackage } from '../../scripts/make-package.ts';
+import { VERSION } from '../../src/cli/version.ts';
+import { bringNode } from './node.ts';
+import { Root } from './root.ts';
+
+/** Kept by dpkg, apt and the kernel, and no part of what the package does. */
+const NOISE = '/(proc|sys|dev|run|tmp|var/(cache|log)|var/lib/(dpkg|apt|systemd))(/|$)';
+
+const programs = await buildProgram(BUILD_DIR);
+
+/** How many processes of the service run. */
+const DAEMONS = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o '/tandem[.]mjs daemon' | wc -l";
+
+/** Every path of the root with owner, mode and target. */
+const list = (root: Root): Promise<string> =>
+  root.sh(`find / -xdev -printf '%p %u %g %m %l\\n' | grep -vE '^${NOISE}| ${NOISE}' | sort`);
+
+t.test('the same source gives the same bytes, and lintian has nothing to say', async (t) => {
+  const [one, two] = [t.testdir(), t.testdirName.concat('-two')];
+  const made = await makePackage(programs, { outDir: one, effort: 'quick' });
+  const again = await makePackage(programs, { outDir: two, effort: 'quick' });
+  t.ok((await readFile(made)).equals(await readFile(again)), 'the same bytes');
+  const strict = ['--fail-on', 'error,warning', '--allow-root', '--tag-display-limit', '0'];
+  const { stdout } = await runTool('lintian', [...strict, made]);
+  t.equal(stdout, '');
+});
+
+t.test('installed, started, killed, upgraded, removed, purged', async (t) => {
+  const dir = t.testdir();
+  const first = await makePackage(programs, { outDir: dir, effort: 'quick' });
+  const second = await makePackage(programs, {
+    outDir: dir,
+    effort: 'quick',
+    version: `${VERSION}+2`,
+  });
+  await using root = await Root.start('plain');
+  const before = await list(root);
+  const accounts = await root.sh('cat /etc/passwd /etc/group /etc/shells');
+  await root.bring(first, '/tmp/one.deb');
+  await root.bring(second, '/tmp/two.deb');
+
+  await t.test('install', async (t) => {
+    await root.sh('dpkg -i /tmp/one.deb');
+    t.equal(await root.sh('tandem --version'), VERSION);
+    t.match(await root.sh('getent group tandem'), /^tandem:x:\d+:$/);
+    t.match(await root.sh('getent passwd tandem-console'), /:\/:\/usr\/bin\/tandem-console$/);
+    t.match(await root.sh('cat /etc/shells'), '/usr/bin/tandem-console');
+    t.equal(await root.sh('dpkg --verify tandem'), '');
+    t.match(await root.sh('zcat /usr/share/man/man1/tandem.1.gz | head -n 3'), '.TH TANDEM 1');
+    const completion = '. /usr/share/bash-completion/completions/tandem; complete -p tandem';
+    t.match((await root.run(['bash', '-c', completion])).stdout, /^complete .* tandem$/m);
+    t.equal((await root.run(['/etc/init.d/tandem', 'status'])).status, 3);
+    t.match(await root.run(['/etc/init.d/tandem', 'start']), {
+      status: 0,
+      stderr: /not started, there is no \/etc\/tandem\/tandem\.jsonc/,
+    });
+    const checked = await root.run([
+      'tandem',
+      'config',
+      'check',
+      '/usr/share/doc/tandem/examples/tandem.jsonc',
+    ]);
+    t.equal(checked.status, 0, 'the example is a configuration');
+  });
+
+  await bringNode(root, programs);
+  const statusOf = async (): Promise<string> => root.until('tandem status --json');
+  const service = (): Promise<string> => root.until('cat /run/tandem-service.pid');
+
+  await t.test('start', async (t) => {
+    await root.sh('/etc/init.d/tandem start');
+    const status = JSON.parse(await statusOf()) as { self: string; state: string };
+    t.equal(status.self, 'A');
+    t.equal((await root.run(['/etc/init.d/tandem', 'status'])).status, 0);
+    t.equal((await root.run(['/etc/init.d/tandem', 'start'])).status, 0, 'once is enough');
+    t.equal(await root.sh(DAEMONS), '1');
+    await root.sh('adduser --quiet --system --ingroup tandem member');
+    await root.sh('adduser --quiet --system stranger');
+    const as = (user: string) =>
+      root.run([
+        'setpriv',
+        '--reuid',
+        user,
+        '--regid',
+        user === 'member' ? 'tandem' : 'nogroup',
+        '--clear-groups',
+        'tandem',
+        'status',
+        '--json',
+      ]);
+    t.equal((await as('member')).status, 0, 'a member of the group may ask');
+    t.equal((await as('stranger')).status, 51, 'nobody else may');
+  });
+
+  await t.test('a service that dies comes again', async (t) => {
+    const pid = await service();
+    await root.sh(`kill -KILL ${pid}`);
+    await root.until(`test "$(cat /run/tandem-service.pid)" != ${pid}`);
+    t.match(JSON.parse(await statusOf()), { self: 'A' });
+  });
+
+  await t.test('upgrade', async (t) => {
+    const pid = await service();
+    await root.sh('echo "# kept" >>/etc/default/tandem');
+    await root.sh('dpkg --force-confold -i /tmp/two.deb');
+    t.equal(await root.sh("dpkg-query -W -f '${Version}' tandem"), `${VERSION}+2`);
+    t.not(await service(), pid, 'the new program runs');
+    t.match(JSON.parse(await statusOf()), { self: 'A' });
+    t.match(await root.sh('cat /etc/default/tandem'), '# kept');
+  });
+
+  await t.test('remove keeps what the node is', async (t) => {
+    await root.sh('deluser --quiet member; deluser --quiet stranger');
+    await root.sh('dpkg -r tandem');
+    t.equal(await root.sh(DAEMONS), '0');
+    t.equal((await root.run(['which', 'tandem'])).status, 1);
+    await root.sh('test -e /var/lib/tandem/keys && test -e /etc/tandem/tandem.jsonc');
+    t.notMatch(await root.sh('cat /etc/shells'), 'tandem');
+  });
+
+  await t.test('purge leaves nothing', async (t) => {
+    await root.sh('dpkg -P tandem; rm -r /opt/workload /etc/tandem-release');
+    t.equal(await list(root), before);
+    t.equal(await root.sh('cat /etc/passwd /etc/group /etc/shells'), accounts);
+    t.equal((await root.run(['dpkg', '-s', 'tandem'])).status, 1);
+    t.equal(await root.sh('ls -d /run/tandem* /var/log/tandem* 2>/dev/null | cat'), '');
+  });
+});
