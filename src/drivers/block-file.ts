@@ -24,6 +24,7 @@ declare const WebAssembly: {
 };
 const WASM_PAGE_BYTES = 65_536;
 const fdatasync = promisify(fs.fdatasync);
+const read = promisify(fs.read);
 
 /**
  * Zeroed memory of at least `bytes` bytes that begins on a page boundary, as direct I/O needs it.
@@ -110,6 +111,20 @@ export class BlockFile implements Disposable {
   }
 
   /**
+   * As `read`, without blocking the thread: the next piece arrives while one is worked on. The slab
+   * is the disk's until the promise settles.
+   */
+  async readLater(slab: Uint8Array, offset: number, length: number): Promise<void> {
+    this.#checkRange(offset, length);
+    const whole = Math.min(roundUp(length), slab.length);
+    for (let done = 0; done < length;) {
+      const n = await this.#readSome(slab, done, whole - done, offset + done);
+      if (n === 0) throw new UpdateError('slot.io', `${this.path} ends at byte ${offset + done}`);
+      done += n;
+    }
+  }
+
+  /**
    * Writes the first `length` bytes of `slab` at `offset`, a multiple of the block size, and zeros
    * up to the end of the last block (or of the slot), for which the slab must have room. Durable
    * only after `sync`.
@@ -140,6 +155,23 @@ export class BlockFile implements Disposable {
     if (this.#bufferedFd >= 0) fs.closeSync(this.#bufferedFd);
     this.#directFd = -1;
     this.#bufferedFd = -1;
+  }
+
+  async #readSome(slab: Uint8Array, from: number, length: number, offset: number): Promise<number> {
+    const whole = length - (length % BLOCK_BYTES);
+    const aligned = whole > 0 && offset % BLOCK_BYTES === 0 && from % BLOCK_BYTES === 0;
+    try {
+      if (this.#directFd >= 0 && aligned) {
+        try {
+          return (await read(this.#directFd, slab, from, whole, offset)).bytesRead;
+        } catch (cause) {
+          if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause;
+        }
+      }
+      return (await read(this.#bufferedFd, slab, from, length, offset)).bytesRead;
+    } catch (cause) {
+      throw slotError(this.path, `be read at byte ${offset}`, cause);
+    }
   }
 
   /** One system call: direct for whole blocks, else through the page cache. */

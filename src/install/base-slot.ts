@@ -1,17 +1,17 @@
 /**
- * The slot that a delta is applied against: checked before the first write of an install, read in
- * pieces while its chunks are made, and looked at as a whole when one of them did not come out.
- * Always holds: it is opened for reading only, it is never the slot that is written, and nothing of
- * it counts before the digest of what was made from it. Imports core, bundle, the protocol and the
- * block file.
+ * The slot that a delta is applied against: named and hashed as a whole before the first write of
+ * an install, read in pieces while its chunks are made, and hashed again when one of them did not
+ * come out. Always holds: it is opened for reading only, it is never the slot that is written, and
+ * nothing of it counts before the digest of what was made from it. Imports core, bundle, the
+ * protocol and the block file.
  */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DICTIONARY_HEAD_BYTES, UNIT_BYTES, type Segment } from '../bundle/delta.ts';
 import type { ChunkRecord } from '../bundle/index-codec.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { ManifestBase, ManifestImage } from '../core/manifest.ts';
+import type { Sha256 } from '../core/model.ts';
 import { allocateSlab, BlockFile } from '../drivers/block-file.ts';
 import type { InstallTarget } from './protocol.ts';
 
@@ -20,6 +20,8 @@ export interface BaseJob {
   readonly device: string;
   /** Size of the base image; nothing behind it is used. */
   readonly rawBytes: number;
+  /** Digest of these bytes, as the delta was made from them. */
+  readonly rawSha256: Sha256;
 }
 
 const SHORT = 12;
@@ -55,7 +57,7 @@ export async function checkBase(
       `${needs} with ${base.rawBytes} bytes, ${offered.device} has ${offered.sizeBytes}`,
     );
   }
-  return { device: offered.device, rawBytes: base.rawBytes };
+  return { device: offered.device, rawBytes: base.rawBytes, rawSha256: base.rawSha256 };
 }
 
 /** One file or device under two names counts as one. Throws `slot.io`. */
@@ -77,7 +79,7 @@ async function known(path: string): Promise<Awaited<ReturnType<typeof stat>>> {
 /** One thread's dictionaries, made in memory that is used again and again. */
 export class Dictionaries implements Disposable {
   readonly #slot: BlockFile;
-  readonly #rawBytes: number;
+  readonly #base: BaseJob;
   readonly #slab: Uint8Array;
 
   /** `records` are those of the image; the longest dictionary of them decides on the memory. */
@@ -85,7 +87,7 @@ export class Dictionaries implements Disposable {
     const units = records.reduce((most, { segments }) => Math.max(most, sum(segments ?? [])), 0);
     // A block in front keeps the segments aligned, for direct I/O, behind the zero bytes.
     this.#slab = allocateSlab((units + 1) * UNIT_BYTES);
-    this.#rawBytes = base.rawBytes;
+    this.#base = base;
     const sizeBytes = Math.ceil(base.rawBytes / UNIT_BYTES) * UNIT_BYTES;
     this.#slot = BlockFile.open(base.device, sizeBytes, { claim: false, readOnly: true });
   }
@@ -96,7 +98,7 @@ export class Dictionaries implements Disposable {
     for (const { startUnit, units } of segments) {
       const offset = startUnit * UNIT_BYTES;
       this.#slot.read(this.#slab.subarray(end), offset, units * UNIT_BYTES);
-      end += Math.min(units * UNIT_BYTES, this.#rawBytes - offset);
+      end += Math.min(units * UNIT_BYTES, this.#base.rawBytes - offset);
     }
     return this.#slab.subarray(UNIT_BYTES - DICTIONARY_HEAD_BYTES, end);
   }
@@ -121,27 +123,68 @@ export async function explainBase(
   job: BaseJob,
   signal: AbortSignal,
 ): Promise<UpdateError> {
-  const found = await digestOf(job, signal);
-  const more = { cause: failure, detail: { ...failure.detail, device: job.device, found } };
-  if (found === base.rawSha256) {
-    const message = `${failure.message}, although ${job.device} holds ${base.version} unchanged`;
-    return new UpdateError('bundle.invalid_manifest', message, more);
-  }
-  const message = `${job.device} does not hold ${base.version} any more as it was installed`;
+  const found = await digestOf(job, { signal });
+  if (found !== base.rawSha256) return damaged(base, job, found, failure);
+  const message = `${failure.message}, although ${job.device} holds ${base.version} unchanged`;
+  const detail = { ...failure.detail, device: job.device, found };
+  return new UpdateError('bundle.invalid_manifest', message, { cause: failure, detail });
+}
+
+function damaged(
+  { version }: ManifestBase,
+  { device }: BaseJob,
+  found: string,
+  failure?: UpdateError,
+): UpdateError {
+  const message = `${device} does not hold ${version} any more as it was installed`;
+  const detail = { ...failure?.detail, device, found };
+  if (failure === undefined) return new UpdateError('slot.base_damaged', message, { detail });
+  const more = { cause: failure, detail };
   return new UpdateError('slot.base_damaged', `${message}; ${failure.message}`, more);
 }
 
-async function digestOf({ device, rawBytes }: BaseJob, signal: AbortSignal): Promise<string> {
-  const slab = allocateSlab(HASH_BYTES);
+/**
+ * Hashes the base as a whole: before the first write of an install, since a delta that stops in the
+ * middle leaves a node without its other slot. Segments have no digests of their own, and the whole
+ * is read anyway, faster than chunks are made of it. Throws `slot.base_damaged`, `slot.io`, and the
+ * reason of the signal.
+ */
+export async function proveBase(
+  base: ManifestBase,
+  job: BaseJob,
+  options: DigestOptions,
+): Promise<void> {
+  const found = await digestOf(job, options);
+  if (found !== base.rawSha256) throw damaged(base, job, found);
+}
+
+/** How a base is read as a whole. */
+export interface DigestOptions {
+  readonly signal: AbortSignal;
+  /** Called with the bytes that are done. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** One piece is hashed while the next one is on its way. */
+async function digestOf(
+  { device, rawBytes }: BaseJob,
+  { signal, onBytes }: DigestOptions,
+): Promise<string> {
   const sizeBytes = Math.ceil(rawBytes / UNIT_BYTES) * UNIT_BYTES;
   using slot = BlockFile.open(device, sizeBytes, { claim: false, readOnly: true });
   const digest = createHash('sha256');
+  const lengthAt = (at: number): number => Math.min(HASH_BYTES, rawBytes - at);
+  let [slab, spare] = [allocateSlab(HASH_BYTES), allocateSlab(HASH_BYTES)];
+  await slot.readLater(slab, 0, lengthAt(0));
   for (let at = 0; at < rawBytes; at += HASH_BYTES) {
-    const length = Math.min(HASH_BYTES, rawBytes - at);
-    slot.read(slab, at, length);
-    digest.update(slab.subarray(0, length));
-    await nextTurn();
+    const next = at + HASH_BYTES;
+    const coming = next < rawBytes ? slot.readLater(spare, next, lengthAt(next)) : null;
+    digest.update(slab.subarray(0, lengthAt(at)));
+    // Before anything is thrown: the disk may still write into the slab.
+    await coming;
     signal.throwIfAborted();
+    onBytes?.(Math.min(next, rawBytes));
+    [slab, spare] = [spare, slab];
   }
   return digest.digest('hex');
 }

@@ -62,16 +62,28 @@ export class ChunkWork implements Disposable {
 
   /**
    * Brings chunk `chunk` into the slot, unless the hint says that it is there and its digest
-   * agrees. Durable only after a sync. Throws `bundle.damaged` and `bundle.wrong_base` before a
-   * byte is written, `slot.io`.
+   * agrees. Throws as `put` does.
    */
   write(chunk: number): typeof CHUNK.written | typeof CHUNK.kept {
+    if (this.keeps(chunk)) return CHUNK.kept;
+    this.put(chunk);
+    return CHUNK.written;
+  }
+
+  /** Whether the hint says that the slot holds chunk `chunk`, and it does. Throws `slot.io`. */
+  keeps(chunk: number): boolean {
+    return chunk < this.#job.hintedChunks && this.#holds(this.#record(chunk));
+  }
+
+  /**
+   * Writes chunk `chunk`. Durable only after a sync. Throws `bundle.damaged` and
+   * `bundle.wrong_base` before a byte is written, `slot.io`.
+   */
+  put(chunk: number): void {
     const record = this.#record(chunk);
-    if (chunk < this.#job.hintedChunks && this.#holds(record)) return CHUNK.kept;
     if (record.kind === KIND.zeros) this.#slab.fill(0, 0, record.rawBytes);
     else this.#inflate(record);
     this.#slot.write(this.#slab, record.rawOffset, record.rawBytes);
-    return CHUNK.written;
   }
 
   /** Throws `slot.readback` unless the slot holds chunk `chunk`. */

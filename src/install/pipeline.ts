@@ -11,13 +11,14 @@ import { openBundle } from '../bundle/reader.ts';
 import { openFileSource } from '../bundle/source.ts';
 import { loadTrustRoot } from '../bundle/trust.ts';
 import { UpdateError } from '../core/errors.ts';
+import { proveBase } from './base-slot.ts';
 import { Helper } from './crew.ts';
 import { Hints } from './hint.ts';
 import { lockPath } from './lock.ts';
 import { Meter, type OnProgress } from './meter.ts';
 import { planTarget, type Plan } from './plan.ts';
 import type { InstallerRequest, InstallResult } from './protocol.ts';
-import { installSlot } from './slot-install.ts';
+import { installSlot, usableHint } from './slot-install.ts';
 
 /** The part of the protocol that is served here. */
 export type InstallRequest = Extract<InstallerRequest, { do: 'install' }>;
@@ -54,19 +55,36 @@ export async function installImages(
   await using hints = await Hints.open(request.progressFile);
 
   const passes = request.readBack ? 2 : 1;
-  const totalBytes = plans.reduce((sum, plan) => sum + plan.bytes * passes, 0);
+  const { format } = request;
+  // Slots that hold the image already need nothing of a base, unless they turn out not to.
+  const deltas = plans.filter((plan) => usableHint(plan, { hints, format })?.complete !== true);
+  const baseBytes = deltas.reduce((sum, { base }) => sum + (base?.rawBytes ?? 0), 0);
+  const totalBytes = plans.reduce((sum, plan) => sum + plan.bytes * passes, baseBytes);
   const meter = new Meter(totalBytes, options.onProgress);
+  await proveBases(deltas, meter, options.signal);
   const images: InstallResult['images'][number][] = [];
-  let beforeBytes = 0;
+  let beforeBytes = baseBytes;
   for (const plan of plans) {
-    const { readBack, format } = request;
+    const { readBack } = request;
     const shared = { signal: options.signal, bundleFd: source.handle.fd, helper, hints, meter };
-    images.push(await installSlot(plan, { ...shared, readBack, format, beforeBytes }));
+    const proven = deltas.includes(plan);
+    images.push(await installSlot(plan, { ...shared, proven, readBack, format, beforeBytes }));
     beforeBytes += plan.bytes * passes;
   }
   meter.at(totalBytes);
   meter.tell();
   return { images };
+}
+
+/** All of them, before the first write to any slot. */
+async function proveBases(plans: readonly Plan[], meter: Meter, signal: AbortSignal) {
+  let doneBytes = 0;
+  for (const { base: job, opened } of plans) {
+    const { base } = opened.image;
+    if (job === null || base === undefined) continue;
+    await proveBase(base, job, { signal, onBytes: (bytes) => meter.at(doneBytes + bytes) });
+    doneBytes += job.rawBytes;
+  }
 }
 
 async function lockSlot(device: string, signal: AbortSignal): Promise<AsyncDisposable> {

@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UpdateError } from '../core/errors.ts';
-import { explainBase } from './base-slot.ts';
+import { explainBase, proveBase } from './base-slot.ts';
 import { Board, CHUNK, PHASE } from './board.ts';
 import { ChunkWork, type SlotJob } from './chunk-work.ts';
 import type { Helper } from './crew.ts';
@@ -27,6 +27,8 @@ export interface SlotContext {
   readonly readBack: boolean;
   readonly format: boolean;
   readonly helper: Helper | null;
+  /** The base of a delta was hashed as a whole by this run. */
+  readonly proven: boolean;
   readonly hints: Hints;
   readonly meter: Meter;
   /** Bytes that earlier slots count in the meter. */
@@ -72,7 +74,10 @@ async function explained(reason: unknown, plan: Plan, signal: AbortSignal): Prom
  * The hint when it speaks of this image. A format goes on where the same format was interrupted and
  * takes nothing from before it.
  */
-function usableHint(plan: Plan, { hints, format }: SlotContext): SlotHint | null {
+export function usableHint(
+  plan: Plan,
+  { hints, format }: Pick<SlotContext, 'hints' | 'format'>,
+): SlotHint | null {
   const hint = hints.of(plan.target.class, plan.target.slot);
   if (hint?.imageId !== plan.opened.image.imageId) return null;
   if (!format) return hint;
@@ -108,12 +113,14 @@ class SlotInstall {
   readonly #job: SlotJob;
   readonly #board: Board;
   #turnMs = performance.now();
+  #proven: boolean;
 
   constructor(plan: Plan, context: SlotContext, job: SlotJob, board: Board) {
     this.#plan = plan;
     this.#context = context;
     this.#job = job;
     this.#board = board;
+    this.#proven = context.proven;
   }
 
   async run(work: ChunkWork): Promise<void> {
@@ -147,10 +154,23 @@ class SlotInstall {
       recorder.tick();
       const seen = board.events;
       const chunk = board.takeWrite();
-      if (typeof chunk === 'number') board.finishWrite(chunk, work.write(chunk));
+      if (typeof chunk === 'number') board.finishWrite(chunk, await this.#bring(work, chunk));
       else if (chunk === null || !(await recorder.advance())) board.sleep(seen);
       this.#tell(0, board.finishedCount);
     }
+  }
+
+  /** A base that the caller has not hashed is hashed before the first write after all. */
+  async #bring(work: ChunkWork, chunk: number): Promise<typeof CHUNK.written | typeof CHUNK.kept> {
+    if (work.keeps(chunk)) return CHUNK.kept;
+    const { opened, base: job } = this.#plan;
+    const { base } = opened.image;
+    if (!this.#proven && job !== null && base !== undefined) {
+      await proveBase(base, job, { signal: this.#context.signal });
+    }
+    this.#proven = true;
+    work.put(chunk);
+    return CHUNK.written;
   }
 
   async #readBack(work: ChunkWork): Promise<void> {
