@@ -84,7 +84,10 @@ function workerCode(projectDir: string): Plugin {
   };
 }
 
-/** All but `BUILTINS`; `projectDir` is where packages are found. */
-export function pluginsFor(projectDir: string): Plugin[] {
-  return [NATIVE, LEAN, precompiledChecks(projectDir), workerCode(projectDir)];
+/**
+ * All but `BUILTINS`; `projectDir` is where packages are found, `ajvApart` the name of the part that
+ * has the whole of ajv, where it is a part of its own (`AJV_ENTRY`).
+ */
+export function pluginsFor(projectDir: string, ajvApart: string | null = null): Plugin[] {
+  return [NATIVE, LEAN, precompiledChecks(projectDir, ajvApart), workerCode(projectDir)];
 }

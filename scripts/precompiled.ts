@@ -83,22 +83,36 @@ export class Ajv {
 }
 
 const NAMESPACE = 'precompiled';
+/** The package with a name that can be asked for, as a part of its own. */
+const WHOLE = "import * as all from 'ajv';\nexport const { Ajv } = all;\n";
 
-/** The plugin of the build; `projectDir` is where the packages of the functions are found. */
-export function precompiledChecks(projectDir: string): Plugin {
+/** An entry of a build: the package itself, for what is not in the list. */
+export const AJV_ENTRY = 'ajv:whole';
+
+/**
+ * The plugin of the build; `projectDir` is where the packages of the functions are found. The
+ * package itself comes along, unless it is a part of its own that is loaded by the name `apart`.
+ */
+export function precompiledChecks(projectDir: string, apart: string | null): Plugin {
   return {
     name: NAMESPACE,
     setup(builder) {
       const checks = new Map(CHECKS.map((check) => [keyOf(check), check]));
-      builder.onResolve({ filter: /^ajv$/ }, ({ namespace }) =>
-        namespace === NAMESPACE ? undefined : { path: 'ajv', namespace: NAMESPACE },
-      );
+      builder.onResolve({ filter: /^ajv$/ }, ({ namespace, importer }) => {
+        if (namespace !== NAMESPACE) return { path: 'ajv', namespace: NAMESPACE };
+        const isWhole = apart === null || importer === AJV_ENTRY;
+        return isWhole ? undefined : { path: apart, external: true };
+      });
+      builder.onResolve({ filter: new RegExp(`^${AJV_ENTRY}$`) }, ({ path }) => {
+        return { path, namespace: NAMESPACE };
+      });
       builder.onResolve({ filter: /^precompiled:/ }, ({ path }) => {
         return { path: path.slice(NAMESPACE.length + 1), namespace: NAMESPACE };
       });
       builder.onLoad({ filter: /./, namespace: NAMESPACE }, ({ path }) => {
         const check = checks.get(path);
-        const contents = check === undefined ? standIn([...checks.keys()]) : moduleOf(check);
+        const other = path === AJV_ENTRY ? WHOLE : standIn([...checks.keys()]);
+        const contents = check === undefined ? other : moduleOf(check);
         return { contents, resolveDir: projectDir };
       });
     },

@@ -17,6 +17,7 @@ import { promisify } from 'node:util';
 import { build, transform, type OutputFile, type Plugin } from 'esbuild';
 import { UpdateError } from '../../src/core/errors.ts';
 import { pluginsFor } from '../build-plugins.ts';
+import { AJV_ENTRY } from '../precompiled.ts';
 
 const run = promisify(execFile);
 
@@ -27,6 +28,8 @@ const CODE_MS = 60_000;
 const STARTER = 'images/appliance/program.ts';
 /** Name of the part that is loaded first. */
 const MAIN = 'main';
+/** Name of the part with the checker of schemas, which a start does not need. */
+const AJV = 'ajv-whole';
 /** What the source of a part may use. */
 const HEAD = '(function (module, require, __filename, __url) {';
 const TAIL = '\n})';
@@ -42,7 +45,7 @@ interface Part {
 /** The parts of an entry as ES modules that import one another. */
 async function split(entry: string, projectDir: string): Promise<readonly OutputFile[]> {
   const made = await build({
-    entryPoints: { [MAIN]: entry },
+    entryPoints: { [MAIN]: entry, [AJV]: AJV_ENTRY },
     absWorkingDir: projectDir,
     outdir: '/parts',
     write: false,
@@ -57,7 +60,7 @@ async function split(entry: string, projectDir: string): Promise<readonly Output
     legalComments: 'none',
     chunkNames: '[name]-[hash]',
     define: { __dirname: '"/"' },
-    plugins: [NAMED, ...pluginsFor(projectDir)],
+    plugins: [NAMED, ...pluginsFor(projectDir, AJV)],
     external: ['node-pty'],
     logLevel: 'silent',
   });

@@ -167,7 +167,9 @@ export async function rootTree(spec: RootSpec): Promise<Tree> {
 }
 
 /**
- * Makes the squashfs of a complete tree; returns its size in bytes. `out` appears only when it is
+ * Makes the squashfs of a complete tree; returns its size in bytes. It is packed with LZO: a start
+ * unpacks most of a program of 108 MB, for which gzip needs nearly twice the time for a tenth less
+ * of size, and the boot loader reads neither LZ4 nor Zstandard. `out` appears only when it is
  * complete. Throws `tool.missing` and `tool.failed`.
  */
 export async function makeSquashfs(tree: Tree, out: string): Promise<number> {
@@ -178,9 +180,7 @@ export async function makeSquashfs(tree: Tree, out: string): Promise<number> {
     const fixed = ['-mkfs-time', String(TIME_S), '-all-time', String(TIME_S), '-all-root'];
     const shape = [
       '-comp',
-      'gzip',
-      '-Xcompression-level',
-      '7',
+      'lzo',
       '-b',
       '131072',
       '-no-xattrs',

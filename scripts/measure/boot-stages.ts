@@ -43,7 +43,7 @@ export const STAGES: readonly StageEnd[] = [
   {
     name: 'service answers on its socket',
     ends: /it-is-there/,
-    typed: `until [ -S ${SOCKET} ]; do usleep 500000; done; echo it-is-"there"\n`,
+    typed: `until [ -S ${SOCKET} ]; do usleep 100000; done; echo it-is-"there"\n`,
   },
   {
     name: '`tandem status`',

@@ -65,7 +65,7 @@ export interface MachineSpec {
   readonly disk: DiskSpec | null;
   /** Default 256. */
   readonly memoryMiB?: number;
-  /** QEMU's name of the processor; default `qemu64`. */
+  /** QEMU's name of the processor; default `qemu64` with random numbers, which a start needs. */
   readonly cpu?: string;
   /** Boot this kernel directly, past BIOS disk boot and boot loader. */
   readonly kernel?: { readonly image: string; readonly initrd?: string; readonly append: string };
@@ -115,7 +115,7 @@ export interface BootSpec {
 /** Arguments of QEMU for one boot. Throws `usage.invalid` for a specification that cannot work. */
 export function commandLine(spec: MachineSpec, boot: BootSpec): string[] {
   checkSpec(spec);
-  const { kernel, disk, memoryMiB = 256, cpu = 'qemu64' } = spec;
+  const { kernel, disk, memoryMiB = 256, cpu = 'qemu64,+rdrand' } = spec;
   const serial = `id=serial0,fd=${FIRST_FD.serial},logfile=${escaped(boot.serialFile)}`;
   const options: readonly (readonly string[])[] = [
     ['-name', spec.name],

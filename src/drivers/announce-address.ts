@@ -10,7 +10,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { SYSTEM_PATH } from './interface-address.ts';
 import { runProgram } from './run-program.ts';
@@ -58,7 +58,7 @@ export async function announceAddress(
   signal: AbortSignal,
 ): Promise<string | null> {
   const { address, interface: dev, arping = ['arping'] } = options;
-  if (isIPv6(address)) return null;
+  if (!isIPv4(address)) return null;
   const [program, ...first] = arping;
   const times = String(TIMES);
   const args = ['-q', '-U', '-c', times, '-w', times, '-I', dev, address];

@@ -4,7 +4,7 @@
  * change said of itself; each change may be asked for as often as one likes. Imports core, node and
  * the program driver.
  */
-import { isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../core/errors.ts';
 import { isErrno } from './fs-atomic.ts';
@@ -98,7 +98,7 @@ export class InterfaceAddress {
 
   async #run(args: readonly string[], signal: AbortSignal): Promise<RunEnd> {
     const { address, ip = ['ip'] } = this.#options;
-    const family = isIPv6(address) ? ['-6'] : ['-4'];
+    const family = isIPv4(address) ? ['-4'] : ['-6'];
     const limited = AbortSignal.any([signal, AbortSignal.timeout(IP_MS)]);
     const [program, ...first] = ip;
     const argv = [program, ...first, ...family, ...args] as const;

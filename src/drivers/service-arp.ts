@@ -5,7 +5,7 @@
  * the interface; when a start has returned, so is what an earlier run left there; an address that
  * cannot be served does not stay. Imports core, ports, node and the drivers of addresses.
  */
-import { isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { UpdateError } from '../core/errors.ts';
 import type { ServiceAddress } from '../ports.ts';
 import { announceAddress, prepareIpv6 } from './announce-address.ts';
@@ -41,7 +41,7 @@ export interface ArpServiceOptions {
 export async function openArpService(options: ArpServiceOptions): Promise<ServiceAddress> {
   const { address, interface: dev, log } = options;
   const service = new ArpService(options);
-  if (isIPv6(address)) {
+  if (!isIPv4(address)) {
     const trouble = await prepareIpv6(options.ipv6Conf ?? '/proc/sys/net/ipv6/conf', dev);
     if (trouble !== null) log(`${dev} is not set up for a moving IPv6 address: ${trouble}`);
   }
@@ -68,7 +68,7 @@ class ArpService implements ServiceAddress {
     const { address, prefixLength, interface: dev, ip } = options;
     this.#address = new InterfaceAddress({
       address,
-      prefixLength: prefixLength ?? (isIPv6(address) ? 128 : 32),
+      prefixLength: prefixLength ?? (isIPv4(address) ? 32 : 128),
       interface: dev,
       ...(ip === undefined ? {} : { ip }),
     });

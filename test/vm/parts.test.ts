@@ -24,7 +24,7 @@ t.test('the command line of a machine', async (t) => {
   const plain = commandLine(SPEC, BOOT).join(' ');
   for (const part of [
     '-nodefaults -no-user-config -display none -S',
-    '-accel tcg,thread=multi -cpu qemu64 -m 256',
+    '-accel tcg,thread=multi -cpu qemu64,+rdrand -m 256',
     '-no-reboot',
     'fd=4,logfile=s,,log,logappend=on',
     'driver=raw,node-name=disk0,discard=unmap,file.driver=file,file.filename=x,,y.raw',
