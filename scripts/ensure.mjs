@@ -5,8 +5,8 @@
  * nothing but node: (there may be no packages yet). It says in one line what it installs and why.
  *
  * Debian packages are installed only in CI (CI=true), with --install-tools, and for the scripts
- * that run emulated appliances or test the package, and only as root; otherwise the missing package is named and the
- * exit status is 1.
+ * that run emulated appliances or test the package, and only as root; otherwise the missing package
+ * is named and the exit status is 1.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';

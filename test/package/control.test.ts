@@ -20,6 +20,8 @@ const TREE: Tree = [
   { path: '/usr/node', mode: 0o755, bytes: Buffer.from('node') },
 ];
 
+const sum = (text: string): string => createHash('md5').update(text).digest('hex');
+
 t.test('versions sort as they are meant to', async (t) => {
   t.equal(debianVersion('1.2.0'), '1.2.0');
   t.equal(debianVersion('1.2.0-alpha.1'), '1.2.0~alpha.1');
@@ -42,11 +44,7 @@ t.test('machines have names of their own', async (t) => {
 });
 
 t.test('sums, sizes and files of the administrator', async (t) => {
-  const sum = (text: string): string => createHash('md5').update(text).digest('hex');
-  t.equal(
-    await md5sums(TREE),
-    `${sum('x'.repeat(1025))}  etc/default\n${sum('node')}  usr/node\n`,
-  );
+  t.equal(await md5sums(TREE), `${sum('x'.repeat(1025))}  etc/default\n${sum('node')}  usr/node\n`);
   t.equal(conffiles(TREE), '/etc/default\n');
   const text = await control(TREE, '1.2.0');
   // Two KiB and one for the files, one each for two folders and a link.

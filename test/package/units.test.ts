@@ -34,6 +34,9 @@ function bench(dir: string, cmdline: string, program: string) {
   return { lib, env };
 }
 
+const unit = (name: string): string =>
+  readFileSync(join(UNITS, 'lib/systemd/system', name), 'utf8');
+
 /** Runs a script to its end. */
 async function run(file: string, env: NodeJS.ProcessEnv, ...args: readonly string[]) {
   const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -141,8 +144,6 @@ t.test('an end that asks for nothing, and one in a trial', async (t) => {
 });
 
 t.test('the units name the sockets of the configuration, and the verb that there is', async (t) => {
-  const unit = (name: string): string =>
-    readFileSync(join(UNITS, 'lib/systemd/system', name), 'utf8');
   t.match(unit('tandem.socket'), '\nListenStream=/run/tandem/control.sock\n');
   t.match(unit('tandem-console.socket'), '\nListenStream=/run/tandem/console.sock\n');
   t.match(unit('tandem.service'), '\nRestartPreventExitStatus=42 43 SIGUSR2\n');
