@@ -1,6 +1,6 @@
 /**
- * The newer updater that a bundle is made with: read whole, and started once, because its version is
- * what it says itself. Imports core, and the bundle room lazily.
+ * The newer updater that a bundle is made with: read whole, and started once, because its version
+ * is what it says itself. Imports core, and the bundle room lazily.
  */
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';

@@ -93,5 +93,6 @@ function installWords({ order }: Preparation): string {
 
 function installEnd(install: NonNullable<Preparation['order']['install']>): string {
   if (install.result === null) return `${install.job} runs`;
-  return `${install.job} ${install.result.good ? 'succeeded' : 'failed'}: ${install.result.message}`;
+  const { good, message } = install.result;
+  return `${install.job} ${good ? 'succeeded' : 'failed'}: ${message}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The routes of prepared updates: how one stands, and the words that are said of it. Imports its own
- * folder.
+ * The routes of prepared updates: how one stands, and the words that are said of it. Imports its
+ * own folder.
  */
 import type { PrepareRequest } from '../core/prepare-view.ts';
 import { API } from './protocol.ts';

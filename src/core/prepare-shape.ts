@@ -1,7 +1,7 @@
 /**
  * A prepared update as it comes from a disk or from the peer: taken when it has what this program
- * looks into, else not at all. A field that a later program adds must be `maybe` here. Pure; imports
- * only core.
+ * looks into, else not at all. A field that a later program adds must be `maybe` here. Pure;
+ * imports only core.
  */
 import { PREPARE_STAGES, type Preparation } from './prepare.ts';
 import { amount, count, fields, flag, list, maybe, node, object } from './shape-checks.ts';

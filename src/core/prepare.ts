@@ -1,8 +1,8 @@
 /**
  * A prepared update: work that each node does ahead of an install, stage by stage, and the state
  * machine of one node's stages. Always holds: a stage begins only when every one before it is done,
- * one runs at a time, what is done is done once, and only the node itself writes its column. Whoever
- * steps it names the times; nothing here knows one. Pure; imports only core.
+ * one runs at a time, what is done is done once, and only the node itself writes its column.
+ * Whoever steps it names the times; nothing here knows one. Pure; imports only core.
  */
 import type { Code } from './codes.ts';
 import type { NodeId, Sha256 } from './model.ts';

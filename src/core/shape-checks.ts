@@ -2,6 +2,7 @@
  * Checks of values that came from a disk or from a peer, to be put together. Always holds: none
  * throws, whatever the value is; what is not named is not looked at. Pure; imports nothing.
  */
+
 /** Whether a value is of a certain kind. */
 export type Check = (value: unknown) => boolean;
 

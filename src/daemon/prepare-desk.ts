@@ -60,10 +60,9 @@ export class PrepareDesk implements AsyncDisposable {
   #wait: { readonly seq: number; readonly sinceMs: number } | null = null;
   #unwrittenMs: number | null = null;
   #heldMs = -Infinity;
-  /** What the peer has, and what it was sent last: its run and the text of the copy. */
-  #shared = '';
-  #sent = '';
-  #sentMs = -Infinity;
+  /** What the peer has, and what it was sent last, with the run of its daemon. */
+  #shared: { readonly copy: Preparation; readonly run: string } | null = null;
+  #sent: { readonly copy: Preparation; readonly run: string; readonly atMs: number } | null = null;
   #orphan: { readonly job: string; readonly sinceMs: number } | null = null;
   #closed = false;
 
@@ -348,14 +347,15 @@ export class PrepareDesk implements AsyncDisposable {
     const peer = peerReport(this.#parts.runner.state);
     const found = this.#preparation;
     if (peer === null || found === null) return;
-    const key = `${peer.run} ${JSON.stringify(found)}`;
+    const { run } = peer;
+    if (this.#shared?.copy === found && this.#shared.run === run) return;
     const nowMs = this.#parts.monotonicMs();
-    const again = key !== this.#sent || nowMs - this.#sentMs >= SHARE_AGAIN_MS;
-    if (key === this.#shared || !again) return;
-    [this.#sent, this.#sentMs] = [key, nowMs];
+    const sent = this.#sent?.copy === found && this.#sent.run === run ? this.#sent : null;
+    if (sent !== null && nowMs - sent.atMs < SHARE_AGAIN_MS) return;
+    this.#sent = { copy: found, run, atMs: nowMs };
     const answer = await this.#parts.requests.sharePrepare(found);
     if (answer === null) return;
-    this.#shared = key;
+    this.#shared = { copy: found, run };
     await this.#join(answer);
   }
 

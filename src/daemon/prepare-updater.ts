@@ -1,7 +1,8 @@
 /**
- * How a node takes the newer updater that a bundle brings: the program that reads bundles and writes
- * slots. Always holds: it is taken out of a bundle that was verified, tried out before it counts,
- * and given up when its preparation is over. Imports core, bundle, drivers and the protocol.
+ * How a node takes the newer updater that a bundle brings: the program that reads bundles and
+ * writes slots. Always holds: it is taken out of a bundle that was verified, tried out before it
+ * counts, and given up when its preparation is over. Imports core, bundle, drivers and the
+ * protocol.
  */
 import { openBundle, readUpdater } from '../bundle/reader.ts';
 import { openFileSource } from '../bundle/source.ts';

@@ -6,7 +6,7 @@
  */
 import type { Caller } from '../control/backend.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import type { Sha256 } from '../core/model.ts';
+import { peerOf, type Sha256 } from '../core/model.ts';
 import type { PreparedPlan, PrepareOptions } from '../core/prepare-plan.ts';
 import { installRefusal, noSuch, openOf, type PrepareAct } from '../core/prepare-order.ts';
 import { prepareJob, prepareView } from '../core/prepare-view.ts';
@@ -145,7 +145,11 @@ export class Prepared implements AsyncDisposable {
     const { preparation } = this.#desk;
     const refusal = installRefusal(preparation, id);
     if (refusal !== null) throw refusal;
-    return this.#stages.frozen(this.#open(id));
+    const open = this.#open(id);
+    const node = me(this.#parts.runner.state);
+    if (open.order.ignored[node] === null) return this.#stages.frozen(open);
+    const message = `node ${node} is ignored and was not prepared; ask node ${peerOf(node)}`;
+    throw new UpdateError('pair.not_replicated', message);
   }
 
   /** An install runs `start`: one authorisation is used up, and its failure is kept. */

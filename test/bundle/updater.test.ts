@@ -1,6 +1,6 @@
 /**
- * Bundles that bring an updater: where it is, what the signed manifest says of it, that every bit of
- * it is covered, and what a program says that does not know of it. May import tap and the bundle
+ * Bundles that bring an updater: where it is, what the signed manifest says of it, that every bit
+ * of it is covered, and what a program says that does not know of it. May import tap and the bundle
  * room.
  */
 import { hash } from 'node:crypto';
@@ -10,8 +10,8 @@ import t from 'tap';
 import { makeBundle } from '../../src/bundle/builder.ts';
 import { KNOWN_FEATURES, parseManifest } from '../../src/bundle/manifest.ts';
 import { inspectBundle, openBundle, readUpdater } from '../../src/bundle/reader.ts';
-import { loadSigningKey } from '../../src/bundle/keys.ts';
-import { loadTrustRoot } from '../../src/bundle/trust.ts';
+import { generateSigningKey } from '../../src/bundle/keys.ts';
+import { parseTrustRoot } from '../../src/bundle/trust.ts';
 import { verifyBundle } from '../../src/bundle/verify.ts';
 import { run } from '../cli/harness.ts';
 import { memorySource, outcome } from './kit.ts';
@@ -34,28 +34,18 @@ async function makeAll(dir: string) {
   const file = (name: string): string => join(dir, name);
   await writeFile(file('system.img'), Buffer.alloc(70_000, 'system '));
   await writeFile(file('new.mjs'), PROGRAM.subarray(0, 22));
-  const words = [
-    'bundle',
-    'keygen',
-    '--out',
-    dir,
-    '--name',
-    'release',
-    '--root',
-    file('root.json'),
-  ];
-  const made = await run(words);
-  if (made.exit !== 0) throw new Error(made.err);
-  const key = await loadSigningKey(file('release.key.pem'));
+  const key = generateSigningKey();
+  const keys = [{ keyid: key.keyid, scheme: 'ed25519', public: key.public }];
+  const trusted = JSON.stringify({ schema: 1, version: 1, threshold: 1, keys });
+  const root = parseTrustRoot(Buffer.from(trusted));
   const options = { keys: [key], updater: { version: '9.1.0', bytes: PROGRAM } };
   const images = { system: file('system.img') };
   const bundle = await makeBundle(SPEC, images, file('update.bin'), options);
-  return { file, bundle, bytes: await readFile(file('update.bin')) };
+  return { file, bundle, root, bytes: await readFile(file('update.bin')) };
 }
 
 t.test('a bundle with an updater', async (t) => {
-  const { file, bundle, bytes } = await makeAll(t.testdir());
-  const root = await loadTrustRoot(file('root.json'));
+  const { file, bundle, root, bytes } = await makeAll(t.testdir());
   const sha256 = hash('sha256', PROGRAM, 'hex');
   const brings = { version: '9.1.0', sizeBytes: PROGRAM.length, sha256 };
   t.match(bundle.manifest, { requires: ['updater'], updater: brings });
@@ -80,11 +70,9 @@ t.test('a bundle with an updater', async (t) => {
 
   await t.test('what is said and what is there must agree', async (t) => {
     t.ok(KNOWN_FEATURES.includes('updater'));
-    const text = shown.manifestBytes.toString();
     const manifest = JSON.parse(Buffer.from(shown.manifestBytes).toString()) as object;
     const parsed = (change: object) => (): unknown =>
       parseManifest(Buffer.from(JSON.stringify({ ...manifest, ...change })));
-    t.ok(text);
     const cases: readonly (readonly [string, object])[] = [
       ['requires it and has none', { updater: undefined }],
       ['has one without requiring it', { requires: [] }],

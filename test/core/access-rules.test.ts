@@ -7,12 +7,14 @@ import t from 'tap';
 import { USER_SCHEMAS } from '../../src/control/access-protocol.ts';
 import { ACT_SCHEMAS, JOB_SCHEMAS } from '../../src/control/protocol.ts';
 import { ROUTES } from '../../src/control/routes.ts';
+import { PREPARE_WORD_SCHEMAS } from '../../src/control/schemas-prepare.ts';
 import { atLeast, ROLES, type Role } from '../../src/core/access.ts';
 import {
   ACT_NEEDS,
   JOB_NEEDS,
   needOf,
   permits,
+  PREPARE_NEEDS,
   ROUTE_NEEDS,
   SETTING_NEEDS,
   USER_NEEDS,
@@ -29,6 +31,7 @@ t.test(
     t.strictSame(keysOf(ROUTE_NEEDS), routes.toSorted());
     t.strictSame(keysOf(JOB_NEEDS), keysOf(JOB_SCHEMAS));
     t.strictSame(keysOf(ACT_NEEDS), keysOf(ACT_SCHEMAS));
+    t.strictSame(keysOf(PREPARE_NEEDS), keysOf(PREPARE_WORD_SCHEMAS));
     t.strictSame(keysOf(USER_NEEDS), keysOf(USER_SCHEMAS));
     t.strictSame(keysOf(SETTING_NEEDS), [...SETTING_KEYS].toSorted());
   },
@@ -54,6 +57,9 @@ const WHO: readonly (readonly [string, Record<string, unknown> | undefined, Role
   ['GET /v1/status', undefined, 'viewer'],
   ['GET /v1/events', undefined, 'viewer'],
   ['POST /v1/jobs', { kind: 'update' }, 'operator'],
+  ['POST /v1/jobs', { kind: 'prepare' }, 'operator'],
+  ['POST /v1/prepare', { do: 'ignore' }, 'operator'],
+  ['POST /v1/prepare', { do: 'authorize' }, 'administrator'],
   ['POST /v1/jobs', { kind: 'rollback' }, 'operator'],
   ['POST /v1/jobs', { kind: 'verify' }, 'operator'],
   ['POST /v1/jobs', { kind: 'commit' }, 'administrator'],

@@ -1,6 +1,6 @@
 /**
- * Words about a prepared update, joining of copies, and the gates of its install, by exhaustion. May
- * import tap and core.
+ * Words about a prepared update, joining of copies, and the gates of its install, by exhaustion.
+ * May import tap and core.
  */
 import t from 'tap';
 import { asUpdateError } from '../../src/core/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * The stages of a node, by exhaustion: every reachable state under every event. And the record as it
- * is read back. May import tap and core.
+ * The stages of a node, by exhaustion: every reachable state under every event. And the record as
+ * it is read back. May import tap and core.
  */
 import t, { type Test } from 'tap';
 import { isLaterPreparation, readPreparation } from '../../src/core/prepare-shape.ts';

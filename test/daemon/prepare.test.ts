@@ -1,7 +1,7 @@
 /**
- * Prepared updates on two daemons: every stage on both nodes, the gates of the install, what is kept
- * when something is lost, and words of people. Virtual time. May import tap, core and the daemon's
- * rooms.
+ * Prepared updates on two daemons: every stage on both nodes, the gates of the install, what is
+ * kept when something is lost, and words of people. Virtual time. May import tap, core and the
+ * daemon's rooms.
  */
 import t, { type Test } from 'tap';
 import type { JobRequest } from '../../src/control/backend.ts';

@@ -1,7 +1,7 @@
 /**
  * The choice between the node's own program and a newer updater: taken, tried out, given up, over
- * ends of the daemon in the middle, and with files that are not what they were. May import tap, core
- * and the driver.
+ * ends of the daemon in the middle, and with files that are not what they were. May import tap,
+ * core and the driver.
  */
 import { hash } from 'node:crypto';
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
