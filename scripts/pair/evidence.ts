@@ -41,10 +41,12 @@ async function keepNode(node: BenchNode, folder: string): Promise<void> {
   }
 }
 
-/** What a command of root prints, of a node that is up. */
+/** What a command of root prints, of a node that is up; throws `tool.failed` when it fails. */
 async function saidBy({ id, door }: BenchNode, command: string): Promise<string> {
   if (!door.isOpen) throw new UpdateError('daemon.unreachable', `node ${id} lets nobody in`);
-  return (await door.run(command, PART_MS)).output;
+  const { status, output } = await door.run(command, PART_MS);
+  if (status === 0) return output;
+  throw new UpdateError('tool.failed', `node ${id}, "${command}": ${output.slice(0, 500)}`);
 }
 
 async function keepMessages(node: BenchNode, folder: string): Promise<void> {
@@ -53,7 +55,9 @@ async function keepMessages(node: BenchNode, folder: string): Promise<void> {
 }
 
 async function keepState(node: BenchNode, folder: string): Promise<void> {
-  const words = 'cd /data/tandem && tar -c --exclude=depot --exclude=store . | base64';
+  // The appliance's tar can leave nothing out. Bundles and copies of the data are too large.
+  const names = '$(ls -A | grep -vxE "depot|store")';
+  const words = `cd /data/tandem && tar -cf /tmp/state.tar ${names} && base64 /tmp/state.tar`;
   const text = await saidBy(node, words);
   await writeFile(join(folder, `state-${node.id}.tar`), Buffer.from(text, 'base64'));
 }
