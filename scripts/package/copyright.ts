@@ -1,7 +1,7 @@
 /**
- * The copyright file of the Debian package: whose the program is, and the licence of everything that
- * came along in the bundle. Always holds: every package that the bundle holds is named with its
- * licence text, and one without a licence ends the build. Imports core and esbuild.
+ * The copyright file of the Debian package: whose the program is, and the licence of everything
+ * that came along in the bundle. Always holds: every package that the bundle holds is named with
+ * its licence text, and one without a licence ends the build. Imports core and esbuild.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

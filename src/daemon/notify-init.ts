@@ -3,12 +3,13 @@
  * it ends (the protocol of sd_notify(3), which other init systems speak too). Always holds: nothing
  * is said unless somebody asked to be told, and a word that does not get through stops nothing, as
  * a watchdog that hears nothing does the right thing by itself. A sign of life is sent by the event
- * loop alone, together with the one for the hardware watchdog, so that one that is stuck sends none.
+ * loop alone, together with the one for the hardware watchdog, so that one that is stuck sends
+ * none.
  *
- * Node opens no datagram sockets of the unix kind. The starter of the unit therefore brings one that
- * is open and connected (TANDEM_NOTIFY=fd:N), and a word is a single write that never waits. Where
- * there is none the program `systemd-notify` is started for every word. Imports the port Host and
- * node.
+ * Node opens no datagram sockets of the unix kind. The starter of the unit therefore brings one
+ * that is open and connected (TANDEM_NOTIFY=fd:N), and a word is a single write that never waits.
+ * Where there is none the program `systemd-notify` is started for every word. Imports the port Host
+ * and node.
  */
 import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';

@@ -94,8 +94,9 @@ async function readTable(): Promise<string> {
 }
 
 /**
- * Paths of the stream sockets that listen, by inode. Source: unix(7) and the kernel's unix_seq_show:
- * number, references, protocol, flags (0x10000 = listens), type (1 = stream), state, inode, path.
+ * Paths of the stream sockets that listen, by inode. Source: unix(7) and the kernel's
+ * unix_seq_show: number, references, protocol, flags (0x10000 = listens), type (1 = stream), state,
+ * inode, path.
  */
 async function listeningPaths(
   parts: SocketParts,

@@ -93,11 +93,13 @@ t.test('a table that cannot be read passes nothing on, and says so', async (t) =
   t.strictSame(said, ['/proc/self/net/unix cannot be read: no /proc']);
 });
 
+const urlOf = (path: string): string => new URL(path, import.meta.url).href;
+
 /** Answers one request on a socket that it has inherited, and leaves it where it is. */
 const CHILD = `
-import { openPassedSockets } from '${new URL('../../src/daemon/passed-sockets.ts', import.meta.url).href}';
-import { startControl } from '${new URL('../../src/control/server.ts', import.meta.url).href}';
-import { FakeBackend } from '${new URL('../memory/backend.ts', import.meta.url).href}';
+import { openPassedSockets } from '${urlOf('../../src/daemon/passed-sockets.ts')}';
+import { startControl } from '${urlOf('../../src/control/server.ts')}';
+import { FakeBackend } from '${urlOf('../memory/backend.ts')}';
 process.env.LISTEN_PID = String(process.pid);
 const socketPath = process.argv[1];
 const sockets = await openPassedSockets(process.env, (line) => console.log(line));
