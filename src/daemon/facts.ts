@@ -44,7 +44,8 @@ export async function diskFree(dir: string): Promise<number | null> {
 
 /**
  * Room for a bundle: what is free now, and what staging it would remove. The bundle of the newest
- * rollout and what is prepared stay beside it; what the depot holds of the bundle itself is room already.
+ * rollout and what is prepared stay beside it; what the depot holds of the bundle itself is room
+ * already.
  */
 export async function roomFor(
   bundle: Sha256 | null,

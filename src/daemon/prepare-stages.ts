@@ -100,9 +100,10 @@ export class PrepareStages implements PrepareWork {
     const input = { bundle: order.bundle, version: order.version };
     const limit = AbortSignal.any([signal, AbortSignal.timeout(HOOKS_MS)]);
     let ran = 0;
-    for (const point of ['pre-prepare', 'check']) {
+    for (const point of ['check', 'pre-prepare']) {
       const answer = await hooks.run(point, input, limit);
-      if (answer.retry) throw new UpdateError('hook.veto', `a ${point} hook asks to try later`);
+      const { later = `a ${point} hook asks to try later` } = answer;
+      if (answer.retry) throw new UpdateError('hook.veto', later);
       ran += answer.ran;
     }
     const judged = isSource ? 'the bundle fits the pair, ' : '';

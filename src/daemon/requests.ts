@@ -53,7 +53,7 @@ interface FactsRequest {
   readonly bundle: Sha256 | null;
 }
 
-/** What is said about a prepared update: by the one who asks the driver, or a copy of the record. */
+/** What is said about a prepared update: a change for the driver, or a copy of the record. */
 type PrepareRequest =
   | { readonly do: 'prepare'; readonly act: PrepareAct }
   | { readonly do: 'prepare-copy'; readonly copy: Preparation };

@@ -1,7 +1,7 @@
 /**
- * What a node keeps of a prepared update, in real files: read back as it was, never guessed where it
- * is damaged, and left alone where a later program wrote it. May import tap, core and the daemon's
- * room.
+ * What a node keeps of a prepared update, in real files: read back as it was, never guessed where
+ * it is damaged, and left alone where a later program wrote it. May import tap, core and the
+ * daemon's room.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -83,10 +83,11 @@ t.test('a newer one is tried out, then does the work, also after a restart', asy
   t.strictSame(await readdir(dir), []);
 });
 
+const refusing = (): Promise<void> => Promise.reject(CRASH);
+
 t.test('one that does not pass changes nothing', async (t) => {
   const bench = await openBench(t);
   const { programs, fault, dir } = bench;
-  const refusing = (): Promise<void> => Promise.reject(CRASH);
   for (const before of [null, program('1.5.0')]) {
     if (before !== null) await programs.switchTo(before, signal, healthy);
     const files = await readdir(dir).catch(() => []);
