@@ -4,6 +4,7 @@
  * file and never a window that does not count. Imports core.
  */
 import { join, resolve } from 'node:path';
+import { MINUTES_PATTERN, readMinutes } from './core/schedule-time.ts';
 import { readWindow, WINDOW_WORDS, type Window } from './core/window.ts';
 import { isZone } from './core/zone-time.ts';
 
@@ -26,9 +27,7 @@ export interface AutomationConfig {
   readonly choicesMin: readonly number[];
 }
 
-const CHOICE = '^[1-9]\\d{0,3}[mhd]$';
 const ZONE = '^[A-Za-z][A-Za-z0-9_+/-]{0,63}$';
-const MINUTES = { m: 1, h: 60, d: 1440 } as const;
 
 /** Plain words for the patterns here. */
 export const AUTOMATION_WORDS: Readonly<Record<string, string>> = {
@@ -99,7 +98,7 @@ export const AUTOMATION_SCHEMA = {
       type: 'array',
       minItems: 1,
       maxItems: 16,
-      items: { type: 'string', maxLength: 8, pattern: CHOICE },
+      items: { type: 'string', maxLength: 8, pattern: MINUTES_PATTERN },
       default: ['1h', '4h', '1d'],
       description:
         'For how long they may put it off: minutes, hours or days, the first by default.',
@@ -117,12 +116,6 @@ export interface GivenAutomation {
   readonly catchUpH: number;
   readonly deferrals: number;
   readonly choices: readonly string[];
-}
-
-/** Minutes of `90m`, `4h` or `1d`; null for anything else. */
-export function readMinutes(text: string): number | null {
-  if (!new RegExp(CHOICE).test(text)) return null;
-  return Number(text.slice(0, -1)) * MINUTES[text.slice(-1) as keyof typeof MINUTES];
 }
 
 function zoneOf({ zone }: GivenAutomation): string {

@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { VERSION } from './cli/version.ts';
 import { parseAddress, type Config } from './config.ts';
 import { asUpdateError, UpdateError } from './core/errors.ts';
-import type { Slot } from './core/model.ts';
+import type { Sha256, Slot } from './core/model.ts';
 import type { Policy, Reason } from './core/records.ts';
 import { running, type NodeState } from './core/state.ts';
-import { automationDrivers, gateOf } from './daemon/automation.ts';
+import { automationDrivers, gateOf, openAutomation } from './daemon/automation.ts';
+import type { Automation } from './daemon/automation.ts';
 import { Backend } from './daemon/backend.ts';
 import { readDepotHead } from './daemon/depot-head.ts';
 import { openDoors } from './daemon/doors.ts';
@@ -37,7 +38,6 @@ import { serveSafeMode } from './daemon/safe-mode.ts';
 import { Support } from './daemon/support.ts';
 import { TrustKeeper, waitingDirOf } from './daemon/trust-keeper.ts';
 import { serviceLog } from './daemon/service-log.ts';
-import { openSchedules } from './daemon/schedules.ts';
 import { SettingsFile } from './daemon/settings.ts';
 import { Tally } from './daemon/tally.ts';
 import { openDepot } from './drivers/depot-dir.ts';
@@ -54,7 +54,7 @@ import { createStorageProcess } from './drivers/storage-process.ts';
 import { openStoreProcess } from './drivers/store-process.ts';
 import { openUpdaterPrograms } from './drivers/updater-programs.ts';
 import { unpackImage } from './drivers/unpack-ext4.ts';
-import type { Host, JournalContent, Slots } from './ports.ts';
+import type { Host, Inhibitor, JournalContent, Slots } from './ports.ts';
 import { EventLog } from './updater/events.ts';
 import { Executor, type ExecuteOptions } from './updater/execute.ts';
 import { Runner } from './updater/runner.ts';
@@ -107,7 +107,7 @@ export async function runDaemon(config: Config, signal: AbortSignal): Promise<vo
   });
   node.runner.start();
   node.fence.start(config.fence.policy);
-  node.schedules.start();
+  node.automation.start();
   const reason = node.drivers.lostBoot;
   // It stays an alarm until the next start: somebody has to look at the disk.
   if (reason !== null) await node.runner.dispatch({ type: 'trouble', effect: 'boot', reason });
@@ -215,11 +215,7 @@ async function openNode(
   const { events, history, tally } = drivers;
   const found = { config, pair: keys.pair, program: VERSION, content };
   const initial = await initialState({ ...found, ...drivers });
-  const options = {
-    ...executeOptions(config, depotOf(config)),
-    automation: gateOf(config.automation, drivers.inhibitor),
-    kept: () => backend.kept(),
-  };
+  const options = executeOptions(config, drivers.inhibitor, () => backend.kept());
   const executor = new Executor(drivers, options, () => runner.state);
   const { link, execute, ...ports } = withFailpoints(
     placeOf(host, () => runner.state),
@@ -231,8 +227,7 @@ async function openNode(
   );
   const trust = await openTrust(config, drivers, (event) => runner.dispatch(event));
   const onState = (state: NodeState): void => {
-    trust.look(state);
-    backend.look(state);
+    for (const one of [trust, backend, automation]) one.look(state);
   };
   const listeners = new Listeners({ events, history, tally, link, host, log, onFatal, onState });
   const runner: Runner = new Runner(initial, { ...ports, link, host }, execute, listeners);
@@ -262,17 +257,15 @@ async function openNode(
     ],
   });
   stack.use(backend);
-  const { automation, stateDir } = config;
-  const times = { ...drivers, automation, stateDir, runner, requests, log };
-  const schedules = stack.use(await openSchedules(times, backend));
-  backend.schedules = schedules;
+  const times = { ...drivers, config, runner, requests, log };
+  const automation: Automation = stack.use(await openAutomation(times, backend));
   backend.resume();
   const held = stack.move();
   return {
     runner,
     backend,
     fence,
-    schedules,
+    automation,
     remote,
     drivers,
     [Symbol.asyncDispose]: (): Promise<void> => held.disposeAsync(),
@@ -368,12 +361,18 @@ function openStorage(config: Config, keys: PairKeys, logs: string, slots: Slots)
   });
 }
 
-function executeOptions(config: Config, depotDir: string): ExecuteOptions {
+function executeOptions(
+  config: Config,
+  inhibitor: Inhibitor,
+  kept: () => readonly Sha256[],
+): ExecuteOptions {
   const bulk = parseAddress(config.link.bulk);
   const keysDir = keysDirOf(config.stateDir);
   return {
     stateDir: config.stateDir,
-    depotDir,
+    depotDir: depotOf(config),
+    kept,
+    automation: gateOf(config.automation, inhibitor),
     trustRoot: config.trustRoot,
     bulk: { ...bulk, keysDir },
     peerHost: parseAddress(config.link.peer).host,

@@ -40,7 +40,8 @@ export function renderJob(job: JobStatus, options: RenderOptions): string[] {
     return wrap(text, options.columns);
   }
   const end = job.endedAt === null ? '' : ` - ${stamp(job.endedAt)}`;
-  const lines = wrap(`${word} ${job.state} (${message}${end}), job ${job.id}`, options.columns);
+  const state = job.result ?? job.state;
+  const lines = wrap(`${word} ${state} (${message}${end}), job ${job.id}`, options.columns);
   if (job.state === 'done') return lines;
   const next = job.next ?? (job.code === null ? null : adviceOf(job.code).next);
   if (next !== null) lines.push(...wrap(`Next: ${next}`, options.columns));

@@ -8,6 +8,7 @@ import { isFresh, type ChannelStatus, type NodeStatus, type PairStatus } from '.
 import type { ReformItem, SlotStatus } from '../core/status.ts';
 import { renderReforming } from './render-checks.ts';
 import { rolloutHeadline } from './render-rollout.ts';
+import { automationLines } from './render-schedule.ts';
 import { bytes, clip, duration, mark, plain, progressWords, stamp } from './render.ts';
 import { table, wrap, wrapCommands } from './render.ts';
 import type { Mark, RenderOptions } from './render.ts';
@@ -27,6 +28,7 @@ export function renderStatus(status: PairStatus, options: RenderOptions): string
     ...nodeTable(status, options),
     ...trustLines(status, options),
     ...updateLines(status, options),
+    ...scheduledLines(status, options),
     ...alarmLines(status, options),
   ];
 }
@@ -96,6 +98,12 @@ function takeOver(node: NodeStatus): string {
   if (node.standDownFor === 'operator') return 'no, stood down by an operator';
   if (node.standDown) return 'no, stood down';
   return node.admitted ? 'yes' : 'no, not admitted yet';
+}
+
+/** What is scheduled, and what holds updates up. */
+function scheduledLines({ automation }: PairStatus, options: RenderOptions): string[] {
+  const lines = automation === undefined ? [] : automationLines(automation, options);
+  return lines.length === 0 ? [] : ['', ...lines];
 }
 
 function updateLines(status: PairStatus, options: RenderOptions): string[] {

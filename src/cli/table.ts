@@ -21,6 +21,7 @@ export const TABLE: readonly VerbGroup[] = [
     words: ['validate', 'stage', 'update', 'rollback', 'commit'],
     load: async () => (await import('./update.ts')).updateVerbs,
   },
+  { words: ['schedule'], load: async () => (await import('./schedule.ts')).scheduleVerbs },
   { words: ['prepare'], load: async () => (await import('./prepare.ts')).prepareVerbs },
   {
     words: ['switchover', 'takeover', 'stand-down'],

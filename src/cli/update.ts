@@ -12,6 +12,8 @@ import { REASON_OPTION, why } from './confirm.ts';
 import { isThere, previewed, PREVIEW_OPTIONS, startsNothing } from './preview.ts';
 import { renderEstimate, renderPrecheck } from './render-checks.ts';
 import { renderJob, renderStaged, renderValidate } from './render-records.ts';
+import { isLater, LATER_OPTIONS, laterRequest, MANNER_OPTIONS } from './schedule.ts';
+import { mannerOf, updateLater } from './schedule.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, KEY_OPTION, oneOf } from './values.ts';
 import { printJson, printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
@@ -122,9 +124,14 @@ async function update(args: readonly string[], values: VerbValues, io: CliIo): P
     source,
     ...(order === undefined ? {} : { order }),
     ...(onSecondFailure === undefined ? {} : { onSecondFailure }),
+    ...mannerOf(values),
   };
   if (flag(values, 'dry-run') || flag(values, 'estimate')) {
     return dryRun(request.source, values, io);
+  }
+  if (isLater(values)) {
+    const { kind: _update, source: _same, ...manner } = request;
+    return updateLater(laterRequest(source, manner, values), values, io);
   }
   const what =
     'path' in source
@@ -232,6 +239,8 @@ export const updateVerbs: readonly Verb[] = [
         choices: FAILURES,
         help: 'hold or rollback, when the second node fails for good; default as configured.',
       },
+      ...MANNER_OPTIONS,
+      ...LATER_OPTIONS,
     },
     run: update,
   },

@@ -227,7 +227,8 @@ export class ControlClient {
 
   /** Schedules an update on both nodes; throws the refusal. */
   async schedule(request: ScheduleRequest, signal?: AbortSignal): Promise<ScheduleView> {
-    return this.#call('POST', '/schedules', { body: request, signal });
+    const options = { body: request, signal, timeoutMs: BUNDLE_MS };
+    return this.#call('POST', '/schedules', options);
   }
 
   /** What a person says to a scheduled update; throws the refusal. */

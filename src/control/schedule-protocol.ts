@@ -7,7 +7,10 @@ import { JOB_SCHEMAS, reason } from './protocol.ts';
 
 /** An update that is to happen at a time. */
 export interface ScheduleRequest {
-  /** A bundle that is staged on both nodes, or a path that the active node reads at the time. */
+  /**
+   * A bundle that is staged on both nodes, a prepared update, or a path: staged at once, or with a
+   * repetition read each time by the node that is active then.
+   */
   readonly source: BundleSource;
   /** When, as a person types it: see `tandem update --help`; default: now, or the repetition. */
   readonly at?: string;

@@ -79,6 +79,16 @@ export function readMinute(text: string, end = false): number | null {
   return good ? minute : null;
 }
 
+/** A time span as people type it. */
+export const MINUTES_PATTERN = '^[1-9]\\d{0,3}[mhd]$';
+const SPAN_MINUTES = { m: 1, h: 60, d: 1440 } as const;
+
+/** Minutes of `90m`, `4h` or `1d`; null for anything else. */
+export function readMinutes(text: string): number | null {
+  if (!new RegExp(MINUTES_PATTERN).test(text)) return null;
+  return Number(text.slice(0, -1)) * SPAN_MINUTES[text.slice(-1) as keyof typeof SPAN_MINUTES];
+}
+
 /** The repetition that the text names; throws `usage.invalid` with what is accepted. */
 export function readEvery(text: string): Every {
   const [, words = '', time = ''] = /^(.*\S)\s+(\S+)$/.exec(text.trim()) ?? [];

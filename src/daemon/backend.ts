@@ -42,6 +42,7 @@ import { Replacement, type PairingParts } from './replace.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
 import type { ScheduleDesk } from './schedule-desk.ts';
 import { auditSchedule, deskOf, NOTHING_SCHEDULED, withResult } from './schedules.ts';
+import { withStaged } from './schedules.ts';
 import { Starts } from './starts.ts';
 import { StorageCare } from './storage-care.ts';
 import type { Support } from './support.ts';
@@ -205,7 +206,10 @@ export class Backend implements ControlBackend, AsyncDisposable {
 
   schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {
     const asked = this.#asked('schedule', caller, request.reason ?? null);
-    return auditSchedule(this.#audit, asked, () => deskOf(this.schedules).add(request, caller));
+    return auditSchedule(this.#audit, asked, async () => {
+      const ready = await withStaged(request, this, caller, this.#parts.pause);
+      return deskOf(this.schedules).add(ready, caller);
+    });
   }
 
   answerSchedule(id: string, word: ScheduleWord, caller: Caller): Promise<ScheduleView> {

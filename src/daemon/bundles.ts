@@ -175,3 +175,13 @@ export function refusal(cause: unknown): ValidateReport {
     next: CODES[code].next,
   };
 }
+
+/** How the job says that a bundle is staged. */
+export const stagedWords = (bundle: string): string => `bundle ${bundle} is staged on both nodes`;
+
+/** The bundle that such a sentence is about. */
+export function bundleOfStaged(words: string): string {
+  const found = /^bundle ([0-9a-f]{64}) is staged/.exec(words)?.[1];
+  if (found !== undefined) return found;
+  throw new UpdateError('internal.bug', `no staged bundle in: ${words}`);
+}

@@ -21,8 +21,15 @@ export interface BookContent {
   readonly seenMs: number;
 }
 
+/** Where scheduled updates are kept. */
+export interface ScheduleBook {
+  readonly content: BookContent;
+  /** Durable when it resolves. Throws `state.io`; the content before is then still there. */
+  write(content: BookContent): Promise<void>;
+}
+
 /** The book of one node, which alone writes it. */
-export class ScheduleBook {
+export class FileScheduleBook implements ScheduleBook {
   readonly #path: string;
   #content: BookContent;
 
@@ -32,16 +39,15 @@ export class ScheduleBook {
   }
 
   /** Reads the file; one that is missing is an empty book, a damaged one too. */
-  static async open(stateDir: string, log: (line: string) => void): Promise<ScheduleBook> {
+  static async open(stateDir: string, log: (line: string) => void): Promise<FileScheduleBook> {
     const path = join(stateDir, FILE);
-    return new ScheduleBook(path, await read(path, log));
+    return new FileScheduleBook(path, await read(path, log));
   }
 
   get content(): BookContent {
     return this.#content;
   }
 
-  /** Throws `state.io`; the content before is then still there. */
   async write(content: BookContent): Promise<void> {
     await writeFileAtomic(this.#path, `${JSON.stringify({ v: 1, ...content })}\n`);
     this.#content = content;

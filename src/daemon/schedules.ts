@@ -2,27 +2,28 @@
  * Puts the desk of scheduled updates into a daemon: its book, the way to the peer, and the jobs
  * that its runs are. Imports core and its folder.
  */
-import type { AutomationConfig } from '../config-automation.ts';
-import type { ControlBackend } from '../control/backend.ts';
+import type { Caller, ControlBackend } from '../control/backend.ts';
+import type { ScheduleRequest } from '../control/schedule-protocol.ts';
 import { UpdateError } from '../core/errors.ts';
 import { serves } from '../core/role.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import { connected, me } from '../core/state.ts';
 import type { JobStatus } from '../core/status.ts';
 import type { Host, Inhibitor } from '../ports.ts';
-import type { Pause } from '../updater/effects.ts';
+import { pause, type Pause } from '../updater/effects.ts';
 import type { EventLog } from '../updater/events.ts';
 import type { Runner } from '../updater/runner.ts';
 import type { Asked, AuditLog } from './audit.ts';
 import type { DriverRequests } from './requests.ts';
-import { ScheduleBook } from './schedule-book.ts';
-import { ScheduleDesk } from './schedule-desk.ts';
+import { bundleOfStaged } from './bundles.ts';
+import type { ScheduleBook } from './schedule-book.ts';
+import { ScheduleDesk, type ScheduleParts } from './schedule-desk.ts';
 import { resultOf } from './schedule-rules.ts';
 
 /** What the desk of a daemon is made of. */
 export interface SchedulesParts {
-  readonly stateDir: string;
-  readonly automation: AutomationConfig;
+  readonly book: ScheduleBook;
+  readonly automation: ScheduleParts['automation'];
   readonly runner: Pick<Runner, 'state'>;
   readonly requests: DriverRequests;
   readonly host: Pick<Host, 'nowMs' | 'monotonicMs'>;
@@ -33,15 +34,14 @@ export interface SchedulesParts {
 }
 
 /** The desk; its runs are begun and found through the backend. Its `start` lets it begin. */
-export async function openSchedules(
+export function openSchedules(
   parts: SchedulesParts,
   backend: Pick<ControlBackend, 'start' | 'jobs' | 'bundles'>,
-): Promise<ScheduleDesk> {
-  const { runner, requests, stateDir, log } = parts;
+): ScheduleDesk {
+  const { runner, requests } = parts;
   const desk = new ScheduleDesk({
     ...parts,
     node: me(runner.state),
-    book: await ScheduleBook.open(stateDir, log),
     serves: () => serves(runner.state),
     connected: () => connected(runner.state),
     exchange: (own) => requests.askSchedules(own),
@@ -63,6 +63,35 @@ export const NOTHING_SCHEDULED: AutomationView = {
   inhibited: null,
   clock: null,
 };
+
+/** How often it is looked whether a bundle has been staged. */
+const LOOK_MS = 200;
+const NEVER = new AbortController().signal;
+
+/**
+ * The request with its file staged on both nodes, so that it is there at its time whatever becomes
+ * of the file; one that is repeated is read anew each time. Throws how the staging failed.
+ */
+export async function withStaged(
+  request: ScheduleRequest,
+  backend: Pick<ControlBackend, 'start' | 'job'>,
+  caller: Caller,
+  wait: Pause = pause,
+): Promise<ScheduleRequest> {
+  const { source, every } = request;
+  if (!('path' in source) || every !== undefined) return request;
+  const { name, via } = caller;
+  const by = via === undefined ? { name } : { name, via };
+  let job = await backend.start({ kind: 'stage', path: source.path }, by);
+  while (job.state === 'running') {
+    await wait(LOOK_MS, NEVER);
+    job = backend.job(job.id);
+  }
+  if (job.state === 'failed') {
+    throw new UpdateError(job.code ?? 'internal.bug', job.message);
+  }
+  return { ...request, source: { bundle: bundleOfStaged(job.message) } };
+}
 
 /** The desk; throws where there is none. */
 export function deskOf(desk: ScheduleDesk | null): ScheduleDesk {

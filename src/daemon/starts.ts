@@ -15,7 +15,7 @@ import type { JobRequest } from '../control/backend.ts';
 import type { Runner } from '../updater/runner.ts';
 import type { ArchiveDesk } from './archive-desk.ts';
 import type { Asked } from './audit.ts';
-import type { Bundles } from './bundles.ts';
+import { stagedWords, type Bundles } from './bundles.ts';
 import type { Checked, Checks } from './dry-run.ts';
 import type { History } from './history.ts';
 import type { JobDesk } from './job-desk.ts';
@@ -143,7 +143,7 @@ export class Starts {
           await checks.agree(checked, desk, id, false, signal);
           await bundles.stage(id, path, found, signal);
           await bundles.replicate(found, signal);
-          return `bundle ${found.bundle} is staged on both nodes`;
+          return stagedWords(found.bundle);
         });
         return Promise.resolve(job);
       },

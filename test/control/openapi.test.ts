@@ -69,6 +69,11 @@ const CALLS: readonly (readonly [method: string, path: string, body?: object])[]
   ['POST', '/v1/settings', { key: 'dateOrder', value: 'iso' }],
   ['GET', '/v1/support'],
   ['GET', '/v1/bundles'],
+  ['GET', '/v1/prepare'],
+  ['POST', '/v1/jobs', { kind: 'prepare', source: { path: GOOD } }],
+  ['GET', '/v1/prepare'],
+  ['POST', '/v1/prepare', { do: 'retry' }],
+  ['POST', '/v1/prepare', { do: 'cancel', reason: 'a test' }],
   ['GET', '/v1/openapi.json'],
   ['GET', '/v1/metrics'],
   ['POST', '/v1/validate', { path: GOOD }],
@@ -81,6 +86,10 @@ const CALLS: readonly (readonly [method: string, path: string, body?: object])[]
   ['POST', '/v1/acts/preview', { act: 'switchover' }],
   ['POST', '/v1/acts/preview', { act: 'pause' }],
   ['POST', '/v1/jobs', { kind: 'verify' }],
+  ['POST', '/v1/schedules', { source: { path: GOOD }, at: '+2h', inform: 60 }],
+  ['GET', '/v1/schedules'],
+  ['POST', '/v1/schedules/SCHEDULE/answer', { answer: 'defer', minutes: 60 }],
+  ['POST', '/v1/schedules/SCHEDULE/answer', { answer: 'cancel' }],
   ['POST', '/v1/jobs', UPDATE],
   ['GET', '/v1/jobs'],
   ['GET', '/v1/jobs/JOB'],
@@ -127,15 +136,18 @@ t.test('every operation, on daemons', async (t) => {
   const socketPath = join(bench.folder, 'c.sock');
   await using _server = await startControl(pair.a.backend, { socketPath, desk });
   const called = new Set<string>();
-  let job = '';
+  let [job, schedule] = ['', ''];
   for (const [method, path, body] of CALLS) {
-    const target = path.replace('JOB', job);
+    const target = path.replace('JOB', job).replace('SCHEDULE', schedule);
     const answer = await pair.clock.until(call(socketPath, method, target, body));
     t.ok(answer.status < 300, `${method} ${target}: ${answer.status} ${answer.text.slice(0, 200)}`);
     t.strictSame(wrongWith(method, target, answer), [], `${method} ${target}`);
     if (path === '/v1/jobs' && method === 'POST') {
       job = (JSON.parse(answer.text) as { id: string }).id;
       await pair.clock.advance(body === UPDATE ? 200 : 20_000);
+    }
+    if (path === '/v1/schedules' && method === 'POST') {
+      schedule = (JSON.parse(answer.text) as { id: string }).id;
     }
     called.add(operationOf(method, target)!.operationId);
   }

@@ -15,6 +15,9 @@ import { Listeners } from '../../src/daemon/listeners.ts';
 import type { PowerNote, PowerNotes } from '../../src/daemon/power-note.ts';
 import type { PrepareUpdater } from '../../src/daemon/prepare-updater.ts';
 import { DriverRequests } from '../../src/daemon/requests.ts';
+import type { BookContent, ScheduleBook } from '../../src/daemon/schedule-book.ts';
+import type { ScheduleDesk } from '../../src/daemon/schedule-desk.ts';
+import { openSchedules, type SchedulesParts } from '../../src/daemon/schedules.ts';
 import { Support } from '../../src/daemon/support.ts';
 import { EventLog, type LineLog } from '../../src/updater/events.ts';
 import { Executor } from '../../src/updater/execute.ts';
@@ -105,6 +108,11 @@ export interface DaemonOptions {
   readonly burnInH?: number;
   /** What an earlier daemon of the node has prepared. */
   readonly prepareDisk?: MemoryPrepareDisk;
+  /** When updates may happen and what people may say; a desk that looks runs with it. */
+  readonly automation?: Partial<SchedulesParts['automation']>;
+  /** Hours for which a hook may say later, and what an earlier daemon had scheduled. */
+  readonly laterH?: number;
+  readonly book?: MemoryScheduleBook;
   /** How it takes updaters of bundles; it takes none without. */
   readonly updater?: PrepareUpdater;
 }
@@ -127,8 +135,24 @@ class ClockHost extends MemoryHost {
   }
 }
 
+/** Scheduled updates, kept in memory over daemons of one node. */
+export class MemoryScheduleBook implements ScheduleBook {
+  content: BookContent = { schedules: [], seenMs: 0 };
+
+  write(content: BookContent): Promise<void> {
+    this.content = structuredClone(content);
+    return Promise.resolve();
+  }
+}
+
+const AUTOMATION = { zone: 'UTC', windows: [], catchUpH: 24, deferrals: 3, choicesMin: [60, 240] };
+
 /** One daemon. */
 export class Daemon {
+  /** The file that stops updates, while it is there. */
+  inhibited: string | null = null;
+  readonly schedules: ScheduleDesk;
+  readonly book: MemoryScheduleBook;
   readonly files = new Map<string, MemoryBundle>();
   readonly depot = makeDepotDisk(1024 ** 3);
   readonly log: string[] = [];
@@ -186,9 +210,12 @@ export class Daemon {
       ),
       service: world.network.address(id),
       hooks: new MemoryHooks(options.hooks ?? []),
+      inhibitor: { inhibited: () => Promise.resolve(this.inhibited) },
       fencer: noFencer(),
       pause: clock.pause,
     };
+    const automation = { ...AUTOMATION, ...options.automation };
+    const gate = { ...automation, inhibitor: ports.inhibitor, laterH: options.laterH ?? 24 };
     const where = { stateDir: '/state', depotDir: '/state/depot', trustRoot: '/root.json' };
     const executor = new Executor(
       ports,
@@ -198,6 +225,7 @@ export class Daemon {
         peerHost: 'pair',
         health: { graceMs: 1000, stableMs: 1000, roundMs: 500, checkMs: 60_000 },
         kept: () => this.backend.kept(),
+        automation: gate,
       },
       () => this.runner.state,
     );
@@ -233,6 +261,7 @@ export class Daemon {
       requests: this.requests,
       identity: { product: 'appliance', hardware: 'bench', program: '0.1.0', slotBytes },
       policy: POLICY,
+      automation: gate,
       audit: this.audit,
       notes: this.notes,
       support: supportAt(options.supportDir ?? '/none', id),
@@ -249,8 +278,23 @@ export class Daemon {
         log: (line) => this.log.push(line),
       },
     });
+    this.book = options.book ?? new MemoryScheduleBook();
+    this.schedules = openSchedules(
+      {
+        ...ports,
+        automation,
+        book: this.book,
+        runner: this.runner,
+        requests: this.requests,
+        events: this.events,
+        log: (line) => this.log.push(line),
+      },
+      this.backend,
+    );
+    this.backend.schedules = this.schedules;
     this.backend.resume();
     this.runner.start();
+    if (options.automation !== undefined) this.schedules.start();
   }
 
   /** Holds the installer at a place; the function that is returned lets it go on. */
@@ -314,6 +358,7 @@ export class DaemonPair {
   /** Ends both daemons. */
   async close(): Promise<void> {
     const ends = [this.a, this.b].map(async (one) => {
+      await one.schedules[Symbol.asyncDispose]();
       await one.backend[Symbol.asyncDispose]();
       await one.runner[Symbol.asyncDispose]();
     });

@@ -1,0 +1,73 @@
+/**
+ * Views of scheduled updates. Always holds: times stand as in the zone of the schedule; text from
+ * outside is made harmless. Pure; imports core and the pieces in render.ts.
+ */
+import { parseIso } from '../core/dates.ts';
+import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
+import { wallText } from '../core/zone-time.ts';
+import { plain, table, wrap } from './render.ts';
+import type { RenderOptions } from './render.ts';
+
+/** One schedule: its sentence, and what people may say to it. */
+export function renderSchedule(view: ScheduleView, options: RenderOptions): string[] {
+  const { columns } = options;
+  const lines = wrap(`${plain(view.text, options)}, schedule ${view.id}`, columns);
+  const words = answersTo(view);
+  if (words.length > 0) lines.push(...wrap(`Answers: ${words.join('; ')}`, columns, '  '));
+  return lines;
+}
+
+/** What people may type. */
+function answersTo({ id, state, choicesMin, mayCancel }: ScheduleView): readonly string[] {
+  if (state !== 'waiting' && state !== 'informing') return [];
+  const words = [`\`tandem schedule now ${id}\``];
+  if (choicesMin.length > 0) {
+    const choices = choicesMin.map(minutesText).join(', ');
+    words.push(`\`tandem schedule defer ${id} --for TIME\` (${choices})`);
+  }
+  if (mayCancel) words.push(`\`tandem schedule cancel ${id}\``);
+  return words;
+}
+
+/** 90 minutes as `90m`, 240 as `4h`. */
+export function minutesText(minutes: number): string {
+  if (minutes % 1440 === 0) return `${minutes / 1440}d`;
+  return minutes % 60 === 0 ? `${minutes / 60}h` : `${minutes}m`;
+}
+
+/** `tandem schedule list`: what holds updates up, then all of them. */
+export function renderAutomation(view: AutomationView, options: RenderOptions): string[] {
+  const { schedules } = view;
+  const rows = schedules.map((one) => [
+    one.id,
+    one.state,
+    `${wallText(parseIso(one.dueAt), one.zone)} ${one.zone}`,
+    plain(one.every ?? 'once', options),
+    plain(one.text, options),
+  ]);
+  const listed =
+    rows.length === 0
+      ? ['There are no scheduled updates.']
+      : table([['SCHEDULE', 'STATE', 'DUE', 'EVERY', ''], ...rows], options);
+  return [...heldLines(view, options), ...listed];
+}
+
+/** Lines for what holds updates up, and for what is scheduled; none when there is nothing. */
+export function automationLines(view: AutomationView, options: RenderOptions): string[] {
+  const open = view.schedules.filter(({ state }) => state !== 'ended');
+  return [...heldLines(view, options), ...open.flatMap((one) => renderSchedule(one, options))];
+}
+
+function heldLines({ window, inhibited, clock }: AutomationView, options: RenderOptions): string[] {
+  const { columns } = options;
+  const lines: string[] = [];
+  if (inhibited !== null)
+    lines.push(...wrap(`Updates stopped: ${plain(inhibited, options)}`, columns));
+  if (clock !== null) lines.push(...wrap(`Clock: ${plain(clock, options)}`, columns));
+  if (window !== null) {
+    const until = window.until === null ? '' : ` until ${window.until.slice(0, 16)}Z`;
+    const word = window.open ? 'open' : 'closed';
+    lines.push(...wrap(`Maintenance window: ${word}${until.replace('T', ' ')}`, columns));
+  }
+  return lines;
+}

@@ -1,0 +1,97 @@
+/**
+ * Windows, files and schedules in a pair of daemons: exit statuses of what is refused, what is
+ * asked for and how it shows, a schedule that becomes a rollout. Imports the daemon.
+ */
+import t, { type Test } from 'tap';
+import { EXIT } from '../../src/core/codes.ts';
+import { asUpdateError, type UpdateError } from '../../src/core/errors.ts';
+import { readWindow } from '../../src/core/window.ts';
+import { CALLER, DaemonPair, GOOD, type DaemonOptions } from './harness.ts';
+
+const UPDATE = { kind: 'update', source: { path: GOOD } } as const;
+
+/** 1 January 2026, a Thursday, 00:00 UTC is when the pair begins. */
+const CLOSED = { windows: [readWindow('Sun 01:00-05:00', 'UTC')!] };
+
+async function makePair(
+  t: Test,
+  options: { readonly A?: DaemonOptions; readonly B?: DaemonOptions } = {},
+): Promise<DaemonPair> {
+  const pair = new DaemonPair(options);
+  t.teardown(() => pair.close());
+  await pair.open();
+  return pair;
+}
+
+async function refusal(work: Promise<unknown>): Promise<UpdateError> {
+  return work.then(
+    () => Promise.reject(new Error('accepted')),
+    (cause: unknown) => asUpdateError(cause),
+  );
+}
+
+t.test('outside of the windows: 20, unless they are ignored', async (t) => {
+  const pair = await makePair(t, { A: { automation: CLOSED }, B: { automation: CLOSED } });
+  const error = await pair.clock.until(refusal(pair.a.backend.start(UPDATE, CALLER)));
+  t.match(error, { code: 'window.closed', exit: EXIT.window });
+  t.match(error.message, /opens 2026-01-04 01:00 UTC$/);
+  const report = await pair.clock.until(
+    pair.a.backend.precheck({ path: GOOD }, new AbortController().signal),
+  );
+  t.match(report, { ok: false, code: 'window.closed' });
+  t.match(pair.a.backend.status().automation, {
+    window: { open: false, until: '2026-01-04T01:00:00.000Z' },
+  });
+  pair.a.hold('write system');
+  const request = { ...UPDATE, ignoreWindow: true, formatTarget: true } as const;
+  await pair.clock.until(pair.a.backend.start(request, CALLER));
+  await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
+  t.strictSame(pair.b.runner.state.rollout?.options, { formatTarget: true, ignoreWindow: true });
+});
+
+t.test('a file on either node: 20, and which one', async (t) => {
+  const pair = await makePair(t);
+  pair.b.inhibited = '/x/backup stops updates: nightly';
+  const error = await pair.clock.until(refusal(pair.a.backend.start(UPDATE, CALLER)));
+  t.match(error, { code: 'update.inhibited', exit: EXIT.window });
+  t.equal(error.message, 'node B: /x/backup stops updates: nightly');
+});
+
+t.test('a file that comes while slots are written holds the switch up', async (t) => {
+  const pair = await makePair(t);
+  const go = pair.a.hold('write system');
+  await pair.clock.until(pair.a.backend.start(UPDATE, CALLER));
+  await pair.until(() => pair.a.runner.state.record.update.state === 'installing');
+  pair.a.inhibited = '/x/backup stops updates';
+  go();
+  await pair.until(() => pair.a.runner.state.world.troubles['switch'] !== undefined);
+  await pair.clock.advance(60_000);
+  t.equal(pair.a.runner.state.rollout?.phase, 'INSTALL1', 'it waits, highly available');
+  t.ok(pair.b.backend.status().ha.ok);
+  t.match(pair.b.backend.status().alarms, [{ code: 'update.inhibited', node: 'A' }]);
+  pair.a.inhibited = null;
+  await pair.until(() => pair.a.runner.state.record.update.state === 'installed');
+});
+
+t.test('a schedule of a file becomes a rollout, whatever became of the file', async (t) => {
+  const options = { automation: {} };
+  const pair = await makePair(t, { A: options, B: options });
+  const request = { source: { path: GOOD }, at: '+1h', inform: 120 };
+  const view = await pair.clock.until(pair.b.backend.schedule(request, CALLER));
+  t.match(view, { state: 'waiting', version: '2.0.0', text: /^Update 2.0.0 scheduled/ });
+  for (const node of [pair.a, pair.b]) {
+    t.match(node.backend.automation().schedules, [{ id: view.id }]);
+    node.files.clear();
+  }
+  pair.a.hold('write system');
+  await pair.clock.advance(3_601_000);
+  const told = (): string => pair.a.told().join('\n');
+  t.match(told(), /A schedule: scheduled update 2.0.0 .*begins in 120 s/);
+  t.equal(pair.a.runner.state.rollout, null);
+  await pair.clock.advance(125_000);
+  await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
+  t.equal(pair.b.runner.state.rollout?.id, view.job);
+  t.match(pair.b.backend.automation().schedules, [{ state: 'claimed', hold: null }]);
+  const audit = await pair.b.backend.audit(10);
+  t.match(audit, [{ act: 'schedule', by: CALLER.name, result: 'done' }]);
+});
