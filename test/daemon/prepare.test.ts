@@ -98,7 +98,7 @@ t.test('asked for on either node: every stage of both nodes, then the gates', as
       return install?.result?.good === false;
     });
     t.equal(await refusal(pair, node, update), 'prepare.not_authorized', 'it is not begun again');
-    await pair.clock.advance(200_000);
+    if (asked === 'A') await pair.clock.advance(130_000);
     t.equal(pair.a.runner.state.rollout?.phase, 'CANCELLED');
     t.equal(await say(pair, pair.a, { do: 'authorize' }), 'changed');
     await start(pair, node, update);
@@ -108,32 +108,41 @@ t.test('asked for on either node: every stage of both nodes, then the gates', as
 
 const FULL = 100 * 1024 * 1024;
 
-t.test('true faults of each stage, on either node: told, and mended by themselves', async (t) => {
-  for (const node of NODES) {
-    const pair = await makePair(t);
-    const one = daemonOf(pair, node);
-    const stuck = (stage: PrepareStage, code: string): Promise<void> =>
-      pair.until(() => stageOf(pair.b, node, stage)?.code === code);
-    const writable = one.host.checkWritable.bind(one.host);
-    one.host.checkWritable = () => Promise.reject(new UpdateError('health.check', 'read-only'));
-    const id = await start(pair, daemonOf(pair, 'A'), PREPARE);
-    await stuck('checks', 'health.check');
-    t.match(one.backend.job(id), { state: 'running', message: /checks: read-only/ });
-    one.host.checkWritable = writable;
-    one.depot.capacityBytes = 10;
-    await stuck('replicate', 'space.depot');
-    one.depot.capacityBytes = FULL;
-    one.prepareDisk.writePlan = () => Promise.reject(new UpdateError('state.io', 'disk'));
-    await stuck('plan', 'state.io');
-    delete (one.prepareDisk as { writePlan?: unknown }).writePlan;
-    one.prepareDisk.readPlan = () => Promise.reject(new UpdateError('prepare.plan_lost', 'gone'));
-    await stuck('finalize', 'prepare.plan_lost');
-    delete (one.prepareDisk as { readPlan?: unknown }).readPlan;
-    await pair.until(() => isReady(pair.a) && isReady(pair.b));
-    t.match(one.told().join(' '), /replicate failed/);
-    for (const stage of PREPARE_STAGES) t.match(stageOf(pair.a, node, stage), { state: 'done' });
-  }
-});
+t.test(
+  'true faults of each stage, on either node: told, and gone when they are mended',
+  async (t) => {
+    for (const node of NODES) {
+      const pair = await makePair(t);
+      const one = daemonOf(pair, node);
+      // By themselves they would be tried after a minute: that is in the tests of the desk.
+      const again = (): Promise<string> => say(pair, one, { do: 'retry' });
+      const stuck = (stage: PrepareStage, code: string): Promise<void> =>
+        pair.until(() => stageOf(pair.b, node, stage)?.code === code);
+      const writable = one.host.checkWritable.bind(one.host);
+      one.host.checkWritable = () => Promise.reject(new UpdateError('health.check', 'read-only'));
+      const id = await start(pair, daemonOf(pair, 'A'), PREPARE);
+      await stuck('checks', 'health.check');
+      t.match(one.backend.job(id), { state: 'running', message: /checks: read-only/ });
+      one.host.checkWritable = writable;
+      await again();
+      one.depot.capacityBytes = 10;
+      await stuck('replicate', 'space.depot');
+      one.depot.capacityBytes = FULL;
+      await again();
+      one.prepareDisk.writePlan = () => Promise.reject(new UpdateError('state.io', 'disk'));
+      await stuck('plan', 'state.io');
+      delete (one.prepareDisk as { writePlan?: unknown }).writePlan;
+      await again();
+      one.prepareDisk.readPlan = () => Promise.reject(new UpdateError('prepare.plan_lost', 'gone'));
+      await stuck('finalize', 'prepare.plan_lost');
+      delete (one.prepareDisk as { readPlan?: unknown }).readPlan;
+      await again();
+      await pair.until(() => isReady(pair.a) && isReady(pair.b));
+      t.match(one.told().join(' '), /replicate failed/);
+      for (const stage of PREPARE_STAGES) t.match(stageOf(pair.a, node, stage), { state: 'done' });
+    }
+  },
+);
 
 t.test('what is in the depot is kept, and what is lost comes again', async (t) => {
   const pair = await makePair(t);
