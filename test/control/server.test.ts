@@ -60,7 +60,7 @@ t.test('every kind of job is accepted as it is', async (t) => {
 });
 
 const REFUSED: readonly (readonly [string, string, string])[] = [
-  ['no kind', '{}', 'kind is missing; accepted: stage, update, rollback, commit'],
+  ['no kind', '{}', 'kind is missing; accepted: stage, prepare, update, rollback, commit'],
   ['an unknown kind', '{"kind":"format"}', 'kind is "format"'],
   ['a kind of the object itself', '{"kind":"toString"}', 'kind is "toString"'],
   ['null', 'null', 'kind is missing'],
