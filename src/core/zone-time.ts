@@ -7,8 +7,9 @@
  */
 import { calendarOf, millisecondsOf } from './dates.ts';
 
-/** Milliseconds of a minute and of a day. */
+/** Milliseconds of a minute. */
 export const MINUTE_MS = 60_000;
+/** Milliseconds of a day of the calendar. */
 export const DAY_MS = 86_400_000;
 
 /** No zone is, or has been since 1970, further from UTC than this. */

@@ -130,7 +130,7 @@ export class Executor {
 
   /**
    * The depot keeps the bundle of the newest rollout, what is prepared, and the one that comes.
-   * Throws `space.depot` with the name of this node, because the one who asked may sit at the other.
+   * Throws `space.depot` with the name of this node, as the one who asked may sit at the other.
    */
   async makeRoom(bundle: Sha256, bytes: number): Promise<void> {
     const { depot } = this.#ports;
