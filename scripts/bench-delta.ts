@@ -10,6 +10,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { asUpdateError } from '../src/core/errors.ts';
+import { INSTALLER_FLAGS } from '../src/drivers/installer-process.ts';
 import { bundleEntry, PROJECT_DIR } from './build.ts';
 import { bundlesOf, layoutNamed, signer, slotsOf } from './measure/delta-bundles.ts';
 import type { LayoutBundles } from './measure/delta-bundles.ts';
@@ -42,7 +43,7 @@ async function rowsOf(bundles: LayoutBundles, program: string, root: string): Pr
     return {
       name,
       prepare: () => writeFile(progressFile, Buffer.alloc(8192)),
-      command: [process.execPath, program, '__installer'],
+      command: [process.execPath, ...INSTALLER_FLAGS, program, '__installer'],
       input: `${JSON.stringify(request)}\n`,
       env: { NODE_COMPILE_CACHE: join(dir, 'compile-cache') },
       check: (stdout) => {

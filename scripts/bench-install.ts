@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { processInstaller } from '../src/drivers/installer-process.ts';
+import { INSTALLER_FLAGS, processInstaller } from '../src/drivers/installer-process.ts';
 import {
   alternate,
   spreadOf,
@@ -24,6 +24,8 @@ import { makePayload, type Payload } from './measure/payload.ts';
 import { bundleEntry, PROJECT_DIR } from './build.ts';
 
 const MIB = 1024 * 1024;
+/** What an install may take of the memory of an appliance. */
+const PEAK_MAX_MIB = 85;
 const BLANK_HINT = Buffer.alloc(8192);
 
 const { values } = parseArgs({
@@ -55,7 +57,7 @@ function installer(name: string, request: object, hint?: 'blank' | 'done'): Row 
   return {
     name,
     prepare: renew,
-    command: [process.execPath, program, '__installer'],
+    command: [process.execPath, ...INSTALLER_FLAGS, program, '__installer'],
     input: `${JSON.stringify(request)}\n`,
     env,
     check: (stdout) => {
@@ -134,6 +136,12 @@ console.log(
   `${machine}, load ${load.toFixed(1)}; medians [least-greatest] of ${runs} runs in turn\n`,
 );
 console.log(tableOf(results));
+const installs = results.filter(({ name }) => /install/.test(name));
+const peakMiB = Math.max(...installs.map((one) => one.peakMiB.max));
+const verdict = peakMiB <= PEAK_MAX_MIB ? 'reached' : 'NOT reached';
+console.log(
+  `\nan install: at most ${PEAK_MAX_MIB} MiB resident: ${verdict}, ${peakMiB.toFixed(1)}`,
+);
 console.log('\nlateness of the loop of a process, p99 in ms');
 console.log(`  at rest                             ${spreadText(lag.idle, 1)}`);
 console.log(`  while it waits for its installer    ${spreadText(lag.installing, 1)}`);
