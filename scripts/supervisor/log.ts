@@ -16,13 +16,14 @@ export interface BoundedLog {
 export function boundedLog(path: string, limitBytes: number): BoundedLog {
   let bytes = sizeOf(path);
   const write = (text: string): void => {
+    const kept = Buffer.from(text).subarray(0, limitBytes);
     try {
-      if (bytes > 0 && bytes + text.length > limitBytes) {
+      if (bytes > 0 && bytes + kept.length > limitBytes) {
         renameSync(path, `${path}.1`);
         bytes = 0;
       }
-      appendFileSync(path, text, { mode: 0o640 });
-      bytes += Buffer.byteLength(text);
+      appendFileSync(path, kept, { mode: 0o640 });
+      bytes += kept.length;
     } catch {
       // A full disk or a folder that is gone: the appliance goes on without its log.
     }

@@ -7,6 +7,7 @@ import { EXIT } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
 import { NODES } from '../core/model.ts';
 import type { PairStatus } from '../core/status.ts';
+import { findRollout, historyShowVerb } from './history-show.ts';
 import { renderAudit } from './render-checks.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
 import { renderRollout } from './render-rollout.ts';
@@ -76,7 +77,7 @@ async function slots(_args: readonly string[], values: VerbValues, io: CliIo): P
   return EXIT.done;
 }
 
-/** How far back a single rollout is looked for. */
+/** Most entries that can be asked for. */
 const HISTORY_SEARCH = 1000;
 
 async function history(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -97,9 +98,7 @@ async function history(args: readonly string[], values: VerbValues, io: CliIo): 
     else printLines(io, renderHistory(rollouts, options));
     return EXIT.done;
   }
-  const rollouts = await client.history(HISTORY_SEARCH, io.signal);
-  const rollout = rollouts.find((entry) => entry.id === id);
-  if (rollout === undefined) throw new UpdateError('job.unknown', `there is no rollout ${id}`);
+  const rollout = await findRollout(client, id, io);
   if (flag(values, 'json')) printJson(io, rollout);
   else printLines(io, renderHistoryEntry(rollout, options));
   return EXIT.done;
@@ -173,4 +172,5 @@ export const statusVerbs: readonly Verb[] = [
     },
     run: history,
   },
+  historyShowVerb,
 ];

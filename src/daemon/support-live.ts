@@ -4,8 +4,10 @@
  * core and shapes of its own folder.
  */
 import type { ControlBackend } from '../control/backend.ts';
+import { UpdateError } from '../core/errors.ts';
 import { reportOf } from '../updater/report.ts';
 import type { Runner } from '../updater/runner.ts';
+import { rolloutSvg } from './picture.ts';
 import type { LiveSource } from './support.ts';
 
 /** Entries of history and audit log that are asked for. */
@@ -28,7 +30,15 @@ export function liveSources(backend: ControlBackend, runner: Runner): readonly L
     { path: 'status/audit.json', read: () => backend.audit(ENTRIES_MAX) },
     { path: 'status/events.json', read: () => backend.eventsSince(0) },
     { path: 'status/bundles.json', read: () => backend.bundles() },
+    { path: 'status/rollout.svg', read: () => pictureOf(backend) },
   ];
+}
+
+/** The time line of the newest update. */
+async function pictureOf(backend: ControlBackend): Promise<string> {
+  const [newest] = await backend.history(1);
+  if (newest === undefined) throw new UpdateError('job.unknown', 'there was no update yet');
+  return rolloutSvg(newest, backend.eventsSince(0), Date.parse(backend.status().at));
 }
 
 function reformOf(backend: ControlBackend): unknown {

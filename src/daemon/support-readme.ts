@@ -10,7 +10,7 @@ const PARTS: readonly (readonly [string, string])[] = [
   ['SHA256SUMS', 'the sums alone; `sha256sum -c SHA256SUMS` in this folder checks all of it'],
   [
     'status/',
-    'what the daemon said: both nodes, reform checklist, rollout, jobs, storage, records',
+    'what the daemon said: both nodes, reform checklist, rollout with its picture, jobs, records',
   ],
   ['journal/', 'every record of the journal, decoded and as the two files are'],
   ['boot/', 'state and try counter of the boot chooser, decoded and as they are'],

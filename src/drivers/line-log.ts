@@ -1,12 +1,14 @@
 /**
  * A bounded log of lines in two files: when the newer one is full it becomes the older one. Always
  * holds: appending never throws and never blocks what it tells about; on a full disk lines are lost
- * and counted, nothing else; no file grows beyond what is read back; a line torn by a power cut
- * costs itself alone. Imports only core.
+ * and counted, nothing else; no file grows beyond twice its size, which is what is read back; a
+ * line torn by a power cut costs itself alone; what the older file had is given up only when the
+ * newer one is on the disk, so a power cut while they change their names costs no line of either
+ * that is kept. Imports only core.
  */
-import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
+import { appendFile, mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isErrno, readFileLimited } from './fs-atomic.ts';
+import { isErrno, readFileLimited, syncDirectory } from './fs-atomic.ts';
 
 /** Size at which a file is turned over. */
 export const LOG_FILE_BYTES = 1024 * 1024;
@@ -89,12 +91,20 @@ export class FileLineLog implements AsyncDisposable {
     try {
       const { size } = await stat(this.#path);
       if (size < this.#fileBytes) return size;
+      await this.#toDisk();
       await rename(this.#path, `${this.#path}.1`);
+      await syncDirectory(dirname(this.#path));
     } catch (error) {
       if (!isErrno(error) || error.code !== 'ENOENT') throw error;
       await mkdir(dirname(this.#path), { recursive: true });
     }
     return 0;
+  }
+
+  /** The newer file as it is, before the older one is given up for it. */
+  async #toDisk(): Promise<void> {
+    await using file = await open(this.#path, 'r');
+    await file.datasync();
   }
 
   async #text(path: string): Promise<string> {

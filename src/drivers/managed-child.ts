@@ -2,17 +2,13 @@
  * A program that this node runs as a child process: start, end, log. Always holds: only this very
  * process is ever signalled, by its own handle; the end is told exactly once; what it prints goes
  * to a log of bounded size. The child's standard input stays open as long as this process lives, so
- * that a child that follows it ends with it. Imports its start's priority.
+ * that a child that follows it ends with it. Imports its start's
+ * priority and its log.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { openChildLog } from './child-log.ts';
 import { yieldWhileStarting } from './start-priority.ts';
 
-/** A log is renamed to `<name>.1` at this size; the one before that is dropped. */
-const LOG_BYTES_MAX = 1024 * 1024;
-/** Most that one piece of output adds to a log. */
-const LOG_CHUNK_BYTES_MAX = 64 * 1024;
 /** Last characters of the error output that are kept for the reason of an end. */
 const TAIL_CHARS = 600;
 
@@ -43,7 +39,7 @@ export interface ManagedChild {
 
 /** Starts the child. A program that cannot be run at all ends at once, with the reason. */
 export function startChild(options: ChildOptions): ManagedChild {
-  const log = openLog(options.logFile);
+  const log = openChildLog(options.logFile);
   const flags = options.nodeFlags ?? [];
   const child = spawn(options.execPath, [...flags, options.program, ...options.args], {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -92,28 +88,4 @@ async function stopChild(child: ChildProcess, exited: Promise<void>, graceMs: nu
   } finally {
     clearTimeout(kill);
   }
-}
-
-/** A writer that never fails: a full disk must not end the program whose words it keeps. */
-function openLog(path: string): (chunk: Buffer) => void {
-  let size = 0;
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-    size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  } catch {
-    // The first write finds out again.
-  }
-  return (chunk) => {
-    try {
-      if (size > LOG_BYTES_MAX) {
-        renameSync(path, `${path}.1`);
-        size = 0;
-      }
-      const kept = chunk.subarray(0, LOG_CHUNK_BYTES_MAX);
-      appendFileSync(path, kept, { mode: 0o600 });
-      size += kept.length;
-    } catch {
-      // Nothing can be said about it here; the health check finds a disk that cannot be written.
-    }
-  };
 }

@@ -3,7 +3,7 @@
  * may be lost and nothing else. May import tap, node: and the driver under test.
  */
 import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FileLineLog } from '../../src/drivers/line-log.ts';
 
@@ -119,4 +119,40 @@ t.test('a directory in its place, and bytes that are no text', async (t) => {
   await writeFile(path, Buffer.from([0xff, 0xfe, 0x0a, 0x41, 0x0a]));
   t.equal((await found(path)).at(-1), 'A');
   t.equal((await readFile(path)).length, 5, 'reading changes nothing');
+});
+
+const lineOf = (at: number): string => `line ${at}`.padEnd(99);
+
+const wanted = (from: number, to: number): readonly string[] =>
+  Array.from({ length: to - from }, (_, index) => `line ${from + index}`);
+
+/** Ten lines in a file. */
+async function fill(path: string, from: number): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const lines = Array.from({ length: 10 }, (_, index) => `${lineOf(from + index)}\n`);
+  await writeFile(path, lines.join(''));
+}
+
+t.test('the power goes while the files change their names: every kept line is found', async (t) => {
+  const fileBytes = 1000;
+  const cuts = [
+    // Before the rename: the older file is still there, and so is the full one.
+    { name: 'before', files: { '.1': 0, '': 10 }, from: 0, to: 20, next: 10 },
+    // After it, before the first line of the next file.
+    { name: 'after', files: { '.1': 10 }, from: 10, to: 20, next: 10 },
+    // The first time of all.
+    { name: 'first', files: { '': 10 }, from: 10, to: 20, next: 10 },
+  ] as const;
+  for (const { name, files, from, to, next } of cuts) {
+    const path = join(t.testdir(), 'logs', name);
+    for (const [ending, at] of Object.entries(files)) await fill(`${path}${ending}`, at);
+    const lines = (await found(path, fileBytes)).map((line) => line.trimEnd());
+    t.strictSame(lines, wanted(from, to), name);
+    {
+      await using log = new FileLineLog(path, fileBytes);
+      log.append(lineOf(to));
+    }
+    const after = (await found(path, fileBytes)).map((line) => line.trimEnd());
+    t.strictSame(after, wanted(next, to + 1), `${name}: goes on`);
+  }
 });
