@@ -31,7 +31,7 @@ const TOOLS = [
   { tool: 'strip', debian: 'binutils', only: PACKAGE_TEST },
   { tool: 'debootstrap', debian: 'debootstrap', only: PACKAGE_TEST },
   { tool: 'lintian', debian: 'lintian', only: PACKAGE_TEST },
-  { tool: 'systemd-analyze', debian: 'systemd', only: PACKAGE_TEST },
+  { tool: 'ip', debian: 'iproute2', only: PACKAGE_TEST },
   { tool: 'perl', debian: 'perl-base', only: PACKAGE_TEST },
   { tool: 'mksquashfs', debian: 'squashfs-tools', only: 'appliances' },
   { tool: 'unsquashfs', debian: 'squashfs-tools', only: 'appliances' },

@@ -13,16 +13,70 @@ import { bringNode } from './node.ts';
 import { Root } from './root.ts';
 
 /** Kept by dpkg, apt and the kernel, and no part of what the package does. */
-const NOISE = '/(proc|sys|dev|run|tmp|var/(cache|log)|var/lib/(dpkg|apt|systemd))(/|$)';
+const NOISE =
+  '/(proc|sys|dev|run|tmp|var/(cache|log)|var/lib/(dpkg|apt|systemd))(/|$)' +
+  '|^/etc/(passwd|group|shadow|gshadow)- ';
 
 const programs = await buildProgram(BUILD_DIR);
 
 /** How many processes of the service run. */
 const DAEMONS = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o '/tandem[.]mjs daemon' | wc -l";
 
+/** A root of its own below this one, with nothing but BusyBox, our scripts, and a service. */
+const BUSYBOX_ROOT = String.raw`
+set -e
+b=/srv/busybox
+mkdir -p $b/bin $b/sbin $b/usr/bin $b/usr/sbin $b/usr/lib $b/proc $b/dev $b/run $b/var/log
+mkdir -p $b/etc/init.d $b/etc/tandem
+cp /bin/busybox $b/bin
+chroot $b /bin/busybox --install -s
+cp -r /usr/lib/tandem $b/usr/lib
+cp /etc/init.d/tandem $b/etc/init.d
+: >$b/etc/tandem/tandem.jsonc
+: >$b/dev/null
+cat >$b/usr/lib/tandem/node <<'END'
+#!/bin/sh
+echo up
+trap 'echo end; exit 0' TERM
+while :; do sleep 0.1; done
+END
+mount -t proc proc $b/proc
+mount --bind /dev/null $b/dev/null
+cat >$b/play <<'END'
+status() {
+  /etc/init.d/tandem status | sed 's/[0-9][0-9]*/N/'
+  /etc/init.d/tandem status >/dev/null
+  echo "status $?"
+}
+up() {
+  until [ "$(cat /run/tandem-service.pid 2>/dev/null || echo "$1")" != "$1" ]; do sleep 0.1; done
+  until grep -q up /var/log/tandem.log; do sleep 0.1; done
+}
+status
+/etc/init.d/tandem start
+up ''
+status
+pid=$(cat /run/tandem-service.pid)
+kill -KILL $pid
+up $pid
+echo started again
+until [ "$(grep -c up /var/log/tandem.log)" = 2 ]; do sleep 0.1; done
+/etc/init.d/tandem stop
+status
+echo "words $(tr '
+' , </var/log/tandem.log | sed 's/,$//; s/,/, /g')"
+END
+chroot $b /bin/sh /play
+umount $b/proc $b/dev/null
+rm -r $b
+`;
+
 /** Every path of the root with owner, mode and target. */
 const list = (root: Root): Promise<string> =>
   root.sh(`find / -xdev -printf '%p %u %g %m %l\\n' | grep -vE '^${NOISE}| ${NOISE}' | sort`);
+
+// Somebody may commit meanwhile.
+process.env['SOURCE_DATE_EPOCH'] = '1767225600';
 
 t.test('the same source gives the same bytes, and lintian has nothing to say', async (t) => {
   const [one, two] = [t.testdir(), t.testdirName.concat('-two')];
@@ -43,6 +97,9 @@ t.test('installed, started, killed, upgraded, removed, purged', async (t) => {
     version: `${VERSION}+2`,
   });
   await using root = await Root.start('plain');
+  // No init runs there that could tell the run level.
+  await root.write('/sbin/runlevel', '#!/bin/sh\necho N 2\n');
+  await root.sh('chmod 755 /sbin/runlevel');
   const before = await list(root);
   const accounts = await root.sh('cat /etc/passwd /etc/group /etc/shells');
   await root.bring(first, '/tmp/one.deb');
@@ -116,6 +173,21 @@ t.test('installed, started, killed, upgraded, removed, purged', async (t) => {
     t.not(await service(), pid, 'the new program runs');
     t.match(JSON.parse(await statusOf()), { self: 'A' });
     t.match(await root.sh('cat /etc/default/tandem'), '# kept');
+  });
+
+  await t.test('the same scripts under BusyBox', async (t) => {
+    await root.write('/tmp/busybox.sh', BUSYBOX_ROOT);
+    const said = await root.sh('sh /tmp/busybox.sh 2>&1');
+    t.strictSame(said.split('\n'), [
+      'tandem does not run',
+      'status 3',
+      'tandem runs, process N',
+      'status 0',
+      'started again',
+      'tandem does not run',
+      'status 3',
+      'words up, up, end',
+    ]);
   });
 
   await t.test('remove keeps what the node is', async (t) => {

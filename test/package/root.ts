@@ -30,7 +30,7 @@ const SUITE = 'bookworm';
 const MIRROR = 'http://deb.debian.org/debian';
 /** Beside what every Debian has; the package's dependencies among them. */
 const PACKAGES: Readonly<Record<Kind, readonly string[]>> = {
-  plain: ['iproute2'],
+  plain: ['iproute2', 'busybox-static'],
   systemd: ['iproute2', 'systemd', 'systemd-sysv', 'libpam-systemd', 'dbus', 'man-db'],
 };
 const DIR = join(BUILD_DIR, 'package');
@@ -185,8 +185,7 @@ export class Root implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { pid, exitCode, signalCode } = this.#child;
-    if (pid !== undefined && exitCode === null && signalCode === null) {
+    if (this.#child.pid !== undefined && !this.#ended) {
       const ended = once(this.#child, 'exit');
       this.#child.kill('SIGKILL');
       await ended;
@@ -200,6 +199,8 @@ export class Root implements AsyncDisposable {
 
   /** Runs a program in it, and gives its end whatever that is. */
   async run(argv: readonly string[], input = ''): Promise<Ended> {
+    // Its number may be that of another process by now.
+    if (this.#ended) throw new Error('the first process has ended');
     const spaces = ['-t', String(this.#first), '-m', '-p', '-u', '-i', '-n', '-r', '-w'];
     const env = ['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/', 'LC_ALL=C'];
     const more = ['DEBIAN_FRONTEND=noninteractive', 'TERM=dumb'];
@@ -220,10 +221,14 @@ export class Root implements AsyncDisposable {
       try {
         return await this.sh(line);
       } catch (error) {
-        if (performance.now() > endMs) throw error;
+        if (this.#ended || performance.now() > endMs) throw error;
       }
       await sleep(POLL_MS);
     }
+  }
+
+  get #ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Copies a file of this machine into it. */
@@ -242,7 +247,7 @@ export class Root implements AsyncDisposable {
     const endMs = performance.now() + READY_MS;
     const ready = kind === 'systemd' ? 'systemctl is-system-running --wait' : 'test ! -e /mnt/bin';
     for (;;) {
-      if (this.#child.exitCode !== null) throw new Error('the first process has ended');
+      if (this.#ended) throw new Error('the first process has ended');
       this.#first = await this.#childOf(this.#child.pid ?? 0);
       // `degraded` is good enough: there is hardware that these namespaces do not have.
       const { stdout, status } = await this.run(['sh', '-c', ready]).catch(() => FAILED);

@@ -96,7 +96,7 @@ t.test('the service of a node under systemd', async (t) => {
     t.equal(await show('Result'), 'success');
     t.equal(await show('ActiveState'), 'inactive');
     t.equal(
-      await root.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c /usr/lib/tandem/ | cat"),
+      await root.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c /usr/lib/tandem[/] | cat"),
       '0',
     );
   });
