@@ -32,7 +32,7 @@ const configOf = (socket: string): Config =>
     service: { address: '' },
   }) as unknown as Config;
 
-for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
+for (const code of ['journal.corrupt', 'state.newer_schema', 'pair.replaced'] as const) {
   t.test(`${code} is served`, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'tandem-safe-'));
     t.teardown(() => rm(folder, { recursive: true, force: true }));
@@ -53,6 +53,7 @@ for (const code of ['journal.corrupt', 'state.newer_schema'] as const) {
       client.start({ kind: 'stage', path: '/x.bin' }, never),
       client.start({ kind: 'rollback' }, never),
       client.start({ kind: 'commit' }, never),
+      client.replace({ node: 'A' }, never),
       client.cancel('update-1', never),
       client.validate('/x.bin', never),
       client.job('update-1', never),
