@@ -77,12 +77,12 @@ function installRequest({ bundle, root, slotBytes }: Payload, slot: string, read
 }
 
 const blank = (): Promise<void> => writeFile(progressFile, BLANK_HINT);
+const again = (): Promise<void> => copyFile(doneHint, progressFile);
 
 function plainRows(payload: Payload, { b }: Slots): Row[] {
   const { raw, zst, bundle, root } = payload;
   const direct = ['bs=1M', 'oflag=direct', 'conv=notrunc,fsync', 'status=none'];
   const pipe = `zstd -dc "$0" | dd iflag=fullblock "$@"`;
-  const again = (): Promise<void> => copyFile(doneHint, progressFile);
   return [
     { name: 'dd, direct', command: ['dd', `if=${raw}`, `of=${b}`, ...direct] },
     { name: ROW.pipe, command: ['bash', '-c', pipe, zst, `of=${b}`, ...direct] },

@@ -28,6 +28,8 @@ export interface Served extends AsyncDisposable {
   readonly port: number;
 }
 
+const pinOf = (node: 'A' | 'B', spkiSha256: string) => ({ node, spkiSha256 });
+
 /** Ours, as the daemon starts it, with the keys of a pair made for it. */
 export async function serveBundle(
   dir: string,
@@ -38,7 +40,6 @@ export async function serveBundle(
   for (const keysDir of Object.values(keys)) await rm(keysDir, { recursive: true, force: true });
   const [a, b] = [await createKeys(keys.a, 'A'), await createKeys(keys.b, 'B')];
   const pair = { schema: PAIR_SCHEMA, pair: '0123456789abcdef0123456789abcdef' };
-  const pinOf = (node: 'A' | 'B', spkiSha256: string) => ({ node, spkiSha256 });
   await writePairRecord(keys.a, { ...pair, node: 'A', peer: pinOf('B', b.spkiSha256) });
   await writePairRecord(keys.b, { ...pair, node: 'B', peer: pinOf('A', a.spkiSha256) });
   const child = spawn(process.execPath, [...INSTALLER_FLAGS, program, '__installer'], {
