@@ -14,6 +14,7 @@ import type { PrepareChange } from '../core/prepare-order.ts';
 import { readPreparation } from '../core/prepare-shape.ts';
 import { dueStage, stepColumn, waitBeforeS } from '../core/prepare.ts';
 import type { Preparation, PrepareEvent, PrepareOrder, PrepareStage } from '../core/prepare.ts';
+import type { NodeReport } from '../core/report.ts';
 import { serves } from '../core/role.ts';
 import { me, peerReport, running, type NodeState } from '../core/state.ts';
 import type { EventLog } from '../updater/events.ts';
@@ -63,6 +64,8 @@ export class PrepareDesk implements AsyncDisposable {
   /** What the peer has, and what it was sent last, with the run of its daemon. */
   #shared: { readonly copy: Preparation; readonly run: string } | null = null;
   #sent: { readonly copy: Preparation; readonly run: string; readonly atMs: number } | null = null;
+  /** Run of a peer that knows nothing of prepared updates. */
+  #older = '';
   #orphan: { readonly job: string; readonly sinceMs: number } | null = null;
   #closed = false;
 
@@ -353,10 +356,21 @@ export class PrepareDesk implements AsyncDisposable {
     const sent = this.#sent?.copy === found && this.#sent.run === run ? this.#sent : null;
     if (sent !== null && nowMs - sent.atMs < SHARE_AGAIN_MS) return;
     this.#sent = { copy: found, run, atMs: nowMs };
-    const answer = await this.#parts.requests.sharePrepare(found);
+    const answer = await this.#parts.requests.sharePrepare(found).catch((cause: unknown) => {
+      this.#refused(asUpdateError(cause).code, peer);
+      return null;
+    });
     if (answer === null) return;
     this.#shared = { copy: found, run };
     await this.#join(answer);
+  }
+
+  /** A peer of an older program is told of once in each of its runs; the copy is offered again. */
+  #refused(code: string, { node, program, run }: NodeReport): void {
+    if (code !== 'pair.protocol' || this.#older === run) return;
+    this.#older = run;
+    const word = `leave it out with \`tandem prepare ignore ${node}\``;
+    this.#say(`node ${node} runs Tandem ${program}, which cannot prepare updates; ${word}`, code);
   }
 
   #tell(event: PrepareEvent, { order }: Preparation): void {
@@ -381,8 +395,5 @@ export class PrepareDesk implements AsyncDisposable {
   }
 }
 
-const BUSY = new UpdateError(
-  'job.busy',
-  'it gave way to a change of the pair; it goes on after it',
-);
+const BUSY = new UpdateError('job.busy', 'it gave way to a change of the pair and goes on later');
 const GIVEN_UP = new UpdateError('job.cancelled', 'it was taken back');

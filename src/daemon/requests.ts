@@ -130,13 +130,12 @@ export class DriverRequests {
     );
   }
 
-  /** Gives the peer a copy and returns the peer's; null when it does not take or answer it. */
+  /**
+   * Gives the peer a copy and returns the peer's; null when it has gone. Throws its refusal:
+   * `pair.protocol` of a program that knows nothing of prepared updates.
+   */
   async sharePrepare(copy: Preparation): Promise<unknown> {
-    try {
-      return (await this.#send({ do: 'prepare-copy', copy }, gone)).prepared ?? null;
-    } catch {
-      return null;
-    }
+    return (await this.#send({ do: 'prepare-copy', copy }, gone)).prepared ?? null;
   }
 
   async #atDriver<T>(own: () => Promise<T>, handed: () => Promise<T>): Promise<T> {

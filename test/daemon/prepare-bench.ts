@@ -102,6 +102,8 @@ const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 export class DeskBench implements AsyncDisposable {
   nowMs = 0;
   linked = true;
+  /** The peer's program knows nothing of prepared updates. */
+  older = false;
   readonly rollouts: RolloutRecord[] = [];
   readonly nodes: Readonly<Record<NodeId, BenchNode>>;
 
@@ -168,11 +170,8 @@ export class DeskBench implements AsyncDisposable {
   }
 
   async #share(from: NodeId, found: Preparation): Promise<Preparation | null> {
-    try {
-      return copy(await this.#reach(from).handler!.join(copy(found)));
-    } catch {
-      return null;
-    }
+    if (this.older) throw new UpdateError('pair.protocol', 'it does not know the request');
+    return copy(await this.#reach(from).handler!.join(copy(found)));
   }
 
   /** Lets time pass, and everything that is due. */

@@ -238,3 +238,18 @@ t.test('a node that lost its disk gets the record from its peer', async (t) => {
   await bench.until(() => bench.ready());
   t.strictSame(bench.of('A'), bench.of('B'));
 });
+
+t.test('a peer of an older program is told of once, and can be left out', async (t) => {
+  await using bench = new DeskBench();
+  bench.older = true;
+  await bench.down('B');
+  const order = prepareOrder({ plan: null, writer: { epoch: 0, seq: 0 } });
+  const { desk, told } = bench.nodes.A;
+  await desk!.ask({ do: 'begin', order });
+  for (let count = 0; count < 5; count += 1) await bench.pass(30);
+  const said = told.filter((line) => /node B runs Tandem .*cannot prepare updates/.test(line));
+  t.equal(said.length, 1);
+  t.equal(bench.of('A')?.order.readyAt, null);
+  await desk!.ask({ do: 'ignore', node: 'B', word: WORD });
+  await bench.until(() => bench.of('A')?.order.readyAt !== null);
+});
