@@ -55,7 +55,11 @@ export function renderAutomation(view: AutomationView, options: RenderOptions): 
 /** Lines for what holds updates up, and for what is scheduled; none when there is nothing. */
 export function automationLines(view: AutomationView, options: RenderOptions): string[] {
   const open = view.schedules.filter(({ state }) => state !== 'ended');
-  return [...heldLines(view, options), ...open.flatMap((one) => renderSchedule(one, options))];
+  const waiting = (view.waiting ?? []).flatMap(({ job, message }) => {
+    return wrap(`Waits: ${plain(message, options)}, job ${job}`, options.columns);
+  });
+  const listed = open.flatMap((one) => renderSchedule(one, options));
+  return [...heldLines(view, options), ...waiting, ...listed];
 }
 
 function heldLines({ window, inhibited, clock }: AutomationView, options: RenderOptions): string[] {

@@ -62,5 +62,13 @@ export const SCHEDULE_SCHEMAS: Readonly<Record<string, Schema>> = {
     ),
     inhibited: orNull(text('The file that stops updates, and what it says.')),
     clock: orNull(text('Why the clock is not to be believed.')),
+    waiting: maybe(
+      list(
+        object<{ job: string; message: string }>('A job that waits for hooks.', {
+          job: text(),
+          message: text(),
+        }),
+      ),
+    ),
   }),
 };

@@ -122,6 +122,8 @@ export interface AutomationView {
   readonly inhibited: string | null;
   /** Why the clock of this node is not to be believed. */
   readonly clock: string | null;
+  /** Jobs of this node that wait before they begin, for hooks, with why; absent = none. */
+  readonly waiting?: readonly { readonly job: string; readonly message: string }[];
 }
 
 /** What clients see of it; `hold` is why it does not begin, as the node that serves found it. */

@@ -42,7 +42,7 @@ import { Replacement, type PairingParts } from './replace.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
 import type { ScheduleDesk } from './schedule-desk.ts';
 import { auditSchedule, deskOf, NOTHING_SCHEDULED, withResult } from './schedules.ts';
-import { withStaged } from './schedules.ts';
+import { withStaged, withWaiting } from './schedules.ts';
 import { Starts } from './starts.ts';
 import { StorageCare } from './storage-care.ts';
 import type { Support } from './support.ts';
@@ -201,7 +201,7 @@ export class Backend implements ControlBackend, AsyncDisposable {
   }
 
   automation(): AutomationView {
-    return this.schedules?.view() ?? NOTHING_SCHEDULED;
+    return withWaiting(this.schedules?.view() ?? NOTHING_SCHEDULED, this.#jobs.list());
   }
 
   schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {

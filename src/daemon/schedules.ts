@@ -19,6 +19,7 @@ import { bundleOfStaged } from './bundles.ts';
 import type { ScheduleBook } from './schedule-book.ts';
 import { ScheduleDesk, type ScheduleParts } from './schedule-desk.ts';
 import { resultOf } from './schedule-rules.ts';
+import { WAITS } from './update-gate.ts';
 
 /** What the desk of a daemon is made of. */
 export interface SchedulesParts {
@@ -115,4 +116,12 @@ export function auditSchedule(
 export function withResult(job: JobStatus): JobStatus {
   const result = resultOf(job);
   return result === null ? job : { ...job, result };
+}
+
+/** The view with the jobs that wait for hooks before they begin. */
+export function withWaiting(view: AutomationView, jobs: readonly JobStatus[]): AutomationView {
+  const waiting = jobs
+    .filter(({ state, message }) => state === 'running' && message.startsWith(WAITS))
+    .map(({ id, message }) => ({ job: id, message: message.slice(WAITS.length) }));
+  return waiting.length === 0 ? view : { ...view, waiting };
 }

@@ -25,6 +25,8 @@ export interface UpdateGateParts {
   readonly automation?: GateParts['automation'];
 }
 
+/** How a job begins to say why it waits. */
+export const WAITS = 'waits: ';
 /** Hours for which a hook may say later when nothing else is configured. */
 const LATER_H = 24;
 
@@ -77,7 +79,7 @@ export async function agreeOn(
 ): Promise<void> {
   const asked = { hooks, host, laterH: automation?.laterH ?? LATER_H, ...(pause && { pause }) };
   const tell = (reason: Reason | null): void => {
-    desk.tell(job, 'waiting', reason === null ? 'the hooks agree' : `waits: ${reason.message}`);
+    desk.tell(job, 'waiting', reason === null ? 'the hooks agree' : `${WAITS}${reason.message}`);
   };
   await askUntilAgreed(asked, { point, input, tell }, signal);
 }

@@ -206,6 +206,9 @@ t.test('a check hook may refuse, or ask for later', async (t) => {
   const words = /waits: hook check.d\/10-window asks to be asked later \(asked (\d+) times\)/;
   await pair.until(() => Number(words.exec(pair.a.backend.job(id).message)?.[1] ?? 0) > 2);
   t.equal(pair.a.runner.state.rollout, null, 'nothing has begun');
+  t.match(pair.a.backend.status().automation, {
+    waiting: [{ job: id, message: /^hook check.d\/10-window/ }],
+  });
   t.equal(await refused(pair, pair.a.backend.start({ kind: 'rollback' }, CALLER)), 'job.busy');
   answer = 'good';
   pair.a.hold('write system');
