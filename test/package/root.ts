@@ -38,6 +38,9 @@ const READY_MS = 300_000;
 const POLL_MS = 100;
 const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 
+/** A file that only such a root has. */
+const MARK = '/etc/root-of-a-test';
+
 /** Run as root of new namespaces: mounts what a system expects and becomes its first process. */
 const FIRST = `
 set -eu
@@ -170,6 +173,7 @@ export class Root implements AsyncDisposable {
     const dir = join(await mkdtemp(join(tmpdir(), 'tandem-root-')), 'root');
     await mkdir(dir);
     await runTool('tar', ['-C', dir, '--numeric-owner', '-xpf', tar]);
+    await writeFile(join(dir, MARK), '');
     const group = kind === 'systemd' ? await ownGroup() : null;
     // Its own control group first, which the namespace of groups then begins at.
     const enter = group === null ? '' : `echo $$ >'${group}/cgroup.procs'; `;
@@ -245,13 +249,15 @@ export class Root implements AsyncDisposable {
 
   async #untilUp(kind: Kind): Promise<void> {
     const endMs = performance.now() + READY_MS;
-    const ready = kind === 'systemd' ? 'systemctl is-system-running --wait' : 'test ! -e /mnt/bin';
+    const ready = kind === 'systemd' ? 'systemctl is-system-running --wait' : 'echo running';
     for (;;) {
       if (this.#ended) throw new Error('the first process has ended');
       this.#first = await this.#childOf(this.#child.pid ?? 0);
       // `degraded` is good enough: there is hardware that these namespaces do not have.
-      const { stdout, status } = await this.run(['sh', '-c', ready]).catch(() => FAILED);
-      if (kind === 'plain' ? status === 0 : /^(running|degraded)$/m.test(stdout)) return;
+      // Until it has changed its root it still has that of this machine, where nothing may be run.
+      const line = `test -e ${MARK} && ${ready}`;
+      const { stdout } = await this.run(['sh', '-c', line]).catch(() => FAILED);
+      if (/^(running|degraded)$/m.test(stdout)) return;
       if (performance.now() > endMs) throw new Error(`${kind} does not come up: ${stdout}`);
       await sleep(POLL_MS);
     }
