@@ -2,8 +2,8 @@
  * The replication channel between the two storage processes: TLS 1.3 with the pinned keys of the
  * pair, node A dials, node B listens. Always holds: no frame is read or sent before the other end
  * has proved the pinned key; a newer connection replaces an older one; a connection on which
- * nothing arrives for so many beats is closed, counted in ticks, not by the clock: as soon as the link
- * of the daemons is, because a write waits for the later of the two. Imports core and keys.
+ * nothing arrives for so many beats is closed, counted in ticks, not by the clock: as soon as the
+ * link of the daemons is, because a write waits for the later of the two. Imports core and keys.
  */
 import type { Socket } from 'node:net';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';

@@ -52,7 +52,7 @@ export const historyShowVerb: Verb = {
   minArgs: 1,
   maxArgs: 1,
   summary: 'Show the log of one update, or its time line as a picture.',
-  example: 'tandem history show update-1a2b3c4d5e --svg > update.svg',
+  example: 'tandem history show update-1a2b3c4d5e --svg',
   options: {
     ...CLIENT_OPTIONS,
     svg: {

@@ -1,8 +1,8 @@
 /**
- * The verb `pair replace`: a new or re-imaged node takes the place of the peer. Always holds: what it
- * costs is said before the word is asked for; with `--json` each line of standard output is one
- * JSON object, the code and then the end of the job; Ctrl-C ends the wait and never the job. Imports
- * core, the control client and its own folder.
+ * The verb `pair replace`: a new or re-imaged node takes the place of the peer. Always holds: what
+ * it costs is said before the word is asked for; with `--json` each line of standard output is one
+ * JSON object, the code and then the end of the job; Ctrl-C ends the wait and never the job.
+ * Imports core, the control client and its own folder.
  */
 import type { ReplaceRequest } from '../control/backend.ts';
 import { EXIT } from '../core/codes.ts';

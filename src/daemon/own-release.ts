@@ -1,6 +1,6 @@
 /**
- * What this node runs, found without a daemon: for a new node that is to have a place in a pair. What
- * cannot be found out is null, never a guess. Imports core, the configuration and the drivers.
+ * What this node runs, found without a daemon: for a new node that is to have a place in a pair.
+ * What cannot be found out is null, never a guess. Imports core, the configuration and the drivers.
  */
 import type { Config } from '../config.ts';
 import type { Runs } from '../core/replace.ts';

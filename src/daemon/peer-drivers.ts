@@ -1,6 +1,6 @@
 /**
- * Opens what reaches the peer: the link over its channels, and the fencer. Imports the configuration,
- * ports and the drivers.
+ * Opens what reaches the peer: the link over its channels, and the fencer. Imports the
+ * configuration, ports and the drivers.
  */
 import { parseAddress, type Config } from '../config.ts';
 import { peerOf } from '../core/model.ts';

@@ -112,7 +112,8 @@ interface Numbered extends PhaseSpan {
 function phaseBars(spans: readonly Numbered[], x: Scale, y: number): readonly string[] {
   return spans.flatMap(({ phase, kind, fromMs, toMs, text, number }) => {
     const [from, to] = [x(fromMs), x(toMs)];
-    const title = `${number} ${phase}, ${lengthText(toMs - fromMs)}${text === '' ? '' : `: ${text}`}`;
+    const why = text === '' ? '' : `: ${text}`;
+    const title = `${number} ${phase}, ${lengthText(toMs - fromMs)}${why}`;
     const label = `${number}`;
     // A number that has no room stands in the list alone.
     const fits = to - from >= 7 * label.length + 4;
@@ -166,7 +167,7 @@ function serviceText(spans: readonly ServiceSpan[]): string {
 /** Where the bars of a row begin. */
 const rowY = (at: number): number => AXIS_Y + 12 + at * ROW;
 
-/** The picture; `events` are those of the node that draws it, `nowMs` is for one that still runs. */
+/** The picture; `events`: those of the node that draws it; `nowMs`: for one that still runs. */
 export function rolloutSvg(
   rollout: RolloutRecord,
   events: readonly TandemEvent[],
@@ -199,11 +200,12 @@ export function rolloutSvg(
       rowY(at),
     ),
   ]);
+  const size = `width="${WIDTH}" height="${height}"`;
   const lines = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" ${size} role="img">`,
     `<title>${xmlText(title)}</title>`,
     `<style>${STYLE}</style>`,
-    `<rect width="${WIDTH}" height="${height}" class="bg"/>`,
+    `<rect ${size} class="bg"/>`,
     words(24, 28, 't h', cut(title, TEXT_MAX)),
     words(24, 48, 'm', cut(`${begun}${end}`, HEAD_MAX)),
     ...axis(totalMs, x, bottom),

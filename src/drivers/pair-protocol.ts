@@ -9,8 +9,8 @@
  *
  * Steps, `init` listens and `join` connects:
  *   init -> join  hello  {node}
- *   join -> init  join   {node, pair: earlier id or '', proof, runs: its versions (core/replace.ts)}
- *                                                                a wrong proof costs a try
+ *   join -> init  join   {node, pair: earlier id or '', proof,   a wrong proof costs a try
+ *                         runs: its versions, core/replace.ts}
  *   init -> join  offer  {pair, proof}                           join stores the pair, durably
  *   join -> init  stored {proof}                                 init stores the pair, durably
  *   init -> join  done   {proof}

@@ -1,7 +1,7 @@
 /**
- * The log of what programs print, at its bounds: bytes and files, two writers, output that is larger
- * than a log, a name that cannot be had, and what is found when the power went while the file got
- * its other name. May import tap, node: and the driver under test.
+ * The log of what programs print, at its bounds: bytes and files, two writers, output that is
+ * larger than a log, a name that cannot be had, and what is found when the power went while the
+ * file got its other name. May import tap, node: and the driver under test.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

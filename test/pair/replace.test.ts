@@ -1,8 +1,8 @@
 /**
- * A real pair of which a node is replaced while a client works: one of another version is refused on
- * both sides, one of the same version joins, gets everything and may take over. The old node comes
- * back: it is not heard, serves nothing and says why, also after another restart, and may not join
- * again. Once the standby is replaced, and once the node that served. Only with PAIR_ALL=1
+ * A real pair of which a node is replaced while a client works: one of another version is refused
+ * on both sides, one of the same version joins, gets everything and may take over. The old node
+ * comes back: it is not heard, serves nothing and says why, also after another restart, and may not
+ * join again. Once the standby is replaced, and once the node that served. Only with PAIR_ALL=1
  * (`npm run test:embedded`).
  */
 import { mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
@@ -13,7 +13,7 @@ import { createAppliance } from '../../scripts/appliance.ts';
 import { FIRST } from '../../scripts/demo/scenarios.ts';
 import { HARDWARE, PRODUCT, type DemoRelease } from '../../scripts/demo/workshop.ts';
 import type { AuditEntry } from '../../src/core/operator.ts';
-import { peerOf, type NodeId } from '../../src/core/model.ts';
+import { peerOf, RELEASE_FILE, type NodeId } from '../../src/core/model.ts';
 import type { PairStatus } from '../../src/core/status.ts';
 import { keysDirOf, readPairRecord } from '../../src/drivers/keys.ts';
 import { Bench, READY_MS, RELEASES, runCommand, type Finished } from './harness.ts';
@@ -90,7 +90,7 @@ async function joins(bench: Bench, node: NodeId, words: readonly string[]): Prom
 
 /** Boots a node that is not paired for as long as it needs to have its release at its place. */
 async function bootOnce(bench: Bench, node: NodeId, release: DemoRelease): Promise<void> {
-  const file = join(bench.pair.nodes[node].dir, 'run/root/etc/tandem-release');
+  const file = join(bench.pair.nodes[node].dir, 'run', 'root', RELEASE_FILE);
   await rm(file, { force: true });
   await bench.power(node, 'on');
   const found = async (): Promise<boolean> =>
