@@ -242,7 +242,7 @@ async function openNode(
   const backend: Backend = new Backend({
     ...drivers,
     care: drivers.store,
-    ...settledParts(config, host, drivers.slots),
+    ...settledParts(config, host, drivers),
     pairing: pairingOf(config, keys),
     runner,
     executor,
@@ -312,8 +312,13 @@ function placeOf(host: Host, state: () => NodeState) {
 }
 
 /** What the backend is told of the node that does not change while it runs. */
-function settledParts(config: Config, host: Host, slots: Slots) {
+function settledParts(
+  config: Config,
+  host: Host,
+  { slots, inhibitor }: { readonly slots: Slots; readonly inhibitor: Inhibitor },
+) {
   return {
+    automation: gateOf(config.automation, inhibitor),
     support: supportOf(config, host),
     identity: identityOf(config, slots),
     policy: policyOf(config),

@@ -44,8 +44,8 @@ export interface CheckParts extends BundleParts {
   readonly fencePolicy?: 'manual' | 'fence';
   /** Bundles that the depot keeps beside those of rollouts; none when absent. */
   readonly kept?: () => readonly Sha256[];
-  /** Windows and files that hold an update up; nothing does when absent. */
-  readonly automation?: GateParts['automation'];
+  /** Windows and files that hold an update up. */
+  readonly automation: NonNullable<GateParts['automation']>;
   /** Bytes free for the depot; the file system of the depot when absent. */
   readonly freeBytes?: () => Promise<number | null>;
 }
@@ -206,7 +206,7 @@ export class Checks {
       slotBytes: identity.slotBytes,
       fencer: fencer === undefined ? NO_FENCER : await fencerFacts(fencer, fencePolicy, until),
       nowMs: host.nowMs(),
-      inhibited: (await this.#parts.automation?.inhibitor.inhibited()) ?? null,
+      inhibited: await this.#parts.automation.inhibitor.inhibited(),
     };
   }
 }

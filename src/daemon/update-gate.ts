@@ -21,22 +21,18 @@ export interface UpdateGateParts {
   readonly hooks: Hooks;
   readonly host: Pick<Host, 'nowMs' | 'monotonicMs'>;
   readonly pause?: Pause;
-  /** Windows and the inhibit directory; nothing holds an update up when absent. */
-  readonly automation?: GateParts['automation'];
+  /** Windows and the inhibit directory. */
+  readonly automation: NonNullable<GateParts['automation']>;
 }
 
 /** How a job begins to say why it waits. */
 export const WAITS = 'waits: ';
-/** Hours for which a hook may say later when nothing else is configured. */
-const LATER_H = 24;
-
 /** Rows for a file that stops updates and for the windows. */
 export async function gateRows(
   { runner, host, automation }: UpdateGateParts,
   facts: PairFacts,
   ignoreWindow = false,
 ): Promise<PrecheckRow[]> {
-  if (automation === undefined) return [];
   const { state } = runner;
   const own = await automation.inhibitor.inhibited();
   const theirs = facts[other(state)]?.inhibited ?? null;
@@ -77,7 +73,7 @@ export async function agreeOn(
   input: object,
   signal: AbortSignal,
 ): Promise<void> {
-  const asked = { hooks, host, laterH: automation?.laterH ?? LATER_H, ...(pause && { pause }) };
+  const asked = { hooks, host, laterH: automation.laterH, ...(pause && { pause }) };
   const tell = (reason: Reason | null): void => {
     desk.tell(job, 'waiting', reason === null ? 'the hooks agree' : `${WAITS}${reason.message}`);
   };
