@@ -164,11 +164,17 @@ export function commitRecord(
   past: readonly RolloutRecord[],
   at: string,
 ): RolloutRecord | null {
-  const last = past.find(({ kind, phase }) => kind === 'update' && phase === 'DONE');
-  const brought = last?.to.images.find((image) => image.class === 'system')?.release;
-  if (last === undefined || brought === undefined || last.finalized) return null;
   const running = [s.world.system, peerReport(s)?.system ?? null];
-  if (!running.every((release) => release?.counter === brought.counter)) return null;
+  const runs = ({ to }: RolloutRecord): boolean => {
+    const brought = to.images.find((image) => image.class === 'system')?.release;
+    return brought !== undefined && running.every((one) => one?.counter === brought.counter);
+  };
+  // One that was held is open too, once a node that was replaced runs what it brought.
+  const last = past.find((one) => {
+    const held = one.phase === 'HOLD_MIXED' && runs(one);
+    return one.kind === 'update' && (one.phase === 'DONE' || held);
+  });
+  if (last === undefined || last.finalized || !runs(last)) return null;
   return { ...last, phase: 'FINALIZE', phaseAt: at };
 }
 

@@ -66,7 +66,9 @@ export class Replacement {
     const { pairing, desk, now } = this.#parts;
     this.#check(node);
     const busy = this.#parts.localJob();
-    if (busy !== null) throw new UpdateError('job.busy', `job ${busy} runs`);
+    // An update whose node is lost for good can only end with another node in its place.
+    const rollout = this.#state.rollout?.id;
+    if (busy !== null && busy !== rollout) throw new UpdateError('job.busy', `job ${busy} runs`);
     const wanted = runsOf(this.#state);
     const stop = new AbortController();
     const offer = await pairing.open({

@@ -107,6 +107,14 @@ t.test('a commit takes up the update that was left open, and no other one', asyn
   t.equal(commitRecord(s, [back, { ...done, finalized: true }], DRAFT.at), null);
   const mixed = updated(['A', 'B'], { rollout: back, peer: { system: release('system', 1) } });
   t.equal(commitRecord(mixed, [back, done], DRAFT.at), null, 'one node went back');
+  const held = { ...done, id: 'held', phase: 'HOLD_MIXED' } as const;
+  t.match(commitRecord(s, [held], DRAFT.at), { id: 'held' }, 'the other node was replaced');
+  t.equal(commitRecord(mixed, [held], DRAFT.at), null, 'it is held still');
+  const other = held.to.images.map((image) => {
+    return { ...image, release: { ...image.release, counter: image.release.counter + 1 } };
+  });
+  const left = { ...held, to: { ...held.to, images: other } };
+  t.match(commitRecord(s, [left, done], DRAFT.at), { id: done.id }, 'the pair left it again');
   const alone = updated(['A', 'B'], { rollout: back, peer: null });
   t.equal(commitRecord(alone, [back, done], DRAFT.at), null, 'what the peer runs is not known');
 });

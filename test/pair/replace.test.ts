@@ -212,3 +212,31 @@ t.test('the node that served is replaced', plan, async (t) => {
   await returns(t, bench, 'B', old);
   await check(t, bench);
 });
+
+t.test('a node that is lost in its trial is replaced: the update ends', plan, async (t) => {
+  const bench = await Bench.open(t);
+  const file = await bench.bundle(RELEASES.second);
+  await bench.running.waitAvailable(READY_MS, bench.signal);
+  bench.startClient();
+  const update = bench.update('A', file, '--json');
+  await bench.watch.phase('TRIAL2', 0);
+  await bench.power('B', 'off');
+  await until(bench, 'A', ({ nodes }) => !nodes.B.known && nodes.A.serving);
+  const disk = await newDisk(bench, 'B', RELEASES.second);
+  await exchangeDisk(bench, 'B', disk);
+  await bootOnce(bench, 'B', RELEASES.second);
+  const { command, words } = await replacing(bench, 'A');
+  t.match(await joins(bench, 'B', words), { exit: 0 });
+  await bench.power('B', 'on');
+  t.match(await command.done, { exit: 0 });
+  t.match(await update.done, { exit: 32, json: [{ code: 'standby.failed_held' }] });
+  const status = await bench.running.waitAvailable(READY_MS, bench.signal);
+  t.match(status.nodes, {
+    A: { system: { version: '2.0.0' }, storage: { version: '2.0.0' } },
+    B: { system: { version: '2.0.0' }, storage: { version: '2.0.0' } },
+  });
+  t.match(status, { rollout: { phase: 'HOLD_MIXED', ended: true } });
+  const commit = await bench.cli('A', 'commit', '--wait', '--yes', '--json', '--timeout', '60');
+  t.match(commit, { exit: 0 }, `both run it, so it can be made permanent: ${commit.stdout}`);
+  await check(t, bench);
+});
