@@ -85,8 +85,8 @@ function workerCode(projectDir: string): Plugin {
 }
 
 /**
- * All but `BUILTINS`; `projectDir` is where packages are found, `ajvApart` the name of the part that
- * has the whole of ajv, where it is a part of its own (`AJV_ENTRY`).
+ * All but `BUILTINS`; `projectDir` is where packages are found, `ajvApart` the name of the part
+ * that has the whole of ajv, where it is a part of its own (`AJV_ENTRY`).
  */
 export function pluginsFor(projectDir: string, ajvApart: string | null = null): Plugin[] {
   return [NATIVE, LEAN, precompiledChecks(projectDir, ajvApart), workerCode(projectDir)];

@@ -1,10 +1,10 @@
 /**
  * Tells the machine whether this node may act alone after fencing its peer: only once the fencer
  * has passed its self-test, which is repeated, so that a broken way to the peer's power is known
- * before it is needed (docs/ARCHITECTURE.md, R3). A test that fails later, and once more right after,
- * is an alarm and takes the permission back; one answer that was late does not, because a standby
- * whose peer dies before it has heard of the permission anew never takes over by itself. Imports
- * core and ports.
+ * before it is needed (docs/ARCHITECTURE.md, R3). A test that fails later, and once more right
+ * after, is an alarm and takes the permission back; one answer that was late does not, because a
+ * standby whose peer dies before it has heard of the permission anew never takes over by itself.
+ * Imports core and ports.
  */
 import { asUpdateError } from '../core/errors.ts';
 import type { Reason } from '../core/records.ts';
