@@ -192,7 +192,7 @@ export const prepareVerbs: readonly Verb[] = [
     run: status,
   },
   wordVerb('ignore', 'NODE', {
-    summary: 'Go on without a node that cannot be prepared; the install brings it what it lacks.',
+    summary: 'Go on without a node that cannot be prepared; its install is slower.',
     example: 'tandem prepare ignore B --reason disk-is-being-replaced',
     run: ignore,
   }),
@@ -212,13 +212,13 @@ export const prepareVerbs: readonly Verb[] = [
     run: plainWord('authorize'),
   }),
   wordVerb('configure', '[ID]', {
-    summary: 'Settle how it is installed, as planned or otherwise; the plan is frozen with it.',
+    summary: 'Settle how it is installed; the plan is frozen with that.',
     example: 'tandem prepare configure --order standby-first',
     options: INSTALL_OPTIONS,
     run: configure,
   }),
   wordVerb('cancel', '[ID]', {
-    summary: 'Give up what is prepared; a bundle that is staged stays until its room is needed.',
+    summary: 'Give up what is prepared; the bundle stays staged.',
     example: 'tandem prepare cancel --reason wrong-release',
     run: plainWord('cancel'),
   }),
