@@ -97,9 +97,10 @@ t.test('installed, started, killed, upgraded, removed, purged', async (t) => {
     version: `${VERSION}+2`,
   });
   await using root = await Root.start('plain');
-  // No init runs there that could tell the run level.
+  // No init runs there that could tell the run level, and so Debian would start nothing.
   await root.write('/sbin/runlevel', '#!/bin/sh\necho N 2\n');
-  await root.sh('chmod 755 /sbin/runlevel');
+  await root.write('/usr/sbin/policy-rc.d', '#!/bin/sh\nexit 0\n');
+  await root.sh('chmod 755 /sbin/runlevel /usr/sbin/policy-rc.d');
   const before = await list(root);
   const accounts = await root.sh('cat /etc/passwd /etc/group /etc/shells');
   await root.bring(first, '/tmp/one.deb');

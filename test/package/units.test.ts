@@ -108,8 +108,9 @@ for (const kind of ['a path', 'an abstract name'] as const) {
     t.teardown(() => void (listener.pid !== undefined && listener.kill('SIGKILL')));
     let heard = '';
     listener.stdout.setEncoding('utf8').on('data', (text: string) => void (heard += text));
+    const signal = AbortSignal.timeout(60_000);
     const until = async (end: string): Promise<void> => {
-      while (!heard.endsWith(end)) await once(listener.stdout, 'data');
+      while (!heard.endsWith(end)) await once(listener.stdout, 'data', { signal });
     };
     await until('up\n');
     const { lib, env } = bench(dir, 'quiet', SERVICE);
