@@ -14,7 +14,6 @@ import {
   readFile,
   rename,
   rm,
-  rmdir,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -122,17 +121,15 @@ async function ownGroup(): Promise<string> {
   return group;
 }
 
-/** Removes a group with those below it; what was in them has ended. */
+/** Removes a group with those below it; what was in them has ended, or does so in this moment. */
 async function removeGroup(group: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      await promise(execFile, 'find', [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+']);
-      return;
-    } catch (error) {
-      if (tries === 50) throw error;
-      await sleep(POLL_MS);
-    }
+  const below = [group, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', '+'];
+  for (let tries = 0; tries < 100; tries++) {
+    const { status } = await promise(execFile, 'find', below);
+    if (status === 0) return;
+    await sleep(POLL_MS);
   }
+  throw new Error(`${group} cannot be removed`);
 }
 
 /** A program of this machine, run to its end. */
@@ -194,10 +191,7 @@ export class Root implements AsyncDisposable {
       this.#child.kill('SIGKILL');
       await ended;
     }
-    if (this.#group !== null) {
-      await removeGroup(this.#group);
-      await rmdir(this.#group).catch(() => undefined);
-    }
+    if (this.#group !== null) await removeGroup(this.#group);
     await rm(dirname(this.dir), { recursive: true, force: true });
   }
 
