@@ -178,14 +178,7 @@ export async function makeSquashfs(tree: Tree, out: string): Promise<number> {
   try {
     await writeTree(tree, work);
     const fixed = ['-mkfs-time', String(TIME_S), '-all-time', String(TIME_S), '-all-root'];
-    const shape = [
-      '-comp',
-      'lzo',
-      '-b',
-      '131072',
-      '-no-xattrs',
-      '-noappend',
-    ];
+    const shape = ['-comp', 'lzo', '-b', '131072', '-no-xattrs', '-noappend'];
     const quiet = ['-no-progress', '-quiet'];
     // The variable and the options for times exclude each other.
     const env = { SOURCE_DATE_EPOCH: undefined };

@@ -186,7 +186,8 @@ t.test('the real program: from the menu to the shell and back', async (t) => {
   desk.send('\r');
   await desk.untilShown('comes back to the console');
   desk.resize(24, 100);
-  desk.send('stty size; echo "[$TERM]"\r');
+  // The new size arrives when it arrives.
+  desk.send('until stty size | grep 100; do sleep 0.1; done; echo "[$TERM]"\r');
   await desk.untilShown('24 100');
   await desk.untilShown('[vt220]');
   desk.resize(24, 80);

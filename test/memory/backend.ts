@@ -49,7 +49,6 @@ import {
   pairStatus,
   powerViews,
   precheckReport,
-  release,
   settingsView,
   supportView,
   takeoverView,
