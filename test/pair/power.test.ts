@@ -6,12 +6,17 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { NodeId } from '../../src/core/model.ts';
 import { Bench, READY_MS } from './harness.ts';
 
 t.setTimeout(220_000);
+
+/** How often the power is looked at, in milliseconds, and how many times. */
+const LOOK_MS = 100;
+const LOOKS_MAX = 300;
 
 /** The files of a new archive of a node, after its sums were checked. */
 async function archive(bench: Bench, node: NodeId, ...how: string[]): Promise<Map<string, string>> {
@@ -86,7 +91,12 @@ t.test('restart and shutdown of the node that serves', async (t) => {
     await bench.watch.until('node A is alone', ({ node, status }) => {
       return node === 'A' && status.nodes.A.serving && !status.nodes.B.known;
     });
-    const off = await bench.running.power('B');
+    // Its last words end the link; the power goes after them.
+    let off = await bench.running.power('B');
+    for (let look = 0; off.power !== 'off' && look < LOOKS_MAX; look += 1) {
+      await sleep(LOOK_MS);
+      off = await bench.running.power('B');
+    }
     t.match(off, { power: 'off', pid: null });
     const files = await archive(bench, 'B', '--offline', '--config', bench.pair.nodes.B.config);
     t.match(files.get('journal/records.json'), /"kind": "node"/, 'collected without a daemon');
