@@ -3,6 +3,7 @@
  * put an update off. Always holds: a window or a zone that is not understood is a problem of the
  * file and never a window that does not count. Imports core.
  */
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MINUTES_PATTERN, readMinutes } from './core/schedule-time.ts';
 import { readWindow, WINDOW_WORDS, type Window } from './core/window.ts';
@@ -120,6 +121,9 @@ export interface GivenAutomation {
 
 function zoneOf({ zone }: GivenAutomation): string {
   if (zone !== undefined) return zone;
+  // The tables of zones are large: a system without one of its own need not read them.
+  const isSet = process.env['TZ'] !== undefined || existsSync('/etc/localtime');
+  if (!isSet) return 'UTC';
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return isZone(own) ? own : 'UTC';
 }

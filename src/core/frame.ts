@@ -122,7 +122,8 @@ export function isBlank(bytes: Uint8Array): boolean {
 
 function hasMagic(bytes: Uint8Array, offset: number): boolean {
   if (offset + SECTOR_BYTES > bytes.length) return false;
-  return MAGIC.every((byte, index) => bytes[offset + index] === byte);
+  for (let i = 0; i < MAGIC.length; i += 1) if (bytes[offset + i] !== MAGIC[i]) return false;
+  return true;
 }
 
 function headerAt(bytes: Uint8Array, offset: number): DataView {

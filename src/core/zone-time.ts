@@ -24,6 +24,7 @@ const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /** Whether this is the name of a zone that this program knows, as `Europe/Berlin` or `UTC`. */
 export function isZone(name: string): boolean {
+  if (name === 'UTC') return true;
   // An offset is no zone: it knows nothing of summer time.
   if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return false;
   try {
