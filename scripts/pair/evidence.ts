@@ -50,7 +50,8 @@ async function saidBy({ id, door }: BenchNode, command: string): Promise<string>
 }
 
 async function keepMessages(node: BenchNode, folder: string): Promise<void> {
-  const words = 'logread; free; ip addr; ps -o pid,ppid,rss,stat,time,args';
+  // Whatever of it there is.
+  const words = 'logread; free; ip addr; ps -o pid,ppid,rss,stat,time,args; true';
   await writeFile(join(folder, `messages-${node.id}.txt`), await saidBy(node, words));
 }
 

@@ -15,6 +15,6 @@ export default {
     story.tell('rollback');
     const words = ['rollback', '--wait', '--yes', '--json', '--timeout', '1500'];
     await story.follow(story.pair.tandem('A', ...words)).ends(EXIT.done);
-    await story.ends({ A: '1.0.0', B: '1.0.0', phase: 'ROLLED_BACK' });
+    await story.ends({ A: '1.0.0', B: '1.0.0', phase: 'DONE' });
   },
 } satisfies Scenario;
