@@ -194,7 +194,7 @@ export interface RunOptions {
   readonly root: string;
   readonly say: (text: string) => void;
   readonly limits?: Limits;
-  /** Files that run side by side; default: one more than cores, as many of them wait. */
+  /** Files that run side by side; default: as many as there are cores. */
   readonly lanes?: number;
 }
 
@@ -216,7 +216,7 @@ export async function runFiles(paths: readonly string[], options: RunOptions): P
       sum.skipped += counts.skipped;
     }
   };
-  await Promise.all(Array.from({ length: options.lanes ?? availableParallelism() + 1 }, lane));
+  await Promise.all(Array.from({ length: options.lanes ?? availableParallelism() }, lane));
   process.off('SIGINT', stop).off('SIGTERM', stop);
   return sum;
 }
