@@ -40,6 +40,8 @@ export function fenceScript({ requests, pidFile }: FencePaths): string {
 # storage software, which answers; without it there is no word, and the kernel stays frozen.
 read -r pid <${pidFile} || exit ${NO_WORD}
 request=${requests}/$$
+# What an earlier process with this number left behind is no answer.
+rm -rf "$request" "$request.done"
 mkdir -p "$request" || exit ${NO_WORD}
 while [ ! -s "$request/answer" ]; do
   kill -0 "$pid" 2>/dev/null || break
@@ -47,7 +49,8 @@ while [ ! -s "$request/answer" ]; do
 done
 status=${NO_WORD}
 [ -s "$request/answer" ] && read -r status <"$request/answer"
-rm -rf "$request"
+# Under another name nothing is put into it any more while it is removed.
+mv "$request" "$request.done" && rm -rf "$request.done"
 exit "$status"
 `;
 }

@@ -82,3 +82,17 @@ t.test('a new start ends what waited for the old one, and forgets what died', as
   t.equal(await status, 1);
   await requests(paths, 0);
 });
+
+t.test('what an earlier process with the same number left behind is no answer', async (t) => {
+  const paths = pathsIn(t);
+  using word = await FenceWord.open(paths);
+  // The shell becomes the script, and so the number is known before.
+  const { promise, resolve } = Promise.withResolvers<number | null>();
+  const left = `mkdir -p ${paths.requests}/$$ && echo 7 >${paths.requests}/$$/answer`;
+  const child = spawn('/bin/sh', ['-c', `${left} && exec ${paths.script}`], { stdio: 'ignore' });
+  child.once('close', resolve);
+  await sleep(300);
+  t.equal(child.exitCode, null, 'it waits');
+  await word.refuse();
+  t.equal(await promise, 1);
+});
