@@ -13,12 +13,11 @@ import type { PrepareRequest } from '../core/prepare-view.ts';
 import { REASON_OPTION, reasonOf, why } from './confirm.ts';
 import { DETAILED_OPTION, exitOfChange, previewed, PREVIEW_OPTIONS } from './preview.ts';
 import { renderPrepare } from './render-prepare.ts';
-import { renderJob } from './render-records.ts';
 import { plain, wrap } from './render.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, KEY_OPTION, oneOf } from './values.ts';
 import { printJson, printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
-import { attachCommand, FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
+import { FOLLOW_OPTIONS, startedJob, wantsWait } from './wait.ts';
 
 const ORDERS = ['active-first', 'standby-first'] as const;
 const FAILURES = ['hold', 'rollback'] as const;
@@ -56,14 +55,7 @@ async function prepare(args: readonly string[], values: VerbValues, io: CliIo): 
   if (ended !== null) return ended;
   if (io.errIsTerminal) io.err('Checking the request ...\n');
   const job = await client.start(request, io.signal);
-  if (waits) return waitForJob(client, job, values, io);
-  if (flag(values, 'json')) printJson(io, job);
-  else if (flag(values, 'detach')) io.out(`${job.id}\n`);
-  else {
-    printLines(io, renderJob(job, renderOptions(io)));
-    io.err(`Watch it: ${attachCommand(job.id, 0, values)}\n`);
-  }
-  return EXIT.done;
+  return startedJob(client, job, waits, values, io);
 }
 
 /** A file, or the id of a bundle that is staged. */

@@ -11,13 +11,13 @@ import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { isThere, previewed, PREVIEW_OPTIONS, startsNothing } from './preview.ts';
 import { renderEstimate, renderPrecheck } from './render-checks.ts';
-import { renderJob, renderStaged, renderValidate } from './render-records.ts';
+import { renderStaged, renderValidate } from './render-records.ts';
 import { isLater, LATER_OPTIONS, laterRequest, MANNER_OPTIONS } from './schedule.ts';
 import { mannerOf, updateLater } from './schedule.ts';
 import { absolute, CLIENT_OPTIONS, connect, flag, KEY_OPTION, oneOf } from './values.ts';
 import { printJson, printLines, renderOptions } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
-import { attachCommand, FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
+import { FOLLOW_OPTIONS, startedJob, wantsWait } from './wait.ts';
 
 const ORDERS = ['active-first', 'standby-first'] as const;
 const FAILURES = ['hold', 'rollback'] as const;
@@ -70,14 +70,7 @@ async function change(
     return error;
   });
   if (job instanceof UpdateError) return nothingToDo(job, values, io);
-  if (waits) return waitForJob(client, job, values, io);
-  if (flag(values, 'json')) printJson(io, job);
-  else if (flag(values, 'detach')) io.out(`${job.id}\n`);
-  else {
-    printLines(io, renderJob(job, renderOptions(io)));
-    io.err(`Watch it: ${attachCommand(job.id, 0, values)}\n`);
-  }
-  return EXIT.done;
+  return startedJob(client, job, waits, values, io);
 }
 
 /** It is everywhere already, and the script wants to be told so. */

@@ -51,6 +51,24 @@ export function sinceSeq(values: VerbValues): number {
   return wholeNumber(values, 'since-seq', { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
 }
 
+/** Waits for a job that was started, when that is wanted; else says how to look at it. */
+export async function startedJob(
+  client: ControlClient,
+  job: JobStatus,
+  waits: boolean,
+  values: VerbValues,
+  io: CliIo,
+): Promise<number> {
+  if (waits) return waitForJob(client, job, values, io);
+  if (flag(values, 'json')) printJson(io, job);
+  else if (flag(values, 'detach')) io.out(`${job.id}\n`);
+  else {
+    printLines(io, renderJob(job, renderOptions(io)));
+    io.err(`Watch it: ${attachCommand(job.id, 0, values)}\n`);
+  }
+  return EXIT.done;
+}
+
 /**
  * Waits until the job has ended, shows what was asked for, prints the end and returns its exit
  * status. A wait that ended first throws `wait.timed_out` or `wait.detached`, both with the command

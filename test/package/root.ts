@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { UpdateError } from '../../src/core/errors.ts';
 import { BUILD_DIR } from '../../scripts/build.ts';
 import { runTool } from '../../scripts/image/tools.ts';
 
@@ -26,7 +27,6 @@ import { runTool } from '../../scripts/image/tools.ts';
 export type Kind = 'plain' | 'systemd';
 
 const SUITE = 'bookworm';
-const MIRROR = 'http://deb.debian.org/debian';
 /** Beside what every Debian has; the package's dependencies among them. */
 const PACKAGES: Readonly<Record<Kind, readonly string[]>> = {
   plain: ['iproute2', 'busybox-static'],
@@ -86,6 +86,16 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** Where this machine has Debian's packages from. */
+async function mirror(): Promise<string> {
+  const format = ['--format', '$(CODENAME) $(REPO_URI)', 'Created-By: Packages'];
+  const { stdout } = await runTool('apt-get', ['indextargets', ...format]);
+  const line = stdout.split('\n').find((one) => one.startsWith(`${SUITE} `));
+  if (line !== undefined) return line.slice(SUITE.length + 1);
+  const message = `apt knows no place with Debian's ${SUITE}; see its sources`;
+  throw new UpdateError('tool.failed', message);
+}
+
 /** The archive of a fresh root, made by debootstrap where there is none yet. */
 async function archive(kind: Kind): Promise<string> {
   const file = join(DIR, `${SUITE}-${kind}.tar`);
@@ -99,7 +109,7 @@ async function archive(kind: Kind): Promise<string> {
   try {
     const root = join(work, 'root');
     const options = ['--variant=minbase', `--include=${PACKAGES[kind].join(',')}`];
-    await runTool('debootstrap', [...options, SUITE, root, MIRROR]);
+    await runTool('debootstrap', [...options, SUITE, root, await mirror()]);
     await rm(join(root, 'var/cache/apt/archives'), { recursive: true, force: true });
     const part = join(work, basename(file));
     await runTool('tar', ['-C', root, '--numeric-owner', '-cf', part, '.']);

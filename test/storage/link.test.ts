@@ -3,23 +3,13 @@
  * not time. Imports the link and keys.
  */
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { connect } from 'node:tls';
 import t from 'tap';
 import { ReplicationLink } from '../../images/storage/link.ts';
 import { frameReader } from '../../images/storage/wire.ts';
 import { tlsOptions } from '../../src/drivers/keys.ts';
 import { makeLinkKeys } from '../drivers/link-keys.ts';
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+import { freePort } from './pair.ts';
 
 /** Beats that a peer with the right key gets before it is given up for saying nothing. */
 async function beatsTo(dir: string, silentMs: number): Promise<number> {
