@@ -42,6 +42,8 @@ const CHECK_MS_MAX = 60_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** How long the way that answered last has for an answer before the others are tried as well. */
 const HEDGE_MS = 100;
+/** After so long without an answer the same way is tried once more, beside the first attempt. */
+const AGAIN_MS = 700;
 
 interface Answer {
   readonly status: number;
@@ -54,7 +56,7 @@ export class DemoClient {
   #bases: readonly string[];
   readonly #label: string;
   readonly #pace: ClientPace;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8, maxFreeSockets: 1 });
   readonly #acknowledged = new Map<string, string>();
   readonly #stop = new AbortController();
   #done: Promise<void> = Promise.resolve();
@@ -169,25 +171,39 @@ export class DemoClient {
   async #ask(method: 'GET' | 'PUT', name: string, body?: string): Promise<Answer> {
     const [first = '', ...others] = this.#bases;
     if (others.length === 0) return this.#askAt(first, method, name, body);
-    const answered = new AbortController();
+    const answered = Promise.withResolvers<Answer>();
+    const ended = new AbortController();
+    const { signal } = ended;
     let refusal: Answer | null = null;
-    const tryAt = async (base: string, afterMs: number): Promise<Answer> => {
-      if (afterMs > 0) await sleep(afterMs, undefined, { signal: answered.signal });
-      const answer = await this.#askAt(base, method, name, body, answered.signal);
+    const attempt = async (base: string): Promise<void> => {
+      const answer = await this.#askAt(base, method, name, body, signal);
       if (answer.status < 500) {
         this.#bases = [base, ...this.#bases.filter((one) => one !== base)];
-        return answer;
+        answered.resolve(answer);
+      } else {
+        refusal = answer;
       }
-      refusal = answer;
-      throw new Error(`status ${String(answer.status)}`);
     };
+    // A way that hangs, since the address behind it has just gone, says nothing of the other one,
+    // and a connection that was begun before the address came may wait for long.
+    const tryAt = async (base: string, afterMs: number): Promise<void> => {
+      await sleep(afterMs, undefined, { signal });
+      for (;;) {
+        await Promise.race([attempt(base), sleep(AGAIN_MS, undefined, { signal })]).catch(() => 0);
+        await sleep(RETRY_MS, undefined, { signal });
+      }
+    };
+    const limit = setTimeout(() => {
+      if (refusal === null) answered.reject(new Error('no answer'));
+      else answered.resolve(refusal);
+    }, this.#pace.requestMs);
+    const ways = [tryAt(first, 0), ...others.map((one) => tryAt(one, HEDGE_MS))];
     try {
-      return await Promise.any([tryAt(first, 0), ...others.map((one) => tryAt(one, HEDGE_MS))]);
-    } catch (error) {
-      if (refusal !== null) return refusal;
-      throw error;
+      return await answered.promise;
     } finally {
-      answered.abort();
+      clearTimeout(limit);
+      ended.abort();
+      await Promise.allSettled(ways);
     }
   }
 

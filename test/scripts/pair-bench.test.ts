@@ -145,3 +145,21 @@ t.test('a client with two ways uses the one that answers', async (t) => {
   t.strictSame([lost, misreads], [[], 0]);
   t.ok(writes > 0);
 });
+
+t.test('a way that hangs does not hold the other one up', async (t) => {
+  let refusals = 2;
+  const [one, first] = await service(() => 'never');
+  const [two, second] = await service(() => (refusals-- > 0 ? 'busy' : 'well'));
+  t.teardown(() => {
+    for (const server of [one, two]) {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+  // Longer than any test may take: only the same request can be the one that is answered.
+  const client = new DemoClient([first, second], 'three', { pauseMs: 5, requestMs: 3_600_000 });
+  client.start();
+  while (client.successes < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+  const { lost, retries } = await client.finish(AbortSignal.timeout(20_000));
+  t.strictSame([lost, retries, refusals < 0], [[], 0, true]);
+});
