@@ -5,22 +5,20 @@
  * program, as the daemon does. Always holds: it writes only below its directory, which it keeps so
  * that the next run need not make images and bundles again. Imports the files beside it.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { asUpdateError } from '../src/core/errors.ts';
-import { INSTALLER_FLAGS } from '../src/drivers/installer-process.ts';
-import { bundleEntry, PROJECT_DIR } from './build.ts';
 import { bundlesOf, layoutNamed, signer, slotsOf } from './measure/delta-bundles.ts';
 import type { LayoutBundles } from './measure/delta-bundles.ts';
 import { LAYOUTS } from './measure/delta-pair.ts';
+import { benchmark, benchProgram, blankHint, installerRow } from './measure/installer.ts';
+import { machineNow, PEAK_MAX_MIB } from './measure/installer.ts';
 import { alternate, tableOf, type Row, type RowResult } from './measure/measure.ts';
 
-/** What is to be reached, as shares of the full bundle, bytes a second, resident memory. */
+/** What is to be reached, as shares of the full bundle, and bytes a second. */
 const SHARE_MAX = { 'squashfs-stored': 0.02, 'squashfs-gzip': 0.08, ext4: 0.02 } as const;
 const RATE_MIN = 150e6;
-const PEAK_MAX_MIB = 85;
 
 const { values } = parseArgs({
   options: {
@@ -33,24 +31,14 @@ const { values } = parseArgs({
 const dir = resolve(values.dir);
 const tell = (line: string): void => console.error(line);
 
-/** Rows that run the installer as the daemon does: request on an input that stays open. */
-async function rowsOf(bundles: LayoutBundles, program: string, root: string): Promise<Row[]> {
+/** Both bundles, installed in turn. */
+async function rowsOf(bundles: LayoutBundles, root: string): Promise<Row[]> {
   const target = await slotsOf(bundles, dir);
   const progressFile = join(dir, `progress-${bundles.pair.layout}`);
   const row = (name: string, path: string, readBack: boolean): Row => {
     const more = { targets: [target], progressFile, readBack, format: false };
     const request = { do: 'install', path, trustRoot: root, ...more };
-    return {
-      name,
-      prepare: () => writeFile(progressFile, Buffer.alloc(8192)),
-      command: [process.execPath, ...INSTALLER_FLAGS, program, '__installer'],
-      input: `${JSON.stringify(request)}\n`,
-      env: { NODE_COMPILE_CACHE: join(dir, 'compile-cache') },
-      check: (stdout) => {
-        const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { type: string };
-        if (last.type !== 'done') throw new Error(stdout);
-      },
-    };
+    return installerRow(name, dir, request, () => blankHint(progressFile));
   };
   return [
     row('full, no read-back', bundles.full, false),
@@ -95,17 +83,15 @@ function tellRates({ rawBytes }: LayoutBundles, results: readonly RowResult[]): 
 }
 
 async function main(): Promise<void> {
-  await mkdir(dir, { recursive: true });
+  await benchProgram(dir);
   const { key, root } = await signer(dir);
-  const program = join(dir, 'tandem.mjs');
-  await bundleEntry(join(PROJECT_DIR, 'src/main.ts'), program);
-  const [machine, load] = [`${cpus().length} x ${cpus()[0]?.model ?? '?'}`, loadavg()[0] ?? 0];
-  console.log(`${machine}, Node ${process.version}, load ${load.toFixed(1)}`);
+  const { machine, load } = machineNow();
+  console.log(`${machine}, load ${load.toFixed(1)}`);
   const all: object[] = [];
   for (const layout of values.layout.map(layoutNamed)) {
     const bundles = await bundlesOf(layout, dir, key, Number(values.level), tell);
     tellSizes(bundles);
-    const rows = await rowsOf(bundles, program, root);
+    const rows = await rowsOf(bundles, root);
     const results = await alternate(rows, Number(values.runs), tell);
     tellRates(bundles, results);
     all.push({ layout, ...bundles, results });
@@ -115,10 +101,4 @@ async function main(): Promise<void> {
   console.log(`\n${report}`);
 }
 
-try {
-  await main();
-} catch (error) {
-  const failure = asUpdateError(error);
-  console.error(`${failure.message}\n${failure.report().next}`);
-  process.exitCode = failure.exit;
-}
+await benchmark(main);

@@ -6,18 +6,18 @@
  * without `--install-peers`, which says what it installs; what did not run is named; devices,
  * services and servers end with it. Ends with 1 when a target is missed. Imports the files beside.
  */
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openFileSource } from '../src/bundle/source.ts';
 import { openBundle } from '../src/bundle/reader.ts';
 import { loadTrustRoot } from '../src/bundle/trust.ts';
 import { asUpdateError } from '../src/core/errors.ts';
-import { INSTALLER_FLAGS, processInstaller } from '../src/drivers/installer-process.ts';
-import { bundleEntry, PROJECT_DIR } from './build.ts';
+import { processInstaller } from '../src/drivers/installer-process.ts';
+import { benchmark, benchProgram, blankHint, installerRow } from './measure/installer.ts';
+import { installRequest, lateness, machineNow } from './measure/installer.ts';
 import { alternate, spreadOf, spreadText, tableOf, type Row } from './measure/measure.ts';
 import { makePayload, type Payload } from './measure/payload.ts';
 import { RAUC_PACKAGES, RaucService, setUpRauc } from './measure/peer-rauc.ts';
@@ -29,7 +29,6 @@ import { serveBundle, serveRsync, type Served } from './measure/replication.ts';
 import { hasProgram, installPackages, isRoot, loopDevice } from './measure/shell.ts';
 
 const MIB = 1024 * 1024;
-const BLANK_HINT = Buffer.alloc(8192);
 /** How long a loop at rest is watched for. */
 const REST_MS = 1500;
 
@@ -43,7 +42,6 @@ const { values } = parseArgs({
 });
 const dir = resolve(values.dir);
 const runs = Number(values.runs);
-const program = join(dir, 'tandem.mjs');
 const progressFile = join(dir, 'progress');
 const doneHint = join(dir, 'progress.done');
 const tell = (line: string): void => console.error(line);
@@ -55,28 +53,11 @@ interface Slots {
   readonly direct: boolean;
 }
 
-function ours(name: string, request: object, prepare?: () => Promise<void>): Row {
-  return {
-    name,
-    ...(prepare && { prepare }),
-    command: [process.execPath, ...INSTALLER_FLAGS, program, '__installer'],
-    input: `${JSON.stringify(request)}\n`,
-    env: { NODE_COMPILE_CACHE: join(dir, 'compile-cache') },
-    check: (stdout) => {
-      const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { type: string };
-      if (last.type !== 'done') throw new Error(stdout);
-    },
-  };
-}
-
-function installRequest({ bundle, root, slotBytes }: Payload, slot: string, readBack: boolean) {
-  const target = { image: 'system', class: 'system', slot: 'B' } as const;
-  const targets = [{ ...target, device: slot, sizeBytes: slotBytes }];
-  const where = { path: bundle, trustRoot: root, progressFile };
-  return { do: 'install', ...where, targets, readBack, format: false } as const;
-}
-
-const blank = (): Promise<void> => writeFile(progressFile, BLANK_HINT);
+const ours = (name: string, request: object, prepare?: () => Promise<void>): Row =>
+  installerRow(name, dir, request, prepare);
+const installInto = (payload: Payload, slot: string, readBack = true) =>
+  installRequest(payload, slot, progressFile, readBack);
+const blank = (): Promise<void> => blankHint(progressFile);
 const again = (): Promise<void> => copyFile(doneHint, progressFile);
 
 function plainRows(payload: Payload, { b }: Slots): Row[] {
@@ -86,9 +67,9 @@ function plainRows(payload: Payload, { b }: Slots): Row[] {
   return [
     { name: 'dd, direct', command: ['dd', `if=${raw}`, `of=${b}`, ...direct] },
     { name: ROW.pipe, command: ['bash', '-c', pipe, zst, `of=${b}`, ...direct] },
-    ours(ROW.plain, installRequest(payload, b, false), blank),
-    ours(ROW.install, installRequest(payload, b, true), blank),
-    ours(ROW.same, installRequest(payload, b, true), again),
+    ours(ROW.plain, installInto(payload, b, false), blank),
+    ours(ROW.install, installInto(payload, b), blank),
+    ours(ROW.same, installInto(payload, b), again),
     ours(ROW.verify, { do: 'verify', path: bundle, trustRoot: root }),
   ];
 }
@@ -143,7 +124,7 @@ async function peerRows(
 }
 
 /** Our two ends and rsync's, and the request that takes the bundle from the peer. */
-async function copyRows(opened: AsyncDisposableStack, payload: Payload) {
+async function copyRows(opened: AsyncDisposableStack, payload: Payload, program: string) {
   const { served, keysDir } = await serveBundle(dir, program, payload.bundle);
   opened.use(served);
   await using source = await openFileSource(payload.bundle);
@@ -167,17 +148,13 @@ async function copyRows(opened: AsyncDisposableStack, payload: Payload) {
   return { rows, request, depotDir };
 }
 
-/** 99th percentile of the loop's lateness in this process while `work` runs, in milliseconds. */
-async function lateness(work: () => Promise<unknown>): Promise<number> {
-  const delay = monitorEventLoopDelay({ resolution: 5 });
-  delay.enable();
-  await work();
-  delay.disable();
-  return delay.percentile(99) / 1e6;
-}
-
 /** The loop of a process that waits for its installer, as the daemon does, beside one at rest. */
-async function loopLag(install: object, fetch: object, depotDir: string): Promise<Lateness> {
+async function loopLag(
+  program: string,
+  install: object,
+  fetch: object,
+  depotDir: string,
+): Promise<Lateness> {
   const child = processInstaller({ entry: program, logFile: join(dir, 'installer.log') });
   const { signal } = new AbortController();
   const all = { idle: [] as number[], installing: [] as number[], replicating: [] as number[] };
@@ -198,27 +175,25 @@ async function loopLag(install: object, fetch: object, depotDir: string): Promis
 }
 
 async function main(): Promise<void> {
-  await mkdir(dir, { recursive: true });
+  const program = await benchProgram(dir);
   await prepareMachine();
   const payload = await makePayload(dir, Number(values.size) * MIB, tell);
-  await bundleEntry(join(PROJECT_DIR, 'src/main.ts'), program);
   await using opened = new AsyncDisposableStack();
   const slots = await slotsOf(opened, payload);
-  const install = installRequest(payload, slots.b, true);
+  const install = installInto(payload, slots.b);
   // One run that is not counted fills the page cache, the compile cache and the finished hint.
   tell('warming up');
   await alternate([ours('warm-up', install, blank)], 1, () => undefined);
   await copyFile(progressFile, doneHint);
-  const copies = await copyRows(opened, payload);
+  const copies = await copyRows(opened, payload, program);
   const peers = await peerRows(opened, payload, slots);
   // What writes the slot must not stand between an install and the identical one after it.
   const rows = [...peers, ...plainRows(payload, slots), ...copies.rows];
   const results = await alternate(rows, runs, tell);
-  const lag = await loopLag(install, copies.request, copies.depotDir);
+  const lag = await loopLag(program, install, copies.request, copies.depotDir);
   const judged = judge(results, lag);
 
-  const machine = `${cpus().length} x ${cpus()[0]?.model ?? '?'}, Node ${process.version}`;
-  const load = loadavg()[0] ?? 0;
+  const { machine, load } = machineNow();
   const sizes = [payload.rawBytes, payload.bundleBytes].map((bytes) => (bytes / MIB).toFixed(0));
   const onto = slots.direct ? 'loop devices' : 'plain files';
   console.log(`${sizes[0]} MiB image, ${sizes[1]} MiB bundle, onto ${onto}`);
@@ -238,10 +213,4 @@ async function main(): Promise<void> {
   if (judged.some(({ reached }) => reached === false)) process.exitCode = 1;
 }
 
-try {
-  await main();
-} catch (error) {
-  const failure = asUpdateError(error);
-  console.error(`${failure.message}\n${failure.report().next}`);
-  process.exitCode = failure.exit;
-}
+await benchmark(main);

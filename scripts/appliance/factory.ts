@@ -14,7 +14,7 @@ import { keysDirOf } from '../../src/drivers/keys.ts';
 import { pairInit, pairJoin } from '../../src/drivers/pairing.ts';
 import { encodeSealBlock } from '../../src/drivers/seal-block.ts';
 import { sealOf, type FactoryImage } from '../appliance.ts';
-import { freePorts } from '../demo/ports.ts';
+import { freePort } from '../demo/ports.ts';
 import type { ImageFile } from '../image/ext4.ts';
 import { filesIn, makeDataImage } from './data.ts';
 import { makeDisk } from './disk.ts';
@@ -134,7 +134,7 @@ async function pairStates(work: string, trustRoot: string, signal: AbortSignal) 
     await mkdir(join(dir, 'trust'), { recursive: true, mode: 0o700 });
     await copyFile(trustRoot, join(dir, 'trust/root.json'));
   }
-  const [port = 0] = await freePorts(1);
+  const port = await freePort();
   const listen = { host: '127.0.0.1', port };
   const offer = await pairInit({ keysDir: keysDirOf(dirs.A), node: 'A', listen, signal });
   const { address, code } = offer;

@@ -1,9 +1,15 @@
 /**
- * Free loopback ports for a pair. Always holds: the ports that one call returns differ, because all
+ * Free loopback ports. Always holds: the ports that one call returns differ, because all
  * of them are held at the same time before they are let go. Imports Node only.
  */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+
+/** A port of 127.0.0.1 on which nobody listened a moment ago. */
+export async function freePort(): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  return port;
+}
 
 /** `count` ports of 127.0.0.1 on which nobody listened a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {

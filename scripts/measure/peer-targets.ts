@@ -3,6 +3,7 @@
  * run says of each. Always holds: a figure whose contender did not run is `not measured`, never
  * reached. Imports the measures.
  */
+import { PEAK_MAX_MIB } from './installer.ts';
 import type { RowResult, Spread } from './measure.ts';
 
 /** Names of the rows that targets speak of. */
@@ -35,7 +36,6 @@ export interface Judged {
   readonly reached: boolean | null;
 }
 
-const PEAK_MAX_MIB = 85;
 const LAG_MAX_MS = 20;
 
 /** How many times `slow` takes as long as `fast`; null when one of them did not run. */

@@ -7,13 +7,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { UpdateError } from '../../src/core/errors.ts';
 import { INSTALLER_FLAGS } from '../../src/drivers/installer-process.ts';
 import { createKeys, PAIR_SCHEMA, writePairRecord } from '../../src/drivers/keys.ts';
+import { freePort } from '../demo/ports.ts';
 import { measure, type Measured, type Row } from './measure.ts';
 import { cpuSeconds } from './shell.ts';
 
@@ -72,15 +73,6 @@ export async function serveRsync(dir: string, folder: string): Promise<Served> {
     await setTimeout(50);
   }
   return ending(child, port);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 async function answers(port: number): Promise<boolean> {

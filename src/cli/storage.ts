@@ -12,13 +12,12 @@ import type { PairStatus } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import { confirmedByOptions, REASON_OPTION, reasonOf, typedWord, why } from './confirm.ts';
 import { previewed, PREVIEW_OPTIONS } from './preview.ts';
-import { renderJob } from './render-records.ts';
 import { renderChoice, renderSplit, renderVerify } from './render-storage.ts';
 import { wrap } from './render.ts';
 import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
 import { renderOptions, text } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
-import { FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
+import { FOLLOW_OPTIONS, startedJob, wantsWait } from './wait.ts';
 
 /** Starts a job and, where it is asked for, waits for its end. */
 async function start(request: JobRequest, values: VerbValues, io: CliIo): Promise<number> {
@@ -27,10 +26,7 @@ async function start(request: JobRequest, values: VerbValues, io: CliIo): Promis
   const ended = await previewed(client, request, values, io);
   if (ended !== null) return ended;
   const job = await client.start(request, io.signal);
-  if (waits) return waitForJob(client, job, values, io);
-  if (flag(values, 'json')) printJson(io, job);
-  else printLines(io, renderJob(job, renderOptions(io)));
-  return EXIT.done;
+  return startedJob(client, job, waits, values, io);
 }
 
 async function verify(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {

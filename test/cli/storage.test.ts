@@ -96,7 +96,8 @@ t.test('status: both copies, the newest verify, and what to do about it', async 
 t.test('verify and resync start a job; a resync asks on a terminal', async (t) => {
   await using bench = await openBench();
   const socket = ['--socket', bench.socketPath];
-  t.match(await run(['storage', 'verify', '--reason', 'weekly', ...socket]), { exit: 0 });
+  const begun = await run(['storage', 'verify', '--reason', 'weekly', ...socket]);
+  t.match(begun, { exit: 0, err: /^Watch it: tandem job wait \S+ --follow/ });
   const no = await run(['storage', 'resync', ...socket], { confirm: async () => false });
   t.match(no, { exit: EXIT.cancelled, err: /nothing was started/ });
   t.match(await run(['storage', 'resync', '--yes', ...socket]), { exit: 0 });

@@ -10,6 +10,7 @@ import { request } from 'node:https';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { freePort } from '../../scripts/demo/ports.ts';
 import { startRemote, type RemoteOptions } from '../../src/control/remote.ts';
 import { ROUTES } from '../../src/control/routes.ts';
 import type { Role } from '../../src/core/access.ts';
@@ -33,15 +34,6 @@ const clients = {
   boss: await authority.issue('boss'),
   nobody: await authority.issue('nobody'),
 };
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
 
 async function openRemote(t: Test, changes: Partial<RemoteOptions> = {}) {
   const bench = await openDesk();

@@ -11,9 +11,10 @@ import type { NodeId } from '../../src/core/model.ts';
 import { startServiceProcess } from '../../src/drivers/service-process.ts';
 import type { ServiceAddress } from '../../src/ports.ts';
 import { bundleEntry, PROJECT_DIR } from '../../scripts/build.ts';
+import { freePort } from '../../scripts/demo/ports.ts';
 import { serviceAddressContract } from '../contracts/service-address.ts';
 import { codeOf } from '../contracts/store.ts';
-import { freePort, makeImageDir, makeStoragePair, startLevel } from '../storage/pair.ts';
+import { makeImageDir, makeStoragePair, startLevel } from '../storage/pair.ts';
 
 const root = t.testdir();
 const image = await makeImageDir(join(root, 'image'), 1, '7.8.9');

@@ -10,9 +10,10 @@ import t from 'tap';
 import { UpdateError } from '../../src/core/errors.ts';
 import { startChild } from '../../src/drivers/managed-child.ts';
 import { createStorageProcess } from '../../src/drivers/storage-process.ts';
+import { freePort } from '../../scripts/demo/ports.ts';
 import { storageSoftwareContract } from '../contracts/storage-software.ts';
 import { shortDir } from './short-dir.ts';
-import { freePort, makeImageDir, makePairKeys, PAIR } from '../storage/pair.ts';
+import { makeImageDir, makePairKeys, PAIR } from '../storage/pair.ts';
 
 const root = t.testdir();
 await makePairKeys(root);

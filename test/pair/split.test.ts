@@ -9,7 +9,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { layWires, type PairWires } from '../../scripts/measure/wire.ts';
-import { freePorts } from '../../scripts/demo/ports.ts';
+import { freePort } from '../../scripts/demo/ports.ts';
 import { NODES, peerOf, type NodeId } from '../../src/core/model.ts';
 import { Bench, READY_MS, runCommand } from './harness.ts';
 import type { Look } from '../../scripts/pair/watch.ts';
@@ -64,7 +64,7 @@ async function openSite(t: Test): Promise<Site> {
   const bench = await Bench.open(t, {
     prepare: async (pair) => {
       wires = await layWires(pair);
-      const [own = 0] = await freePorts(1);
+      const own = await freePort();
       Object.assign(ports, { A: Number(new URL(pair.serviceUrl).port), B: own });
       const { config } = pair.nodes.B;
       const text = await readFile(config, 'utf8');

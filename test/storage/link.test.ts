@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import t from 'tap';
 import { ReplicationLink } from '../../images/storage/link.ts';
+import { freePort } from '../../scripts/demo/ports.ts';
 import { frameReader } from '../../images/storage/wire.ts';
 import { tlsOptions } from '../../src/drivers/keys.ts';
 import { makeLinkKeys } from '../drivers/link-keys.ts';
-import { freePort } from './pair.ts';
 
 /** Beats that a peer with the right key gets before it is given up for saying nothing. */
 async function beatsTo(dir: string, silentMs: number): Promise<number> {

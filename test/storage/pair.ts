@@ -4,10 +4,8 @@
  * holds: only processes that were started here are ended, by their own id. Imports the drivers and
  * the build script.
  */
-import { once } from 'node:events';
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { peerOf, type NodeId } from '../../src/core/model.ts';
@@ -17,6 +15,7 @@ import { createStorageProcess, type StorageProcess } from '../../src/drivers/sto
 import { openStoreProcess, type StoreProcess } from '../../src/drivers/store-process.ts';
 import type { StoreStatus } from '../../src/ports.ts';
 import { bundleEntry, PROJECT_DIR } from '../../scripts/build.ts';
+import { freePort } from '../../scripts/demo/ports.ts';
 import type { SyncSummary } from '../../images/storage/sync-source.ts';
 import type { StoreHarness } from '../contracts/store.ts';
 import { openWire, type Wire } from './wire.ts';
@@ -33,16 +32,6 @@ export interface StoreInfo {
   readonly logBytes: number;
   readonly droppedBytes: number;
   readonly lastSync: SyncSummary | null;
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Makes a directory as the content of a storage slot unpacks to. */

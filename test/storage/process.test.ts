@@ -9,10 +9,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { freePort } from '../../scripts/demo/ports.ts';
 import { codeOf } from '../contracts/store.ts';
 import { shortDir } from '../drivers/short-dir.ts';
 import {
-  freePort,
   LIMIT_MS,
   makeImageDir,
   makePairKeys,
