@@ -5,27 +5,17 @@
  * Imports core and bundle.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import {
-  access,
-  copyFile,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { makeBundle, signBundle, type BundleSpec } from '../../src/bundle/builder.ts';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeBundle, signBundle } from '../../src/bundle/builder.ts';
 import { generateSigningKey, type SigningKey } from '../../src/bundle/keys.ts';
 import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { Release } from '../../src/core/model.ts';
 import type { FactoryImage } from '../appliance.ts';
-import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from '../build.ts';
+import { BUILD_DIR, buildProgram, type Programs } from '../build.ts';
+import { bundleSpec } from '../image/bundle-spec.ts';
 import { SHARED_FILES, type SystemVariant } from '../image/content.ts';
+import { kept, makersDigest, openKept } from '../image/kept.ts';
 import { makeStorageImage, makeSystemImage, type StorageVariant } from '../make-image.ts';
 
 /** What the bundles of the demo are made for. */
@@ -58,82 +48,17 @@ export interface Workshop {
   trustRoot(out: string): Promise<void>;
 }
 
-async function digestOf(files: readonly string[]): Promise<string> {
-  const sum = createHash('sha256');
-  for (const file of files) {
-    sum.update(`${basename(file)}\0`);
-    for await (const part of createReadStream(file)) sum.update(part as Buffer);
-  }
-  return sum.digest('hex').slice(0, 20);
-}
-
-/** Every file below a folder of the project, in a fixed order. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(join(PROJECT_DIR, folder), {
-    recursive: true,
-    withFileTypes: true,
-  });
-  const files = entries.filter((entry) => entry.isFile());
-  return files.map((entry) => join(entry.parentPath, entry.name)).toSorted();
-}
-
-/** What decides the content of images and bundles, besides the release. */
-async function makersKey(programs: Programs): Promise<string> {
-  return digestOf([
-    ...Object.values(programs),
-    ...(await filesBelow('images/system')),
-    ...(await filesBelow('scripts/image')),
-    ...(await filesBelow('src/bundle')),
-    ...Object.values(SHARED_FILES).map((path) => join(PROJECT_DIR, path)),
-    join(PROJECT_DIR, 'scripts/make-image.ts'),
-    join(PROJECT_DIR, 'package-lock.json'),
-  ]);
-}
-
+/** What decides the content of images and bundles, beside the programs and the release. */
+const MAKERS = [
+  'images/system',
+  'scripts/image',
+  'scripts/make-image.ts',
+  'src/bundle',
+  'package-lock.json',
+  ...Object.values(SHARED_FILES),
+];
 /** Another content's cache that was opened within this time may still be in use by another run. */
 const CACHE_IN_USE_MS = 10 * 60_000;
-
-/** Opens the cache for this content and drops old ones of other contents. */
-async function openCache(key: string): Promise<string> {
-  const cache = join(BUILD_DIR, 'cache');
-  const own = join(cache, key);
-  await mkdir(own, { recursive: true });
-  const now = new Date();
-  await utimes(own, now, now);
-  for (const name of await readdir(cache)) {
-    const { mtimeMs } = await stat(join(cache, name));
-    if (now.getTime() - mtimeMs < CACHE_IN_USE_MS) continue;
-    await rm(join(cache, name), { recursive: true, force: true });
-  }
-  return own;
-}
-
-/** What a release's bundle says. */
-function specOf(release: DemoRelease): BundleSpec {
-  const { version, counter, from } = release;
-  return {
-    product: PRODUCT,
-    hardware: [HARDWARE],
-    version,
-    releaseCounter: counter,
-    from,
-    blocked: [],
-    minUpdater: '0.1.0',
-    pair: { protocol: [1, 1], sideBySide: '>=1.0.0' },
-    notes: `Release ${version} of the demo.`,
-    images: [
-      { name: 'system', class: 'system', version, counter, runsWith: '>=1.0.0' },
-      {
-        name: 'storage',
-        class: 'storage',
-        version,
-        counter,
-        runsWith: release.storageRunsWith,
-        formatLevel: 1,
-      },
-    ],
-  };
-}
 
 class CachedWorkshop implements Workshop {
   readonly programs: Programs;
@@ -171,7 +96,8 @@ class CachedWorkshop implements Workshop {
       system: (await this.systemImage(release)).file,
       storage: (await this.storageImage(release)).file,
     };
-    const spec = specOf(release);
+    const notes = `Release ${release.version} of the demo.`;
+    const spec = bundleSpec({ ...release, product: PRODUCT, hardware: HARDWARE, notes });
     const words = createHash('sha256')
       .update(JSON.stringify([spec, images]))
       .digest('hex');
@@ -193,30 +119,17 @@ class CachedWorkshop implements Workshop {
     await writeFile(out, `${JSON.stringify(root, null, 2)}\n`);
   }
 
-  /** The cached file, made first when it is not there; it appears only when it is complete. */
-  async #cached(name: string, make: (out: string) => Promise<void>): Promise<string> {
-    const file = join(this.#cache, name);
-    try {
-      await access(file);
-      return file;
-    } catch {
-      // Not made yet.
-    }
-    const part = `${file}.${String(process.pid)}.part`;
-    try {
-      await make(part);
-      await rename(part, file);
-    } finally {
-      await rm(part, { force: true });
-    }
-    return file;
+  #cached(name: string, make: (out: string) => Promise<void>): Promise<string> {
+    return kept(this.#cache, name, make);
   }
 }
 
 /** Builds the programs and opens the cache for them. */
 export async function openWorkshop(): Promise<Workshop> {
   const programs = await buildProgram(BUILD_DIR);
-  return new CachedWorkshop(programs, await openCache(await makersKey(programs)));
+  const digest = await makersDigest(programs, MAKERS);
+  const cache = await openKept(join(BUILD_DIR, 'cache'), digest, CACHE_IN_USE_MS);
+  return new CachedWorkshop(programs, cache);
 }
 
 /** Flips one bit in the middle of a file, as a bad medium does. */

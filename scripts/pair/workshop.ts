@@ -6,20 +6,9 @@
  * Imports core, bundle, the makers of images and the factory.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import {
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  utimes,
-} from 'node:fs/promises';
+import { copyFile, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeBundle, signBundle, type BundleSpec } from '../../src/bundle/builder.ts';
+import { makeBundle, signBundle } from '../../src/bundle/builder.ts';
 import {
   generateSigningKey,
   loadSigningKey,
@@ -35,7 +24,9 @@ import { makePairDisks, type FactoryPair } from '../appliance/factory.ts';
 import { needHostTools } from '../appliance/host-tools.ts';
 import { MIB } from '../appliance/layout.ts';
 import { makeApplianceImage } from '../appliance/make.ts';
-import { BUILD_DIR, buildProgram, PROJECT_DIR, type Programs } from '../build.ts';
+import { BUILD_DIR, buildProgram, type Programs } from '../build.ts';
+import { bundleSpec } from '../image/bundle-spec.ts';
+import { kept, makersDigest, openKept } from '../image/kept.ts';
 import { runTool } from '../image/tools.ts';
 import { makeStorageImage, type StorageKind } from '../make-image.ts';
 import { HARDWARE, PRODUCT, type PairRelease } from './releases.ts';
@@ -107,70 +98,6 @@ export const CLIENT_NETWORK = {
 /** How a bundle may be spoiled after it was made. */
 export type Spoiling = 'damage' | 'foreign-key';
 
-async function filesOf(path: string): Promise<string[]> {
-  const whole = join(PROJECT_DIR, path);
-  const found = await stat(whole).catch(() => null);
-  if (found === null) return [];
-  if (found.isFile()) return [whole];
-  const entries = await readdir(whole, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  return files.map((entry) => join(entry.parentPath, entry.name)).toSorted();
-}
-
-async function digestOf(programs: Programs): Promise<string> {
-  const files = await Promise.all(MAKERS.map((path) => filesOf(path)));
-  const sum = createHash('sha256');
-  const { tandem, storage, storageDrbd, workload } = programs;
-  const drbd = storageDrbd === undefined ? [] : [storageDrbd];
-  for (const file of [tandem, storage, ...drbd, workload, ...files.flat()]) {
-    sum.update(`${file.slice(PROJECT_DIR.length)}\0`);
-    for await (const part of createReadStream(file)) sum.update(part as Buffer);
-  }
-  return sum.digest('hex').slice(0, 16);
-}
-
-/** Opens the folder of this content and drops old ones of other contents. */
-async function openFolder(name: string): Promise<string> {
-  const own = join(PAIR_DIR, name);
-  await mkdir(own, { recursive: true });
-  const now = new Date();
-  await utimes(own, now, now);
-  for (const other of await readdir(PAIR_DIR)) {
-    // Names of digests only: results and evidence are no cache.
-    if (!/^[0-9a-f]{16}$/.test(other)) continue;
-    const { mtimeMs } = await stat(join(PAIR_DIR, other));
-    if (now.getTime() - mtimeMs < IN_USE_MS) continue;
-    await rm(join(PAIR_DIR, other), { recursive: true, force: true });
-  }
-  return own;
-}
-
-/** What a release's bundle says. */
-function specOf({ version, counter, from, storageRunsWith }: PairRelease): BundleSpec {
-  return {
-    product: PRODUCT,
-    hardware: [HARDWARE],
-    version,
-    releaseCounter: counter,
-    from,
-    blocked: [],
-    minUpdater: '0.1.0',
-    pair: { protocol: [1, 1], sideBySide: '>=1.0.0' },
-    notes: `Release ${version} of the bench.`,
-    images: [
-      { name: 'system', class: 'system', version, counter, runsWith: '>=1.0.0' },
-      {
-        name: 'storage',
-        class: 'storage',
-        version,
-        counter,
-        runsWith: storageRunsWith,
-        formatLevel: 1,
-      },
-    ],
-  };
-}
-
 /** The workshop of one content. */
 export class PairWorkshop {
   readonly programs: Programs;
@@ -202,8 +129,8 @@ export class PairWorkshop {
   static async open(say: (line: string) => void = () => undefined): Promise<PairWorkshop> {
     await needHostTools(['image', 'disk', 'bench']);
     const programs = await buildProgram(BUILD_DIR);
-    const digest = await digestOf(programs);
-    const dir = await openFolder(digest);
+    const digest = await makersDigest(programs, MAKERS);
+    const dir = await openKept(PAIR_DIR, digest, IN_USE_MS);
     const keyFile = join(dir, 'bench.key');
     if ((await stat(keyFile).catch(() => null)) === null) {
       // Two benches that begin at once agree on the first one's.
@@ -246,7 +173,8 @@ export class PairWorkshop {
       system: (await this.systemImage(release)).file,
       storage: (await this.storageImage(release, kind)).file,
     };
-    const spec = specOf(release);
+    const notes = `Release ${release.version} of the bench.`;
+    const spec = bundleSpec({ ...release, product: PRODUCT, hardware: HARDWARE, notes });
     const sum = createHash('sha256').update(JSON.stringify([spec, images]));
     const name = `bundle-${sum.digest('hex').slice(0, 12)}`;
     const unsigned = await this.#kept(`${name}.unsigned`, async (out) => {
@@ -312,21 +240,8 @@ export class PairWorkshop {
     return { schema: ROOT_SCHEMA, version: 1, threshold: 1, keys: [key] };
   }
 
-  /** What has this name, made first when it is not there; it appears only when it is complete. */
-  async #kept(name: string, make: (out: string) => Promise<void>): Promise<string> {
-    const path = join(this.dir, name);
-    if ((await stat(path).catch(() => null)) !== null) return path;
-    const part = `${path}.${String(process.pid)}.part`;
-    try {
-      await make(part);
-      await rename(part, path).catch(async (error: unknown) => {
-        // A second bench was faster, and a folder is not replaced.
-        if ((await stat(path).catch(() => null)) === null) throw error;
-      });
-      return path;
-    } finally {
-      await rm(part, { recursive: true, force: true });
-    }
+  #kept(name: string, make: (out: string) => Promise<void>): Promise<string> {
+    return kept(this.dir, name, make);
   }
 }
 

@@ -15,19 +15,13 @@ import { parseTrustRoot } from '../../src/bundle/trust.ts';
 import { verifyBundle } from '../../src/bundle/verify.ts';
 import { run } from '../cli/harness.ts';
 import { memorySource, outcome } from './kit.ts';
+import { sampleSpec } from './made.ts';
 
 const PROGRAM = Buffer.from("console.log('9.1.0');\n".repeat(40));
-const SPEC = {
-  product: 'appliance',
-  hardware: ['bench'],
-  version: '2.0.0',
+const SPEC = sampleSpec({
   releaseCounter: 2,
-  from: '>=1.0.0',
-  blocked: [],
-  minUpdater: '0.1.0',
-  pair: { protocol: [1, 1] as [number, number], sideBySide: '>=1.0.0' },
   images: [{ name: 'system', class: 'system', version: '2.0.0', counter: 2, runsWith: '*' }],
-} as const;
+});
 
 async function makeAll(dir: string) {
   await mkdir(dir, { recursive: true });

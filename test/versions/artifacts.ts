@@ -2,12 +2,13 @@
  * Everything that a release leaves where another one has to read it: messages of the pair, records,
  * boot files, seals, the store and its channel, a bundle, what clients are told. Always holds: the
  * modules of the given tree write it, by the ways that the product takes; it is plain JSON, so that
- * it can be kept beside a test. Imports the bench's types and Node.
+ * it can be kept beside a test. Imports a bundle's words, the bench's types and Node.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { bundleSpec } from '../../scripts/image/bundle-spec.ts';
 import type { Position } from '../../images/storage/record.ts';
 import type { Hello, Message } from '../../images/storage/wire.ts';
 import type { BootCounter, BootState } from '../../src/core/boot.ts';
@@ -253,28 +254,12 @@ async function storeOf(tree: Tree, dir: string): Promise<Artifacts['store']> {
 }
 
 async function bundleOf(tree: Tree, dir: string): Promise<Artifacts['bundle']> {
-  const named = { version: '2.0.0', counter: 2, runsWith: '>=1.0.0' };
   const images = { system: join(dir, 'system.img'), storage: join(dir, 'storage.img') };
   for (const [name, path] of Object.entries(images)) await writeFile(path, name.repeat(2000));
   const out = join(dir, 'update.bin');
-  const { bundle } = await tree.builder.makeBundle(
-    {
-      product: 'appliance',
-      hardware: ['bench'],
-      version: '2.0.0',
-      releaseCounter: 2,
-      from: '>=1.0.0',
-      blocked: [],
-      minUpdater: '0.1.0',
-      pair: { protocol: [1, 1], sideBySide: '>=1.0.0' },
-      images: [
-        { name: 'system', class: 'system', ...named },
-        { name: 'storage', class: 'storage', ...named, formatLevel: 1 },
-      ],
-    },
-    images,
-    out,
-  );
+  const release = { version: '2.0.0', counter: 2, from: '>=1.0.0', storageRunsWith: '>=1.0.0' };
+  const spec = bundleSpec({ ...release, product: 'appliance', hardware: 'bench' });
+  const { bundle } = await tree.builder.makeBundle(spec, images, out);
   const key = tree.keys.generateSigningKey();
   await tree.builder.signBundle(out, [key]);
   const keys = [{ keyid: key.keyid, scheme: 'ed25519', public: key.public }];

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { FactoryImage } from '../../scripts/appliance.ts';
 import type { DemoRelease, Workshop } from '../../scripts/demo/workshop.ts';
 import { HARDWARE, openWorkshop, PRODUCT } from '../../scripts/demo/workshop.ts';
+import { bundleSpec } from '../../scripts/image/bundle-spec.ts';
 import { makeStorageImage } from '../../scripts/make-image.ts';
 import { openPrevious, type BuiltRelease } from '../../scripts/previous.ts';
 import { makeBundle, signBundle } from '../../src/bundle/builder.ts';
@@ -91,28 +92,13 @@ export class TwoReleases implements Workshop {
   }
 
   async bundle(release: DemoRelease, out: string): Promise<void> {
-    const { version, counter, from, formatLevel, reach, storageRunsWith } = rowOf(release);
+    const row = rowOf(release);
     const images = {
       system: (await this.systemImage(release)).file,
       storage: (await this.storageImage(release)).file,
     };
-    const named = { version, counter };
-    const storage = { name: 'storage', class: 'storage', ...named, formatLevel } as const;
-    const spec = {
-      product: PRODUCT,
-      hardware: [HARDWARE],
-      version,
-      releaseCounter: counter,
-      from,
-      blocked: [],
-      minUpdater: '0.1.0',
-      pair: { protocol: [1, reach], sideBySide: '>=1.0.0' },
-      notes: `Release ${version} with the ${rowOf(release).program} program.`,
-      images: [
-        { name: 'system', class: 'system', ...named, runsWith: '>=1.0.0' },
-        { ...storage, runsWith: storageRunsWith },
-      ],
-    } as const;
+    const notes = `Release ${row.version} with the ${row.program} program.`;
+    const spec = bundleSpec({ ...row, product: PRODUCT, hardware: HARDWARE, notes });
     await makeBundle(spec, images, out, { level: LEVEL });
     await signBundle(out, [this.#key]);
   }
