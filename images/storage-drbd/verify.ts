@@ -5,17 +5,16 @@
  * early: one that was cancelled goes on in the kernel, and its result does not count. Imports core,
  * the copy and the peer.
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { VerifyBrief, VerifyReport } from '../../src/core/store.ts';
-import { readFileLimited, writeFileAtomic } from '../../src/drivers/fs-atomic.ts';
+import { briefOf, keepReport, keptReport } from '../storage/verify-report.ts';
+import { newReport, readReport, REPORT_FILE } from '../storage/verify-report.ts';
 import type { Copy } from './copy.ts';
 import type { DrbdState } from './events.ts';
 import { isConnected, peerIsCurrent, takesSync, sendsSync, verifies } from './view.ts';
 
 const BLOCK_BYTES = 4096;
-const REPORT_BYTES_MAX = 16 * 1024;
 /** How often progress is read and the peer is told. */
 const LOOK_MS = 1000;
 /** How long the kernel may take to begin. */
@@ -36,14 +35,8 @@ export class Verifier implements Disposable {
 
   /** Reads the report that was kept in `dir`; one that cannot be read is as none. */
   static async open(copy: Copy, dir: string): Promise<Verifier> {
-    const verifier = new Verifier(copy, join(dir, 'verify.json'));
-    try {
-      const text = (await readFileLimited(verifier.#path, REPORT_BYTES_MAX)).toString('utf8');
-      const report = JSON.parse(text) as VerifyReport;
-      if (typeof report.id === 'string' && report.state !== 'running') verifier.#report = report;
-    } catch {
-      // It repeats what a new comparison finds again.
-    }
+    const verifier = new Verifier(copy, join(dir, REPORT_FILE));
+    verifier.#report = await keptReport(verifier.#path);
     return verifier;
   }
 
@@ -53,12 +46,7 @@ export class Verifier implements Disposable {
 
   /** What the status tells of it. */
   get brief(): VerifyBrief | null {
-    const report = this.#report;
-    if (report === null) return null;
-    const { id, state, differences, bytes, totalBytes, rateBps, etaS } = report;
-    const rate = rateBps === null || etaS === null ? {} : { rateBps, etaS };
-    const progress = state === 'running' ? { doneBytes: bytes, totalBytes, ...rate } : null;
-    return { id, state, differences, progress };
+    return this.#report === null ? null : briefOf(this.#report);
   }
 
   /** Begins on the primary, with the peer current; returns the report as it begins. */
@@ -74,7 +62,7 @@ export class Verifier implements Disposable {
     }
     await kernel.verify();
     await watcher.until((state) => verifies(state), BEGIN_MS);
-    const report = newReport(node);
+    const report = newReport(node, 0);
     this.#set(report);
     this.#timer = setInterval(() => void this.#follow().catch(() => undefined), LOOK_MS);
     return report;
@@ -88,11 +76,11 @@ export class Verifier implements Disposable {
 
   /** The peer tells how its comparison goes. */
   async adopt(report: object): Promise<void> {
-    const told = report as VerifyReport;
-    if (typeof told.id !== 'string' || this.#timer !== null) return;
+    const told = readReport(report);
+    if (told === null || this.#timer !== null) return;
     this.#report = told;
     this.#copy.changed();
-    if (told.state !== 'running') await this.#keep(told);
+    if (told.state !== 'running') await keepReport(this.#path, told);
   }
 
   /** A resync has made good what the newest comparison found. */
@@ -140,7 +128,7 @@ export class Verifier implements Disposable {
     this[Symbol.dispose]();
     const ended = { ...report, endedAt: new Date().toISOString(), rateBps: null, etaS: null };
     this.#set(ended);
-    void this.#keep(ended).catch(() => undefined);
+    void keepReport(this.#path, ended).catch(() => undefined);
   }
 
   #set(report: VerifyReport): void {
@@ -149,30 +137,4 @@ export class Verifier implements Disposable {
     // It is told again with the next news, and a peer that is not there needs none.
     void this.#copy.peer?.ask({ do: 'verify', report }).catch(() => undefined);
   }
-
-  async #keep(report: VerifyReport): Promise<void> {
-    await writeFileAtomic(this.#path, JSON.stringify(report));
-  }
-}
-
-function newReport(node: VerifyReport['node']): VerifyReport {
-  return {
-    id: randomBytes(4).toString('hex'),
-    state: 'running',
-    node,
-    startedAt: new Date().toISOString(),
-    endedAt: null,
-    records: 0,
-    bytes: 0,
-    totalBytes: 0,
-    rateBps: null,
-    etaS: null,
-    again: 0,
-    unsettled: 0,
-    differences: 0,
-    keys: [],
-    damaged: { A: 0, B: 0 },
-    code: null,
-    message: null,
-  };
 }

@@ -4,17 +4,17 @@
  * sides keep the newest report, also over a restart, so that a difference that was found is shown
  * by whichever node is asked until a resync made it good. Imports core, compare, and the replica.
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import type { NodeId } from '../../src/core/model.ts';
 import type { Held, StoreDifference, VerifyBrief, VerifyReport } from '../../src/core/store.ts';
-import { readFileLimited, writeFileAtomic } from '../../src/drivers/fs-atomic.ts';
 import { Comparison, type CompareCounts, type Difference } from './compare.ts';
 import { DIFFERENCES_MAX, VERIFY_RATE_BPS } from './limits.ts';
 import { DAMAGED } from './objects.ts';
 import type { Replica } from './replica.ts';
 import type { Session } from './session.ts';
+import { briefOf, keepReport, keptReport, newReport } from './verify-report.ts';
+import { readReport, REPORT_FILE } from './verify-report.ts';
 import type { HeldItem } from './wire.ts';
 
 /** The status shows where it stands this often. */
@@ -23,8 +23,6 @@ const SHOW_MS = 100;
 const TELL_MS = 500;
 /** Time after which a rate means something. */
 const RATE_FROM_MS = 300;
-/** Longest kept report. */
-const REPORT_BYTES_MAX = 128 * 1024;
 
 const heldOf = ([, hash]: HeldItem): Held =>
   hash === null ? 'absent' : hash === DAMAGED ? 'damaged' : 'present';
@@ -55,15 +53,10 @@ export class Verifier {
 
   /** Reads the report that was kept in `dir`; one that cannot be read is as none. */
   static async open(replica: Replica, dir: string): Promise<Verifier> {
-    const verifier = new Verifier(replica, join(dir, 'verify.json'));
-    try {
-      const text = (await readFileLimited(verifier.#path, REPORT_BYTES_MAX)).toString('utf8');
-      const report = readReport(JSON.parse(text));
-      verifier.#report = report;
-      verifier.#open = report?.state === 'differs' ? report : null;
-    } catch {
-      // It repeats what a new verify finds again.
-    }
+    const verifier = new Verifier(replica, join(dir, REPORT_FILE));
+    const report = await keptReport(verifier.#path);
+    verifier.#report = report;
+    verifier.#open = report?.state === 'differs' ? report : null;
     return verifier;
   }
 
@@ -80,11 +73,8 @@ export class Verifier {
   get brief(): VerifyBrief | null {
     const report = this.#report;
     if (report === null) return null;
-    const { id, state, bytes, totalBytes, rateBps, etaS } = report;
-    const { differences } = this.#open ?? (state === 'repaired' ? { differences: 0 } : report);
-    const rate = rateBps === null || etaS === null ? {} : { rateBps, etaS };
-    const progress = state === 'running' ? { doneBytes: bytes, totalBytes, ...rate } : null;
-    return { id, state, differences, progress };
+    const open = this.#open ?? (report.state === 'repaired' ? { differences: 0 } : report);
+    return briefOf(report, open.differences);
   }
 
   /** Begins on the primary, with the peer current; returns the report as it begins. */
@@ -201,8 +191,7 @@ export class Verifier {
     const open = state === 'differs' ? report : this.#open;
     this.#open = state === 'equal' || state === 'repaired' ? null : open;
     if (state !== 'running') {
-      const kept = JSON.stringify(this.#open ?? report);
-      await writeFileAtomic(this.#path, kept).catch(() => undefined);
+      await keepReport(this.#path, this.#open ?? report).catch(() => undefined);
     }
     this.#running &&= state === 'running';
     this.#report = report;
@@ -217,36 +206,4 @@ export class Verifier {
     // A peer that is gone hears of it at the next verify.
     void session.talk.ask({ do: 'verify', report: this.#report }).catch(() => undefined);
   }
-}
-
-const newReport = (node: NodeId, totalBytes: number): VerifyReport => ({
-  id: `verify-${randomBytes(5).toString('hex')}`,
-  state: 'running',
-  node,
-  startedAt: new Date().toISOString(),
-  endedAt: null,
-  records: 0,
-  bytes: 0,
-  totalBytes,
-  rateBps: null,
-  etaS: null,
-  again: 0,
-  unsettled: 0,
-  differences: 0,
-  keys: [],
-  damaged: { A: 0, B: 0 },
-  code: null,
-  message: null,
-});
-
-/** A report of the peer or of the disk, as far as it is looked into; null = none. */
-function readReport(value: unknown): VerifyReport | null {
-  const report = value as Partial<VerifyReport> | null;
-  const good =
-    typeof report?.id === 'string' &&
-    typeof report.state === 'string' &&
-    Number.isSafeInteger(report.differences) &&
-    Array.isArray(report.keys) &&
-    report.keys.length <= DIFFERENCES_MAX;
-  return good ? (report as VerifyReport) : null;
 }
