@@ -1,8 +1,9 @@
 /**
  * One IP address on one network interface, put there and taken away with the program `ip` of
- * iproute2 or of busybox. Always holds: what counts is what `ip` shows afterwards, never what a
- * change said of itself; each change may be asked for as often as one likes. Imports core, node and
- * the program driver.
+ * iproute2 or of busybox. Always holds: that the address is gone is what `ip` shows afterwards,
+ * never what a change said of itself; each change may be asked for as often as one likes; clients
+ * wait for both changes, so that none runs a program more than it needs. Imports core, node and the
+ * program driver.
  */
 import { isIPv4 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,9 +46,13 @@ interface Shown {
 /** The address on its interface. Errors are `service.failed`, or `tool.missing` without `ip`. */
 export class InterfaceAddress {
   readonly #options: InterfaceAddressOptions;
+  readonly #cidr: string;
+  /** Put there by this driver, and not taken away by it since. */
+  #added = false;
 
   constructor(options: InterfaceAddressOptions) {
     this.#options = options;
+    this.#cidr = `${options.address}/${String(options.prefixLength)}`;
   }
 
   /** Whether the interface has it now, whatever its prefix length. */
@@ -57,8 +62,11 @@ export class InterfaceAddress {
 
   /** Puts it there; when this returns, a program can listen on it. */
   async add(signal: AbortSignal): Promise<void> {
-    const { address, prefixLength, interface: dev } = this.#options;
-    const end = await this.#run(['addr', 'add', `${address}/${prefixLength}`, 'dev', dev], signal);
+    const { address, interface: dev } = this.#options;
+    const end = await this.#run(['addr', 'add', this.#cidr, 'dev', dev], signal);
+    this.#added = end.status === 0;
+    // An IPv4 address is never tentative.
+    if (this.#added && isIPv4(address)) return;
     const untilMs = performance.now() + USABLE_MS;
     for (;;) {
       const { cidrs, state } = await this.#show(signal);
@@ -73,13 +81,18 @@ export class InterfaceAddress {
   /** Takes it away, with whatever prefix length it is there; returns when it is gone. */
   async remove(signal: AbortSignal): Promise<void> {
     let complaint = '';
-    for (const cidr of (await this.#show(signal)).cidrs) {
+    const drop = async (cidr: string): Promise<void> => {
       const args = ['addr', 'del', cidr, 'dev', this.#options.interface];
       const end = await this.#run(args, signal);
       if (end.status !== 0) complaint = end.complaint;
-      if (!(await this.there(signal))) return;
-    }
-    if (await this.there(signal)) throw this.#failed('taken from', complaint);
+    };
+    if (this.#added) await drop(this.#cidr);
+    this.#added = false;
+    let left = (await this.#show(signal)).cidrs;
+    if (left.length === 0) return;
+    for (const cidr of left) await drop(cidr);
+    left = (await this.#show(signal)).cidrs;
+    if (left.length > 0) throw this.#failed('taken from', complaint);
   }
 
   /** Asked of all interfaces, since one that has gone has no address, and is no error. */

@@ -227,6 +227,20 @@ t.test(
   },
 );
 
+t.test('clients wait for no more programs than it takes', async (t) => {
+  const { file, open } = await makeOne(t);
+  const service = await open();
+  const asked = async (work: Promise<void>): Promise<string[]> => {
+    await writeFile(`${file}.log`, '');
+    await work;
+    return (await readFile(`${file}.log`, 'utf8')).split('\n').slice(0, -1);
+  };
+  const whole = `${ADDRESS}/24 dev svc0`;
+  t.same(await asked(service.acquire(1, signal())), [`addr add ${whole}`]);
+  t.same(await asked(service.release()), [`addr del ${whole}`, `addr show to ${ADDRESS}`]);
+  t.same(await asked(service.release()), [`addr show to ${ADDRESS}`]);
+});
+
 t.test('a release does not wait for an acquire', async (t) => {
   const { workload, addresses, open } = await makeOne(t);
   const service = await open();
