@@ -139,7 +139,8 @@ async function play(
     if (signal.aborted) break;
     const known = values.resume ? store.done(one.name) : null;
     if (known === null) comment(`${one.name}: ${one.scenario.title}`);
-    const result = known ?? (await runScenario(one, { workshop, seed, say: comment, signal }));
+    const context = { workshop, seed, say: comment, controlS, signal };
+    const result = known ?? (await runScenario(one, context));
     await store.keep(result);
     results.push(result);
     print(tapOf(result, results.length, controlS));

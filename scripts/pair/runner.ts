@@ -54,6 +54,8 @@ export interface RunContext {
   readonly seed: string;
   /** Told what happens, line by line. */
   readonly say: (line: string) => void;
+  /** Processor seconds of a control boot, with which times are judged; null = they are not. */
+  readonly controlS: number | null;
   /** Ends the scenario that is played, as a failure. */
   readonly signal?: AbortSignal;
 }
@@ -87,7 +89,7 @@ export function randomFrom(words: string): () => number {
 /** Runs one scenario to its end; never throws for what goes wrong in it. */
 export async function runScenario(
   { name, scenario }: NamedScenario,
-  { workshop, seed, say, signal }: RunContext,
+  { workshop, seed, say, controlS, signal }: RunContext,
 ): Promise<ScenarioResult> {
   const lines: string[] = [];
   const tell = (line: string): void => {
@@ -115,7 +117,7 @@ export async function runScenario(
     const { A, B } = pair.vms.machines;
     const before = { A: A.boots, B: B.boots };
     const meter = new Meter([A, B]);
-    const story = new Story(pair, randomFrom(`${seed}/${name}`), tell);
+    const story = new Story(pair, randomFrom(`${seed}/${name}`), tell, controlS);
     try {
       await untilAborted(scenario.play(story), signal);
       await story.close();

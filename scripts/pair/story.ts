@@ -12,6 +12,7 @@ import type { ClientResult, DemoClient } from '../demo/client.ts';
 import type { PowerMode } from '../vm/power-port.ts';
 import { WAIT_MS, type AppliancePair } from './appliance-pair.ts';
 import type { Command, Finished } from './command.ts';
+import { Meter } from './meter.ts';
 import type { PairRelease } from './releases.ts';
 import type { PairSettings, Spoiling } from './workshop.ts';
 
@@ -53,6 +54,12 @@ export interface RunningUpdate {
   ends(exit: number): Promise<Finished>;
 }
 
+/** Whose processor time counts for something, and how much it may be, in control boots. */
+export interface Limit {
+  readonly nodes: readonly NodeId[];
+  readonly controls: number;
+}
+
 /** What a scenario says that was expected and not found. */
 export class Unexpected extends Error {}
 
@@ -64,16 +71,26 @@ export class Story {
   readonly pair: AppliancePair;
   readonly #random: () => number;
   readonly #say: (line: string) => void;
+  readonly #controlS: number | null;
   readonly #startMs = performance.now();
   #client: DemoClient | null = null;
   /** What the client of this story saw, once it has ended. */
   writes: ClientResult | null = null;
 
-  /** `random` gives numbers from 0 up to 1, by the run's seed. */
-  constructor(pair: AppliancePair, random: () => number, say: (line: string) => void) {
+  /**
+   * `random` gives numbers from 0 up to 1, by the run's seed; without the processor seconds of a
+   * control boot of the same run no time is judged.
+   */
+  constructor(
+    pair: AppliancePair,
+    random: () => number,
+    say: (line: string) => void,
+    controlS: number | null = null,
+  ) {
     this.pair = pair;
     this.#random = random;
     this.#say = say;
+    this.#controlS = controlS;
   }
 
   /** Tells what happens now. */
@@ -221,6 +238,36 @@ export class Story {
       return look.node === node && fits(look.status);
     });
     this.tell(`node ${node}: ${what}`);
+  }
+
+  /** Does something and judges what it took, by the processor: the clock is for people. */
+  async within<T>(what: string, limit: Limit, work: () => Promise<T>): Promise<T> {
+    const meter = new Meter(limit.nodes.map((node) => this.pair.vms.machines[node]));
+    const startMs = performance.now();
+    const found = await work().finally(() => meter.stop());
+    const processorS = meter.stop();
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    const controls = this.#controlS === null ? null : processorS / this.#controlS;
+    const words = controls === null ? '' : `, ${controls.toFixed(1)} x control`;
+    this.tell(`${what}: ${seconds} s (${processorS.toFixed(1)} s of processor${words})`);
+    const most = `${what} takes at most ${String(limit.controls)} x control`;
+    this.expect(most, controls === null || controls <= limit.controls, controls);
+    return found;
+  }
+
+  /**
+   * Waits for the first try of a trial of slot B on a node, and for its old system to answer again:
+   * all tries, and one boot of slot A.
+   */
+  async fallsBack(node: NodeId, controls: number): Promise<void> {
+    const { serial } = this.pair.vms.machines[node];
+    const wait = { timeoutMs: WAIT_MS, signal: this.pair.signal };
+    await serial.waitFor(/Tandem: slot B/, wait);
+    await this.within(`fallback of node ${node}`, { nodes: [node], controls }, async () => {
+      await serial.waitFor(/Tandem: slot A/, wait);
+      const answers = (): Promise<boolean> => this.pair.status(node).then(Boolean, () => false);
+      await this.until(`node ${node} to answer`, answers);
+    });
   }
 
   /** Waits until a node serves by its own word. */

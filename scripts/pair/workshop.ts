@@ -39,6 +39,7 @@ const MAKERS = [
   'images/boot',
   'images/console',
   'images/system',
+  'images/units',
   'scripts/appliance',
   'scripts/image',
   'scripts/make-image.ts',

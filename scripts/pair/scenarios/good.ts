@@ -7,13 +7,17 @@ import { NODES } from '../../../src/core/model.ts';
 import { SECOND } from '../releases.ts';
 import type { Scenario } from '../story.ts';
 
+/** Processor of both nodes in control boots, which take some 2.2 s: 150 s with both at work. */
+const UPDATE_CONTROLS = 140;
+
 export default {
   title: 'one bundle updates both nodes, and no acknowledged write is lost',
   needs: [SECOND],
   async play(story) {
     await story.clientWrites();
     const update = await story.update(SECOND);
-    await update.ends(EXIT.done);
+    const limit = { nodes: NODES, controls: UPDATE_CONTROLS };
+    await story.within('update of both nodes', limit, () => update.ends(EXIT.done));
     await story.ends({ A: '2.0.0', B: '2.0.0', phase: 'DONE', alarms: [] });
     for (const node of NODES) {
       const { nodes } = await story.pair.status(node);
