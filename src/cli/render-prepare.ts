@@ -47,7 +47,8 @@ export function renderPrepare(view: PrepareView, options: RenderOptions): string
     return [...lines, `It may be installed: tandem update ${order.id} --wait`];
   }
   const end = `(${refusal.code}, exit ${adviceOf(refusal.code).exit})`;
-  const waits = `An install waits: ${refusal.message}`;
+  const old = refusal.code === 'prepare.outdated';
+  const waits = `${old ? 'OUTDATED' : 'An install waits'}: ${refusal.message}`;
   return [...lines, ...fold(waits), ...fold(`Next: ${refusal.next}`), end];
 }
 
@@ -62,7 +63,7 @@ function nodeLines(
   const head = wrap(plain(`Node ${node}${why}`, options), options.columns);
   const stages = PREPARE_STAGES.flatMap((stage) => {
     const status = nodes[node].stages[stage];
-    const again = status.state === 'failed' ? retryWords(node, status, view) : '';
+    const again = status.state === 'failed' ? retryWords(node, status, view) : lastWords(status);
     const code = status.code === null ? '' : ` (${status.code})`;
     const when = status.at === null ? '' : ` - ${stamp(status.at)}`;
     const said = status.message === '' ? status.state : status.message;
@@ -72,6 +73,12 @@ function nodeLines(
     return [`  ${sign} ${stage.padEnd(WIDTH)} ${first.trimStart()}`, ...more];
   });
   return [...head, ...stages];
+}
+
+/** Of a stage that is tried once more: what went wrong before. */
+function lastWords({ state, tries, failing }: StageStatus): string {
+  if (state !== 'running' || failing === undefined) return '';
+  return `, try ${tries}, before: ${failing.message} (${failing.code})`;
 }
 
 function retryWords(node: NodeId, { tries }: StageStatus, view: PrepareView): string {

@@ -29,6 +29,7 @@ export function renderStatus(status: PairStatus, options: RenderOptions): string
     ...trustLines(status, options),
     ...updateLines(status, options),
     ...scheduledLines(status, options),
+    ...preparedLines(status, options),
     ...alarmLines(status, options),
   ];
 }
@@ -104,6 +105,13 @@ function takeOver(node: NodeStatus): string {
 function scheduledLines({ automation }: PairStatus, options: RenderOptions): string[] {
   const lines = automation === undefined ? [] : automationLines(automation, options);
   return lines.length === 0 ? [] : ['', ...lines];
+}
+
+/** What is prepared; how each stage stands is elsewhere. */
+function preparedLines({ prepared }: PairStatus, options: RenderOptions): string[] {
+  if (prepared === undefined) return [];
+  const text = `${plain(prepared.text, options)}, see \`tandem prepare status\``;
+  return ['', ...wrapCommands(text, options.columns, '  ')];
 }
 
 function updateLines(status: PairStatus, options: RenderOptions): string[] {

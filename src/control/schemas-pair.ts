@@ -239,6 +239,7 @@ const PAIR_STATUS = object<PairStatus>('The whole picture, answered by either no
   alarms: list(ref('Alarm')),
   operator: maybe(orNull(ref('OperatorView'))),
   automation: maybe(ref('AutomationView')),
+  prepared: maybe(ref('PreparedBrief')),
   trust: maybe(
     object<NonNullable<PairStatus['trust']>>('Whose signatures the node that answers takes.', {
       version: orNull(whole('Of the trust root in force; null = none, every bundle is refused.')),

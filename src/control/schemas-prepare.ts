@@ -2,13 +2,14 @@
  * Schemas of prepared updates: the words that are said of one, and the answers. Always holds: each
  * answer is tied to its type of core. Imports core and its own folder.
  */
+import type { PreparedBrief, PreparedNode } from '../core/prepare-brief.ts';
 import type { PlannedImage, PlannedNode, PreparedPlan } from '../core/prepare-plan.ts';
 import type { PrepareOptions } from '../core/prepare-plan.ts';
 import type { PrepareAnswer, PrepareView, PrepareWordKind } from '../core/prepare-view.ts';
 import { PREPARE_STAGES, type Preparation, type PrepareColumn } from '../core/prepare.ts';
 import type { PrepareOrder, PrepareStage, PrepareWord, StageStatus } from '../core/prepare.ts';
 import { SLOT_CLASSES } from '../core/model.ts';
-import { constant, list, number, object, orNull, ref, text } from './shape.ts';
+import { constant, list, maybe, number, object, orNull, ref, text } from './shape.ts';
 import { time, whole, words, wordsOf, yesNo, type Schema } from './shape.ts';
 import { code, node, perNode } from './schemas-pair.ts';
 
@@ -73,10 +74,37 @@ const stage = object<StageStatus>('One stage of one node.', {
   code: orNull(code),
   message: text(),
   at: orNull(time()),
+  failing: maybe(
+    object<NonNullable<StageStatus['failing']>>('Its newest failure, while it is tried again.', {
+      code,
+      message: text(),
+      since: time('When it failed first.'),
+    }),
+  ),
+});
+
+const preparedNode = object<PreparedNode>('Where one node stands.', {
+  stage: orNull(words(PREPARE_STAGES)),
+  state: wordsOf<StageStatus['state']>({ waiting: true, running: true, failed: true, done: true }),
+  ignored: yesNo(),
+  text: text(),
 });
 
 /** Part of `NAMED`; read it there. */
 export const PREPARE_SCHEMAS: Readonly<Record<string, Schema>> = {
+  PreparedBrief: object<PreparedBrief>('A prepared update in short.', {
+    id: text(),
+    version: text(),
+    state: wordsOf<PreparedBrief['state']>({
+      preparing: true,
+      stuck: true,
+      outdated: true,
+      prepared: true,
+      installing: true,
+    }),
+    text: text('How far it is, or what an install waits for.'),
+    nodes: perNode(preparedNode),
+  }),
   PreparedPlan: object<PreparedPlan>('What an install will do, frozen on the disk of both nodes.', {
     v: constant(1),
     id: text(),
@@ -130,6 +158,14 @@ export const PREPARE_SCHEMAS: Readonly<Record<string, Schema>> = {
     ignored: perNode(orNull(wordSchema)),
     authorized: orNull(wordSchema),
     configured: orNull(wordSchema),
+    outdated: maybe(
+      orNull(
+        object<NonNullable<PrepareOrder['outdated']>>('Why it does not fit the pair any more.', {
+          message: text(),
+          at: time(),
+        }),
+      ),
+    ),
     readyAt: orNull(time('When all was prepared for the first time.')),
     install: orNull(
       object<NonNullable<PrepareOrder['install']>>('The newest install with it.', {

@@ -38,8 +38,13 @@ export const PREPARE_CODES = {
   },
   'prepare.outdated': {
     exit: EXIT.pairNotHealthy,
-    title: 'The pair is not any more what the prepared update was planned for.',
+    title: 'The pair is not any more what the update was prepared for, or its bundle is gone.',
     next: 'Give it up with `tandem prepare cancel` and prepare it again.',
+  },
+  'prepare.stuck': {
+    exit: EXIT.notReplicated,
+    title: 'A stage of the prepared update fails again and again on a node.',
+    next: 'Mend what the stage says, then `tandem prepare retry`; see `tandem prepare status`.',
   },
   'prepare.plan_lost': {
     exit: EXIT.pairNotHealthy,

@@ -24,6 +24,8 @@ export type PrepareAct =
   /** A plan of null asks the node that serves for one. */
   | { readonly do: 'plan'; readonly plan: PrepareOrder['plan'] }
   | { readonly do: 'ready'; readonly at: string }
+  /** Why it does not fit the pair any more; null = it fits again. */
+  | { readonly do: 'outdated'; readonly why: string | null; readonly at: string }
   | { readonly do: 'install'; readonly job: string; readonly by: string; readonly at: string }
   | {
       readonly do: 'installed';
@@ -101,6 +103,12 @@ export function changeOrder(
     case 'ready':
       if (order.readyAt !== null || !isReady(open)) return stay('it is not news');
       return next({ readyAt: act.at }, `${order.version} is prepared`);
+    case 'outdated': {
+      const { why, at } = act;
+      if ((order.outdated?.message ?? null) === why) return stay('it is not news');
+      if (why === null) return next({ outdated: null }, `${order.version} fits the pair again`);
+      return next({ outdated: { message: why, at } }, `${order.version} is outdated: ${why}`);
+    }
     case 'install': {
       const refusal = installRefusal(open, order.id);
       if (refusal !== null) throw refusal;
@@ -206,7 +214,9 @@ export function installRefusal(found: Preparation | null, id: string): UpdateErr
     return noSuch(found, id);
   }
   const { order, nodes } = found;
+  const why = outdatedOf(found);
   if (installs(order)) return new UpdateError('job.busy', `${order.install?.job} installs it`);
+  if (why !== null) return new UpdateError('prepare.outdated', why);
   const open = countedNodes(order).filter(
     (node) => !isColumnDone(nodes[node], order.plan?.digest ?? null),
   );
@@ -226,6 +236,18 @@ export function installRefusal(found: Preparation | null, id: string): UpdateErr
     return new UpdateError('prepare.not_configured', message);
   }
   return null;
+}
+
+/** Why it cannot be installed any more, however often a stage is tried; null while it can. */
+export function outdatedOf({ order, nodes }: Preparation): string | null {
+  const { outdated = null } = order;
+  if (outdated !== null) return outdated.message;
+  const gone = countedNodes(order).map((node) =>
+    PREPARE_STAGES.map((stage) => nodes[node].stages[stage].failing).find(
+      (failing) => failing?.code === 'prepare.outdated',
+    ),
+  );
+  return gone.find((failing) => failing !== undefined)?.message ?? null;
 }
 
 /** The refusal of what names no preparation that is open. */

@@ -99,18 +99,51 @@ export function makePlan(manifest: Manifest, view: PolicyView, draft: PlanDraft)
 export function planMismatch(frozen: PreparedPlan, now: PreparedPlan): string | null {
   for (const node of NODES) {
     const [then, today] = [frozen.nodes[node], now.nodes[node]];
-    for (const cls of SLOT_CLASSES) {
-      const [planned, found] = [then.from[cls], today.from[cls]];
-      if (planned?.counter === found?.counter) continue;
-      const was = planned?.version ?? 'an unknown version';
-      const is = found?.version ?? 'an unknown version';
-      return `the ${cls} of node ${node} was ${was} when the plan was made and is ${is} now`;
-    }
+    const left = leftVersion(node, then, today.from);
+    if (left !== null) return left;
     const ids = (images: readonly PlannedImage[]): string =>
       images.map(({ imageId }) => imageId).join(' ');
     if (then.skip !== today.skip || ids(then.images) !== ids(today.images)) {
       return `what is to be written on node ${node} is not what was planned`;
     }
+  }
+  return null;
+}
+
+/**
+ * Why a prepared update does not fit nodes that run this: it is below the floor, or its plan was
+ * made for something else. Needs no bundle. Null when nothing says so.
+ */
+export function misfit(
+  order: { readonly counter: number; readonly plan: { readonly content: PreparedPlan } | null },
+  { nodes }: Pick<PolicyView, 'nodes'>,
+): string | null {
+  const floor = Math.max(...NODES.map((node) => nodes[node].floor));
+  if (order.counter < floor) {
+    return `it is release ${order.counter}, the lowest one that may still be installed is ${floor}`;
+  }
+  const plan = order.plan?.content;
+  const left = NODES.map((node) => {
+    const { system, storage } = nodes[node];
+    // What a node that has just started has not said yet is no news.
+    const known = system !== null && storage !== null;
+    return plan && known ? leftVersion(node, plan.nodes[node], { system, storage }) : null;
+  });
+  return left.find((why) => typeof why === 'string') ?? null;
+}
+
+/** What of a node is not what the plan was made for. */
+function leftVersion(
+  node: NodeId,
+  planned: PlannedNode,
+  runs: Readonly<Record<SlotClass, { readonly version: string; readonly counter: number } | null>>,
+): string | null {
+  for (const cls of SLOT_CLASSES) {
+    const [then, found] = [planned.from[cls], runs[cls]];
+    if (then?.counter === found?.counter) continue;
+    const was = then?.version ?? 'an unknown version';
+    const is = found?.version ?? 'an unknown version';
+    return `the ${cls} of node ${node} was ${was} when the plan was made and is ${is} now`;
   }
   return null;
 }

@@ -21,6 +21,7 @@ const status = fields({
   code: orNull(text),
   message: text,
   at: orNull(text),
+  failing: maybe(fields({ code: text, message: text, since: text })),
 });
 const stages = fields(Object.fromEntries(PREPARE_STAGES.map((stage) => [stage, status])));
 const column = fields({ seq: count, retry: count, plan: orNull(digest), stages });
@@ -68,6 +69,7 @@ const order = fields({
   ignored: perNode(orNull(word)),
   authorized: orNull(word),
   configured: orNull(word),
+  outdated: maybe(orNull(fields({ message: text, at: text }))),
   readyAt: orNull(text),
   install: orNull(
     fields({

@@ -25,6 +25,11 @@ export interface StageStatus {
   readonly message: string;
   /** Wall-clock time of the last change, for people. */
   readonly at: string | null;
+  /**
+   * The newest failure and when the first one was, kept while it is tried again; absent when it has
+   * not failed since it last stood at its beginning.
+   */
+  readonly failing?: Reason & { readonly since: string };
 }
 
 /** What one node has done; written by that node alone. */
@@ -65,6 +70,8 @@ export interface PrepareOrder {
   readonly ignored: Readonly<Record<NodeId, PrepareWord | null>>;
   readonly authorized: PrepareWord | null;
   readonly configured: PrepareWord | null;
+  /** Why it does not fit the pair any more, since when; null or absent while it does. */
+  readonly outdated?: { readonly message: string; readonly at: string } | null;
   /** When everything that counts was done for the first time. */
   readonly readyAt: string | null;
   /** The newest install that was begun with it; it is never begun again by itself. */
@@ -89,6 +96,12 @@ export interface Preparation {
 
 /** Longest sentence that is kept of a stage. */
 export const PREPARE_CHARS_MAX = 300;
+
+/**
+ * A stage that failed this often is stuck: every pause but the longest has passed, a quarter of an
+ * hour in all, and what passes by itself has passed by then.
+ */
+export const STUCK_TRIES = 5;
 
 /** Pauses after the first, second, ... failure of a stage, in seconds; then the last one again. */
 export const RETRY_WAITS_S: readonly number[] = [60, 120, 240, 480, 900];
@@ -131,6 +144,16 @@ export function runningStage({ stages }: PrepareColumn): PrepareStage | null {
   return PREPARE_STAGES.find((stage) => stages[stage].state === 'running') ?? null;
 }
 
+/** The stage that fails again and again, also while it is tried once more; null = none is stuck. */
+export function stuckStage({ stages }: PrepareColumn): PrepareStage | null {
+  const found = PREPARE_STAGES.find((stage) => {
+    const { state, tries, failing } = stages[stage];
+    const failures = state === 'running' ? tries - 1 : tries;
+    return failing !== undefined && failures >= STUCK_TRIES;
+  });
+  return found ?? null;
+}
+
 /** Whether every stage of a node is done, and for this plan. */
 export function isColumnDone({ stages, plan }: PrepareColumn, digest: Sha256 | null): boolean {
   const done = PREPARE_STAGES.every((stage) => stages[stage].state === 'done');
@@ -154,10 +177,10 @@ export function stepColumn(column: PrepareColumn, event: PrepareEvent): PrepareC
   switch (event.type) {
     case 'begin': {
       if (dueStage(column) !== event.stage) return column;
-      const { tries } = column.stages[event.stage];
-      const message = brief(event.message);
-      const state = 'running' as const;
-      return put(column, event.stage, { state, tries: tries + 1, code: null, message, at });
+      const before = column.stages[event.stage];
+      const [state, message] = ['running', brief(event.message)] as const;
+      const tries = before.tries + 1;
+      return put(column, event.stage, { ...before, state, tries, code: null, message, at });
     }
     case 'done': {
       if (runningStage(column) !== event.stage) return column;
@@ -168,22 +191,13 @@ export function stepColumn(column: PrepareColumn, event: PrepareEvent): PrepareC
     }
     case 'failed': {
       if (runningStage(column) !== event.stage) return column;
-      const { tries } = column.stages[event.stage];
-      const { code, message } = event.reason;
-      return put(column, event.stage, {
-        state: 'failed',
-        tries,
-        code,
-        message: brief(message),
-        at,
-      });
+      return fail(column, event.stage, event.reason, at);
     }
     case 'interrupted': {
       const stage = runningStage(column);
       if (stage === null) return column;
-      const { tries } = column.stages[stage];
       const message = 'the daemon ended in the middle of it; what it had is kept';
-      return put(column, stage, { state: 'failed', tries, code: 'job.interrupted', message, at });
+      return fail(column, stage, { code: 'job.interrupted', message }, at);
     }
     case 'lost':
       return lose(column, event.stage, brief(event.message), at);
@@ -195,6 +209,19 @@ export function stepColumn(column: PrepareColumn, event: PrepareEvent): PrepareC
 function put(column: PrepareColumn, stage: PrepareStage, status: StageStatus): PrepareColumn {
   const stages = { ...column.stages, [stage]: status };
   return { ...column, seq: column.seq + 1, stages };
+}
+
+function fail(
+  column: PrepareColumn,
+  stage: PrepareStage,
+  reason: Reason,
+  at: string,
+): PrepareColumn {
+  const { tries, failing } = column.stages[stage];
+  const { code } = reason;
+  const message = brief(reason.message);
+  const kept = { code, message, since: failing?.since ?? at };
+  return put(column, stage, { state: 'failed', tries, code, message, at, failing: kept });
 }
 
 /** From this stage on everything stands at its beginning. */
@@ -219,7 +246,8 @@ function again(column: PrepareColumn, retry: number, at: string): PrepareColumn 
   const entries = PREPARE_STAGES.map((stage): [PrepareStage, StageStatus] => {
     const status = column.stages[stage];
     if (status.state !== 'failed') return [stage, status];
-    return [stage, { ...status, state: 'waiting', tries: 0, code: null, at }];
+    const { message } = status;
+    return [stage, { state: 'waiting', tries: 0, code: null, message, at }];
   });
   const stages = Object.fromEntries(entries) as PrepareColumn['stages'];
   return { ...column, seq: column.seq + 1, retry, stages };

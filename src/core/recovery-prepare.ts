@@ -28,6 +28,11 @@ export const PREPARE_RECOVERY: Readonly<Record<keyof typeof PREPARE_CODES, CodeR
     ...WAITS,
     steps: ['A bundle that is staged is not copied again: `tandem stage --list`.'],
   },
+  'prepare.stuck': {
+    ...WAITS,
+    alarm: true,
+    steps: ['Or go on without that node: `tandem prepare ignore NODE --reason TEXT`.'],
+  },
   'prepare.plan_lost': { ...WAITS, steps: ['Check the disk of the node that is named.'] },
   'updater.unhealthy': {
     works: 'Everything. The updater that the node had goes on working.',

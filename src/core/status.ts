@@ -9,6 +9,7 @@ import type { OperatorView } from './access.ts';
 import type { BootReason } from './boot.ts';
 import type { Code } from './codes.ts';
 import type { Progress, Release, NodeId, Slot, SlotClass } from './model.ts';
+import type { PreparedBrief } from './prepare-brief.ts';
 import type { Order, Outcome, Phase, Reason, RolloutKind, StepLog } from './records.ts';
 
 /** Data of a node that is older than this is shown as unknown. */
@@ -193,6 +194,8 @@ export interface PairStatus {
   readonly trust?: TrustStatus;
   /** What is scheduled, and what holds updates up; absent in safe mode. */
   readonly automation?: AutomationView;
+  /** The update that is being prepared, or is prepared and not over; absent = none. */
+  readonly prepared?: PreparedBrief;
 }
 
 /** One event, as `--follow --json` prints it (keys as in docs/ARCHITECTURE.md, "Events"). */

@@ -10,12 +10,12 @@ import { canCancel } from '../core/phases.ts';
 import type { PowerViews } from '../core/power.ts';
 import type { PrepareAnswer, PrepareRequest, PrepareView } from '../core/prepare-view.ts';
 import type { ChangePreview } from '../core/preview.ts';
-import type { Reason, RolloutRecord } from '../core/records.ts';
+import type { RolloutRecord } from '../core/records.ts';
 import type { ReplaceOffer } from '../core/replace.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
 import { me, running, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
-import type { TandemEvent, TrustStatus, ValidateReport } from '../core/status.ts';
+import type { TandemEvent, ValidateReport } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
@@ -24,10 +24,9 @@ import type { SettingRequest } from '../control/backend.ts';
 import { NO_COUNTERS, type Counters } from '../control/metrics.ts';
 import type { ScheduleRequest, ScheduleWord } from '../control/schedule-protocol.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
-import type { PeerLink, ServiceAddress, StorageSoftware, StoreCare } from '../ports.ts';
+import type { ServiceAddress, StorageSoftware, StoreCare } from '../ports.ts';
 import type { Pause } from '../updater/effects.ts';
 import type { EventLog, LineLog } from '../updater/events.ts';
-import { pairStatus, type LastHeard } from '../updater/status.ts';
 import { ArchiveDesk } from './archive-desk.ts';
 import { AuditLog, type Asked } from './audit.ts';
 import { Bundles, refusal } from './bundles.ts';
@@ -44,18 +43,18 @@ import type { ScheduleDesk } from './schedule-desk.ts';
 import { auditSchedule, deskOf, NOTHING_SCHEDULED, withResult } from './schedules.ts';
 import { withStaged, withWaiting } from './schedules.ts';
 import { Starts } from './starts.ts';
+import { StatusDesk, type StatusDeskParts } from './status-desk.ts';
 import { StorageCare } from './storage-care.ts';
 import type { Support } from './support.ts';
 import { liveSources } from './support-live.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** What the backend answers from. */
-export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> {
+export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'>, StatusDeskParts {
   readonly events: EventLog;
   /** Where the audit log is kept. */
   readonly audit: LineLog;
   readonly settings: Pick<SettingsFile, 'view' | 'set'>;
-  readonly link: Pick<PeerLink, 'channels'>;
   /** The two copies of the store, as people compare and repair them. */
   readonly care: StoreCare;
   readonly service: ServiceAddress;
@@ -66,22 +65,10 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'> 
   readonly tally?: { readonly counters: Counters };
   readonly support: Support;
   readonly pause?: Pause;
-  readonly lastHeard: () => LastHeard | null;
-  /** Why the peer is not heard. */
-  readonly linkTroubles: () => readonly Reason[];
-  /** Since when the pair is not highly available, in monotonic milliseconds; null while it is. */
-  readonly reformingSinceMs?: () => number | null;
-  /** When the sync that runs brought something last, monotonic; null without one. */
-  readonly syncMovedMs?: () => number | null;
-  /** The address that clients of the service use, and the limit of a held pair: for the status. */
-  readonly address?: string;
   /** How this node pairs, for a node that is replaced. */
   readonly pairing: PairingParts;
   /** Where prepared updates are kept, and how their updaters are taken. */
   readonly prepare: Pick<PreparedParts, 'disk' | 'updater' | 'log'>;
-  /** The trust root of this node. */
-  readonly trust?: () => TrustStatus;
-  readonly holdH?: number;
 }
 
 type Archive = AsyncIterable<Uint8Array>;
@@ -89,6 +76,7 @@ type Archive = AsyncIterable<Uint8Array>;
 /** The node behind the control socket, made of the parts of this daemon. */
 export class Backend implements ControlBackend, AsyncDisposable {
   readonly #parts: BackendParts;
+  readonly #status: StatusDesk;
   readonly #jobs: Jobs;
   readonly #desk: JobDesk;
   readonly #audit: AuditLog;
@@ -109,11 +97,16 @@ export class Backend implements ControlBackend, AsyncDisposable {
     const rollouts = (): readonly RolloutRecord[] => parts.history.with(this.#state.rollout);
     const now = (): string => this.#at();
     const others = (): readonly JobStatus[] => this.#prepared.jobs();
+    this.#status = new StatusDesk(parts, now, {
+      automation: () => (this.schedules === null ? null : this.automation()),
+      prepared: () => this.#prepared.brief(),
+      alarms: () => this.#prepared.alarms(),
+    });
     this.#jobs = new Jobs(rollouts, now, parts.book, others);
     this.#audit = new AuditLog(parts.audit, me(parts.runner.state), now);
     this.#desk = new JobDesk(this.#jobs, this.#audit, parts.events);
     this.#bundles = new Bundles(parts);
-    const channels = (): readonly ChannelStatus[] => this.#channels();
+    const channels = (): readonly ChannelStatus[] => this.#status.channels();
     const localJob = (): string | null => this.#localJob();
     const kept = (): readonly Sha256[] => this.kept();
     this.#checks = new Checks({ ...parts, channels, localJob, kept }, this.#bundles);
@@ -153,25 +146,7 @@ export class Backend implements ControlBackend, AsyncDisposable {
   }
 
   status(): PairStatus {
-    const { host, lastHeard, linkTroubles, trust } = this.#parts;
-    const picture = pairStatus(this.#state, lastHeard(), host.monotonicMs(), this.#at(), {
-      channels: this.#channels(),
-      reformingSinceMs: this.#parts.reformingSinceMs?.() ?? null,
-      syncMovedMs: this.#parts.syncMovedMs?.() ?? null,
-      address: this.#parts.address ?? null,
-      holdH: this.#parts.holdH ?? 0,
-      troubles: linkTroubles(),
-    });
-    const automation = this.schedules === null ? {} : { automation: this.automation() };
-    const whole = { ...picture, ...automation };
-    return trust === undefined ? whole : { ...whole, trust: trust() };
-  }
-
-  #channels(): readonly ChannelStatus[] {
-    return this.#parts.link.channels().map(({ name, up, ageMs, error }) => {
-      const reason = error === null ? null : { code: error.code, message: error.message };
-      return { name, up, ageMs, error: reason };
-    });
+    return this.#status.status();
   }
 
   slots(): Promise<Readonly<Record<NodeId, readonly SlotStatus[]>>> {

@@ -8,17 +8,16 @@
  */
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { NodeId, Sha256 } from '../core/model.ts';
-import { END_PHASES, type RolloutRecord } from '../core/records.ts';
 import { changeOrder, joinCopies, openOf, type PrepareAct } from '../core/prepare-order.ts';
 import type { PrepareChange } from '../core/prepare-order.ts';
 import { readPreparation } from '../core/prepare-shape.ts';
 import { dueStage, stepColumn, waitBeforeS } from '../core/prepare.ts';
 import type { Preparation, PrepareEvent, PrepareOrder, PrepareStage } from '../core/prepare.ts';
 import type { NodeReport } from '../core/report.ts';
-import { serves } from '../core/role.ts';
 import { me, peerReport, running, type NodeState } from '../core/state.ts';
 import type { EventLog } from '../updater/events.ts';
 import type { PrepareDisk } from './prepare-disk.ts';
+import { PrepareDriver, type PrepareDriverParts } from './prepare-driver.ts';
 import type { PrepareWork } from './prepare-work.ts';
 import type { DriverRequests } from './requests.ts';
 
@@ -28,21 +27,13 @@ const WRITE_AGAIN_MS = 60_000;
 const HOLDS_MS = 60_000;
 /** A copy that the peer did not take is sent again so much later. */
 const SHARE_AGAIN_MS = 10_000;
-/** An install that nobody knows of after this time did not begin. */
-const BEGUN_MS = 120_000;
 
 /** What the desk works with. */
-export interface PrepareDeskParts {
+export interface PrepareDeskParts extends PrepareDriverParts {
   readonly disk: PrepareDisk;
   readonly work: PrepareWork;
   readonly requests: DriverRequests;
-  readonly runner: { readonly state: NodeState };
   readonly events: Pick<EventLog, 'emit'>;
-  /** Finished rollouts, newest first, with the one of this moment. */
-  readonly rollouts: () => readonly RolloutRecord[];
-  readonly monotonicMs: () => number;
-  /** Wall-clock time, for people. */
-  readonly now: () => string;
   readonly log: (line: string) => void;
   /** All is prepared, or its install has ended; told once, on the node that serves. */
   readonly ended?: (act: string, order: PrepareOrder, good: boolean, message: string) => void;
@@ -66,11 +57,12 @@ export class PrepareDesk implements AsyncDisposable {
   #sent: { readonly copy: Preparation; readonly run: string; readonly atMs: number } | null = null;
   /** Run of a peer that knows nothing of prepared updates. */
   #older = '';
-  #orphan: { readonly job: string; readonly sinceMs: number } | null = null;
+  readonly #driver: PrepareDriver;
   #closed = false;
 
   constructor(parts: PrepareDeskParts) {
     this.#parts = parts;
+    this.#driver = new PrepareDriver(parts);
     this.#preparation = parts.disk.found;
     const at = parts.now();
     const node = me(parts.runner.state);
@@ -182,7 +174,8 @@ export class PrepareDesk implements AsyncDisposable {
     if (found === null || this.#work !== null || !this.#mayWork(this.#parts.runner.state)) return;
     const column = found.nodes[this.#node];
     const stage = dueStage(column);
-    if (stage === null || this.#parts.work.waits(stage, found)) return;
+    const { outdated = null } = found.order;
+    if (stage === null || outdated !== null || this.#parts.work.waits(stage, found)) return;
     if (this.#wait?.seq !== column.seq) this.#waitFrom(this.#parts.monotonicMs());
     if (this.#waitedMs() < waitBeforeS(column.stages[stage]) * 1000) return;
     const at = this.#parts.now();
@@ -275,42 +268,21 @@ export class PrepareDesk implements AsyncDisposable {
     if (lost !== null) await this.#put({ type: 'lost', ...lost, at });
   }
 
-  /** What only the node that serves does: it notes that all is ready, and how an install ended. */
   async #drive(): Promise<void> {
     const open = openOf(this.#preparation);
-    if (open === null || !serves(this.#parts.runner.state)) return;
-    if (open.order.readyAt === null) await this.#quietly({ do: 'ready', at: this.#parts.now() });
-    const { install } = open.order;
-    if (install === null || install.result !== null) return;
-    const result = this.#endOf(install.job);
-    if (result === null) return;
-    const at = this.#parts.now();
-    await this.#quietly({ do: 'installed', job: install.job, at, result });
+    if (open === null) return;
+    for (const act of this.#driver.due(open)) await this.#quietly(act);
   }
 
   async #quietly(act: PrepareAct): Promise<void> {
     const { changed, message, preparation } = await this.#change(act);
     if (!changed) return;
-    this.#say(message, null);
+    const isOld = act.do === 'outdated';
+    this.#say(message, isOld && act.why !== null ? 'prepare.outdated' : null);
+    if (isOld) return;
     const good = act.do !== 'installed' || act.result.good;
     const name = act.do === 'installed' ? 'prepare install' : 'prepare';
     this.#parts.ended?.(name, preparation.order, good, message);
-  }
-
-  #endOf(job: string): Extract<PrepareAct, { do: 'installed' }>['result'] | null {
-    const rollout = this.#parts.rollouts().find(({ id }) => id === job);
-    if (rollout !== undefined) {
-      this.#orphan = null;
-      const { phase, result } = rollout;
-      const good = phase === 'DONE' || phase === 'FINALIZE';
-      if (!good && !END_PHASES.has(phase)) return null;
-      const message = good ? 'both nodes run it' : (result?.message ?? `it ended in ${phase}`);
-      return { good, code: result?.code ?? 'internal.bug', message };
-    }
-    const nowMs = this.#parts.monotonicMs();
-    if (this.#orphan?.job !== job) this.#orphan = { job, sinceMs: nowMs };
-    if (nowMs - this.#orphan.sinceMs < BEGUN_MS) return null;
-    return { good: false, code: 'job.lost', message: 'it never began and changed nothing' };
   }
 
   /** A change of the order on the node that serves. */

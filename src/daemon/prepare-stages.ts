@@ -5,12 +5,14 @@
  */
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
-import { makePlan, planMismatch } from '../core/prepare-plan.ts';
+import { judgeBundle } from '../core/policy.ts';
+import { makePlan, misfit, planMismatch } from '../core/prepare-plan.ts';
 import type { PreparedPlan } from '../core/prepare-plan.ts';
 import { openOf } from '../core/prepare-order.ts';
 import { runningStage, type Preparation, type PrepareOrder } from '../core/prepare.ts';
 import type { PrepareStage } from '../core/prepare.ts';
 import { connected, me, peerReport, type NodeState } from '../core/state.ts';
+import type { ValidateReport } from '../core/status.ts';
 import type { InstallerRequest, VerifyResult } from '../install/protocol.ts';
 import type { DepotEntry, Hooks, Host } from '../ports.ts';
 import { pause, type Pause } from '../updater/effects.ts';
@@ -113,15 +115,25 @@ export class PrepareStages implements PrepareWork {
 
   async #replicate({ preparation, signal }: StageTask): Promise<StageEnd> {
     const { order } = preparation;
-    const { bundle, bytes } = order;
     if (order.source.node === this.#node) {
-      const path = await this.#pathOf(order);
-      await this.#parts.bundles.stage(order.id, path, { bundle, bytes }, signal);
+      await this.#stage(order, signal);
     } else if ((await this.#entry(order)) === null) {
       await this.#arrival(order, signal);
     }
     if ((await this.#entry(order)) === null) throw this.#missing(order);
-    return { message: `${bytes} bytes are in the depot` };
+    return { message: `${order.bytes} bytes are in the depot` };
+  }
+
+  /** Copies the file that was named; without it and the depot's copy nothing can be prepared. */
+  async #stage(order: PrepareOrder, signal: AbortSignal): Promise<void> {
+    const { id, bundle, bytes, source } = order;
+    if (source.path === null && (await this.#entry(order)) === null) throw this.#gone(order);
+    const path = await this.#pathOf(order);
+    try {
+      await this.#parts.bundles.stage(id, path, { bundle, bytes }, signal);
+    } catch (cause) {
+      throw asUpdateError(cause).code === 'file.not_found' ? this.#gone(order) : cause;
+    }
   }
 
   /** The peer offers the bundle while this stage runs here; the machine of the node fetches it. */
@@ -203,11 +215,16 @@ export class PrepareStages implements PrepareWork {
   }
 
   async plan({ order }: Preparation): Promise<NonNullable<PrepareOrder['plan']>> {
-    const content = await this.#planOf(order);
+    const content = await this.#planOf(order, 'judge');
     return { digest: planText(content).digest, content };
   }
 
-  async #planOf(order: PrepareOrder): Promise<PreparedPlan> {
+  misfit({ order }: Preparation): string | null | undefined {
+    if (peerReport(this.#state) === null) return undefined;
+    return misfit(order, policyView(this.#state, this.#parts.identity, null));
+  }
+
+  async #planOf(order: PrepareOrder, judge?: 'judge'): Promise<PreparedPlan> {
     const { identity, history } = this.#parts;
     const entry = await this.#entry(order);
     if (entry === null) throw this.#missing(order);
@@ -217,6 +234,9 @@ export class PrepareStages implements PrepareWork {
       throw new UpdateError('pair.peer_unreachable', message);
     }
     const view = policyView(this.#state, identity, { digest: bundle, bytes });
+    // The pair may have been updated by other means since the checks.
+    const wrong = judge && judgeBundle(entry.manifest, view).checks.find(isOfVersion);
+    if (wrong !== undefined) throw new UpdateError('prepare.outdated', wrong.detail);
     const estimateS = history.estimateS('update');
     const at = new Date(this.#parts.host.nowMs()).toISOString();
     return makePlan(entry.manifest, view, { id, bundle, bytes, options, estimateS, at });
@@ -273,10 +293,21 @@ export class PrepareStages implements PrepareWork {
     return (await this.#parts.depot.list()).find((one) => one.bundle === bundle) ?? null;
   }
 
+  #gone({ source }: PrepareOrder): UpdateError {
+    const file = source.path === null ? '' : ` and from ${source.path}`;
+    const message = `the bundle is gone from the depot of node ${this.#node}${file}`;
+    return new UpdateError('prepare.outdated', message);
+  }
+
   #missing({ bundle }: PrepareOrder): UpdateError {
     const message = `node ${this.#node} does not hold bundle ${bundle.slice(0, 12)}`;
     return new UpdateError('pair.not_replicated', message);
   }
+}
+
+/** A check that has failed because of what the nodes run, so that no further try helps. */
+function isOfVersion({ code }: ValidateReport['checks'][number]): boolean {
+  return code !== null && code.startsWith('version.');
 }
 
 /** The file may have been replaced since it was named. */

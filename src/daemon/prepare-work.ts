@@ -29,6 +29,8 @@ export interface PrepareWork {
   lost(preparation: Preparation): Promise<{ stage: PrepareStage; message: string } | null>;
   /** The plan of the pair as it is now; throws why there can be none. */
   plan(preparation: Preparation): Promise<NonNullable<PrepareOrder['plan']>>;
+  /** Why it does not fit what the nodes run; null = it fits, undefined = not known now. */
+  misfit(preparation: Preparation): string | null | undefined;
   /** Whether a stage of this node has to wait for the peer, without having failed. */
   waits(stage: PrepareStage, preparation: Preparation): boolean;
   /** What follows from the record beside the stages, each time it may have changed. */

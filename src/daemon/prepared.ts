@@ -9,11 +9,13 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import { peerOf, type Sha256 } from '../core/model.ts';
 import type { PreparedPlan, PrepareOptions } from '../core/prepare-plan.ts';
 import { installRefusal, noSuch, openOf, type PrepareAct } from '../core/prepare-order.ts';
+import { prepareBrief, stuckAlarm, stuckStages } from '../core/prepare-brief.ts';
+import type { PreparedBrief } from '../core/prepare-brief.ts';
 import { prepareJob, prepareView } from '../core/prepare-view.ts';
 import type { PrepareAnswer, PrepareRequest, PrepareView } from '../core/prepare-view.ts';
 import type { Preparation, PrepareOrder, PrepareWord } from '../core/prepare.ts';
 import { me, type NodeState } from '../core/state.ts';
-import type { JobStatus } from '../core/status.ts';
+import type { Alarm, JobStatus } from '../core/status.ts';
 import type { VerifyResult } from '../install/protocol.ts';
 import type { Asked, AuditLog } from './audit.ts';
 import { PrepareDesk, type PrepareDeskParts } from './prepare-desk.ts';
@@ -62,6 +64,18 @@ export class Prepared implements AsyncDisposable {
   jobs(): readonly JobStatus[] {
     const { preparation } = this.#desk;
     return preparation === null ? [] : [prepareJob(preparation)];
+  }
+
+  /** What the status of the pair says of it. */
+  brief(): PreparedBrief | null {
+    return prepareBrief(this.#desk.preparation);
+  }
+
+  /** One for each stage that fails again and again. */
+  alarms(): readonly Alarm[] {
+    const { preparation } = this.#desk;
+    const version = preparation?.order.version ?? '';
+    return stuckStages(preparation).map((stuck) => stuckAlarm(version, stuck));
   }
 
   view(): PrepareView {

@@ -67,6 +67,13 @@ export class FakeWork implements PrepareWork {
     return Promise.resolve({ digest: DIGEST, content: PLAN });
   }
 
+  /** Why the pair is not what it was prepared for. */
+  unfit: string | null | undefined = null;
+
+  misfit(): string | null | undefined {
+    return this.unfit;
+  }
+
   waits(stage: PrepareStage, { order, nodes }: Preparation): boolean {
     const { source } = order;
     if (stage !== 'replicate' || source.node === this.#node) return false;

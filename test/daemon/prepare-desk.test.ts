@@ -253,3 +253,28 @@ t.test('a peer of an older program is told of once, and can be left out', async 
   await desk!.ask({ do: 'ignore', node: 'B', word: WORD });
   await bench.until(() => bench.of('A')?.order.readyAt !== null);
 });
+
+t.test('outdated: found at once by whoever serves, told once, known to both', async (t) => {
+  await using bench = await begun([['B', 'finalize', 'throws', 'throws']]);
+  const failed = (): boolean => stateOf(bench, 'B', 'finalize')?.state === 'failed';
+  await bench.until(failed);
+  const [a, b] = [bench.nodes.A.work, bench.nodes.B.work];
+  const said = (node: NodeId): number =>
+    bench.nodes[node].told.filter((line) => line.includes('is outdated: other')).length;
+  a.unfit = b.unfit = undefined;
+  await bench.pass(30);
+  t.equal(bench.of('A')?.order.outdated ?? null, null, 'not known is no news');
+  a.unfit = b.unfit = 'other software runs';
+  await bench.until(() => bench.of('B')?.order.outdated?.message === 'other software runs');
+  await bench.pass(3600);
+  t.strictSame([said('A'), said('B')], [1, 0]);
+  t.equal(runsOf(bench, 'B').finalize, 1, 'nothing is tried in vain');
+  bench.serve('B', 2);
+  b.unfit = 'other storage runs';
+  await bench.until(() => bench.of('A')?.order.outdated?.message === 'other storage runs');
+  b.unfit = null;
+  await bench.pass();
+  t.equal(bench.of('A')?.order.outdated ?? null, null);
+  await bench.pass(3600);
+  t.equal(runsOf(bench, 'B').finalize > 1, true, 'and it goes on');
+});

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import type { JobRequest } from '../../src/control/backend.ts';
 import { asUpdateError, UpdateError } from '../../src/core/errors.ts';
 import { NODES, type NodeId } from '../../src/core/model.ts';
-import type { PrepareRequest } from '../../src/core/prepare-view.ts';
+import type { PrepareRequest, PrepareView } from '../../src/core/prepare-view.ts';
 import { PREPARE_STAGES, type PrepareStage, type StageStatus } from '../../src/core/prepare.ts';
 import { BUNDLE, BUNDLE_BYTES, manifestOf } from '../core/states.ts';
 import { CALLER, DaemonPair, GOOD, type Daemon, type DaemonOptions } from './harness.ts';
@@ -200,4 +200,76 @@ t.test('an install writes what was planned, and ends the preparation', async (t)
   const job = await start(pair, pair.a, { kind: 'update', source: { prepared: id } });
   await pair.until(() => pair.a.runner.state.rollout?.id === job);
   t.match(pair.a.runner.state.rollout, { first: 'B', policy: { order: 'standby-first' } });
+});
+
+const alarmsOf = ({ backend }: Daemon) => backend.status().alarms.map(({ code }) => code);
+const refusalOf = ({ backend }: Daemon) => backend.prepared().refusal?.code;
+
+t.test(
+  'a stage that is stuck is an alarm of both nodes, until it is ignored or passes',
+  async (t) => {
+    const pair = await makePair(t);
+    pair.b.prepareDisk.writePlan = () => Promise.reject(new UpdateError('state.io', 'disk'));
+    await start(pair, pair.a, PREPARE);
+    await pair.until(() => stageOf(pair.a, 'B', 'plan')?.code === 'state.io');
+    t.strictSame(alarmsOf(pair.a), []);
+    await pair.clock.advance(901_000);
+    await pair.until(() => alarmsOf(pair.a).length > 0 && alarmsOf(pair.b).length > 0);
+    t.match(pair.a.backend.status(), {
+      prepared: { state: 'stuck', nodes: { A: { stage: null }, B: { stage: 'plan' } } },
+      alarms: [{ code: 'prepare.stuck', node: 'B', message: /^plan of .* failed 5 times.*disk/ }],
+    });
+    await say(pair, pair.b, { do: 'ignore', node: 'B', reason: 'its disk is replaced' });
+    t.strictSame([...alarmsOf(pair.a), ...alarmsOf(pair.b)], []);
+    await say(pair, pair.a, { do: 'heed', node: 'B' });
+    t.strictSame(alarmsOf(pair.a), ['prepare.stuck']);
+    delete (pair.b.prepareDisk as { writePlan?: unknown }).writePlan;
+    await pair.clock.advance(901_000);
+    await pair.until(() => isReady(pair.a) && isReady(pair.b));
+    t.strictSame([...alarmsOf(pair.a), ...alarmsOf(pair.b)], []);
+    t.match(pair.b.backend.status().prepared, { state: 'prepared' });
+  },
+);
+
+t.test(
+  'a bundle that is gone for good is told at once, and comes back with its file',
+  async (t) => {
+    const pair = await makePair(t);
+    const id = await prepared(pair);
+    const files = new Map(pair.a.files);
+    pair.a.files.clear();
+    pair.a.depot.files.delete(`memory:${BUNDLE}.bin`);
+    await pair.until(
+      () => refusalOf(pair.a) === 'prepare.outdated' && refusalOf(pair.b) === refusalOf(pair.a),
+    );
+    t.match(pair.b.backend.prepared().refusal?.message, /gone from the depot of node A and from/);
+    t.match(pair.a.told().join('\n'), /replicate failed: the bundle is gone/);
+    const update = { kind: 'update', source: { prepared: id } } as const;
+    t.equal(await refusal(pair, pair.a, update), 'prepare.outdated');
+    for (const [path, file] of files) pair.a.files.set(path, file);
+    await pair.until(() => refusalOf(pair.b) === 'prepare.not_authorized');
+  },
+);
+
+const laterOf = ({ prepareDisk }: Daemon): DaemonOptions => ({
+  prepareDisk,
+  state: { record: { releaseFloor: 3 } },
+});
+const viewOf = ({ backend }: Daemon): PrepareView => backend.prepared();
+
+t.test('a release that is too old by now is outdated before anybody installs it', async (t) => {
+  const pair = await makePair(t);
+  await prepared(pair);
+  await pair.close();
+  const next = await makePair(t, { A: laterOf(pair.a), B: laterOf(pair.b) });
+  await next.until(() =>
+    [next.a, next.b].every((n) => viewOf(n).refusal?.code === 'prepare.outdated'),
+  );
+  t.equal(
+    viewOf(next.b).refusal?.message,
+    'it is release 2, the lowest one that may still be installed is 3',
+  );
+  t.match(next.b.backend.status().prepared, { state: 'outdated', text: /release 2, the lowest/ });
+  const told = next.a.told().filter((line) => /2.0.0 is outdated: it is release 2/.test(line));
+  t.equal(told.length, 1);
 });
