@@ -17,7 +17,7 @@ import {
   type TreeEntry,
 } from '../appliance/tree.ts';
 import { exampleConfig } from '../../src/config-example.ts';
-import { changelog, DEBIAN_DIR } from './control.ts';
+import { changelog, DEBIAN_DIR, type PackageWords } from './control.ts';
 import { copyright } from './copyright.ts';
 import { PACKAGE } from './version.ts';
 
@@ -97,10 +97,10 @@ async function sharedFiles(): Promise<TreeEntry[]> {
   );
 }
 
-async function documents(version: string, dateS: number): Promise<TreeEntry[]> {
+async function documents(words: PackageWords): Promise<TreeEntry[]> {
   return [
     { path: `${DOC}/copyright`, mode: 0o644, text: await copyright(ENTRY) },
-    zipped(`${DOC}/changelog`, await changelog(version, dateS)),
+    zipped(`${DOC}/changelog`, await changelog(words)),
     { path: `${EXAMPLES}/tandem.jsonc`, mode: 0o644, text: exampleConfig() },
     {
       path: `/usr/share/lintian/overrides/${PACKAGE}`,
@@ -117,19 +117,16 @@ async function withoutInterpreter(program: string): Promise<string> {
 }
 
 /** What the package is made from. */
-export interface PackageSpec {
+export interface PackageSpec extends PackageWords {
   /** The program in one bundle. */
   readonly program: string;
   /** The Node runtime. */
   readonly node: string;
-  /** Debian version. */
-  readonly version: string;
-  /** Time of every file, seconds since 1970. */
-  readonly dateS: number;
 }
 
 /** The whole tree of the package. */
-export async function packageTree({ program, node, version, dateS }: PackageSpec): Promise<Tree> {
+export async function packageTree(spec: PackageSpec): Promise<Tree> {
+  const { program, node } = spec;
   return completeTree([
     { path: `${LIB}/tandem.mjs`, mode: 0o644, text: await withoutInterpreter(program) },
     { path: `${LIB}/${SERIALPORT_FILE}`, mode: 0o644, from: serialPortFile() },
@@ -141,7 +138,7 @@ export async function packageTree({ program, node, version, dateS }: PackageSpec
     ...(await consoleFiles()),
     ...(await healthHooks()),
     ...(await sharedFiles()),
-    ...(await documents(version, dateS)),
+    ...(await documents(spec)),
     ...HOOK_POINTS.map((point) => ({
       path: `/etc/tandem/hooks.d/${point}.d`,
       dir: true as const,

@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PROJECT_DIR } from '../build.ts';
 import { contentOf, type Tree, type TreeEntry } from '../appliance/tree.ts';
-import { architecture, changelogDate, MAINTAINER, PACKAGE } from './version.ts';
+import { architecture, changelogDate, PACKAGE } from './version.ts';
 
 /** Folder with the scripts of the package and what is said of lintian's remarks. */
 export const DEBIAN_DIR = join(PROJECT_DIR, 'images/debian');
@@ -58,13 +58,26 @@ export async function md5sums(tree: Tree): Promise<string> {
   return lines.join('');
 }
 
+/** What a package says of itself. */
+export interface PackageWords {
+  /** Debian version. */
+  readonly version: string;
+  /** Who answers for it: name and address. */
+  readonly maintainer: string;
+  /** Time of every file, seconds since 1970. */
+  readonly dateS: number;
+}
+
 /** The text of `control`. */
-export async function control(tree: Tree, version: string): Promise<string> {
+export async function control(
+  tree: Tree,
+  { version, maintainer }: Omit<PackageWords, 'dateS'>,
+): Promise<string> {
   const fields = {
     Package: PACKAGE,
     Version: version,
     Architecture: architecture(),
-    Maintainer: MAINTAINER,
+    Maintainer: maintainer,
     'Installed-Size': String(await installedKib(tree)),
     'Pre-Depends': PRE_DEPENDS.join(', '),
     Depends: DEPENDS.join(', '),
@@ -108,7 +121,7 @@ function wrapped(text: string, first: string, rest: string): string[] {
 }
 
 /** The newest section of CHANGELOG.md as a Debian changelog of one entry. */
-export async function changelog(version: string, dateS: number): Promise<string> {
+export async function changelog({ version, maintainer, dateS }: PackageWords): Promise<string> {
   const text = await readFile(join(PROJECT_DIR, 'CHANGELOG.md'), 'utf8');
   const section = text.split(/^## .*$/m)[1] ?? '';
   const items = section
@@ -118,5 +131,5 @@ export async function changelog(version: string, dateS: number): Promise<string>
     .filter((one) => one !== '');
   const lines = items.flatMap((one) => wrapped(one, '  * ', '    '));
   const head = `${PACKAGE} (${version}) unstable; urgency=medium`;
-  return [head, '', ...lines, '', ` -- ${MAINTAINER}  ${changelogDate(dateS)}`, ''].join('\n');
+  return [head, '', ...lines, '', ` -- ${maintainer}  ${changelogDate(dateS)}`, ''].join('\n');
 }

@@ -16,7 +16,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { writeTree, type Tree } from '../appliance/tree.ts';
 import { runTool } from '../image/tools.ts';
-import { conffiles, control, DEBIAN_DIR, md5sums } from './control.ts';
+import { conffiles, control, DEBIAN_DIR, md5sums, type PackageWords } from './control.ts';
 
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
 
@@ -30,17 +30,16 @@ const COMPRESSION: Readonly<Record<Effort, readonly string[]>> = {
 };
 
 /** What a package file is made from. */
-export interface DebSpec {
+export interface DebSpec extends PackageWords {
   readonly tree: Tree;
-  readonly version: string;
-  readonly dateS: number;
   readonly effort: Effort;
 }
 
-async function controlFiles(dir: string, { tree, version }: DebSpec): Promise<void> {
+async function controlFiles(dir: string, spec: DebSpec): Promise<void> {
+  const { tree } = spec;
   await mkdir(dir);
   const texts = {
-    control: await control(tree, version),
+    control: await control(tree, spec),
     conffiles: conffiles(tree),
     md5sums: await md5sums(tree),
   };

@@ -13,8 +13,10 @@ const run = promisify(execFile);
 
 /** Name of the package. */
 export const PACKAGE = 'tandem';
-/** Who answers for the package; a builder of one for the field names itself. */
-export const MAINTAINER = 'Tandem maintainers <maintainers@tandem.invalid>';
+/** Stands for nobody, in packages that are thrown away again: no mail ever gets there (RFC 6761). */
+export const NOBODY = 'Tandem maintainers <maintainers@tandem.invalid>';
+/** A name and one address. Source: Debian Policy 5.6.2. */
+const MAINTAINER = /^[^\s<>,"][^<>,"\p{Cc}]{0,98}[^\s<>,"] <[^\s<>,"@]{1,64}@[^\s<>,"@]{1,190}>$/u;
 /** Where no commit tells a date: 2026-01-01T00:00:00Z. */
 const EPOCH_S = 1_767_225_600;
 /** Source: Debian Policy 5.6.12, for a package without a revision. */
@@ -38,6 +40,20 @@ export function debianVersion(version: string = VERSION): string {
   const debian = version.replace('-', '~').replaceAll('-', '.');
   if (DEBIAN_VERSION.test(debian)) return debian;
   throw new UpdateError('usage.invalid', `${version} is no version of a Debian package`);
+}
+
+/**
+ * Who answers for the package: the one that is given, else DEBFULLNAME and DEBEMAIL as Debian's own
+ * tools take them (debchange(1)), else `NOBODY`. Throws `usage.invalid` for half of that, and for
+ * what is no name with an address.
+ */
+export function maintainer(given?: string, env: NodeJS.ProcessEnv = process.env): string {
+  const { DEBFULLNAME: name = '', DEBEMAIL: mail = '' } = env;
+  if (given === undefined && name === '' && mail === '') return NOBODY;
+  const whole = given ?? (mail.endsWith('>') ? mail : `${name} <${mail}>`);
+  if (MAINTAINER.test(whole)) return whole;
+  const from = given === undefined ? 'DEBFULLNAME and DEBEMAIL say' : '--maintainer is';
+  throw new UpdateError('usage.invalid', `${from} "${whole}", expected "Name <mail@example.org>"`);
 }
 
 /**
