@@ -7,6 +7,7 @@
  * core.
  */
 import { peerOf, type NodeId } from '../core/model.ts';
+import { endedAt } from '../core/phases.ts';
 import { phaseSpans, serviceSpans } from './picture-spans.ts';
 import type { PhaseSpan, ServiceSpan } from './picture-spans.ts';
 import type { RolloutRecord } from '../core/records.ts';
@@ -15,19 +16,26 @@ import type { TandemEvent } from '../core/status.ts';
 const WIDTH = 960;
 const LEFT = 112;
 const RIGHT = 24;
-const AXIS_Y = 76;
+const TITLE_Y = 28;
+/** Between the lines below the title, and down to the times of the axis. */
+const HEAD_LINE = 19;
+const AXIS_BELOW = 9;
 const ROW = 34;
 const BAR = 24;
 const LINE = 18;
-/** Ticks of the time axis at most. */
+/** Ticks of the time axis at most, and what half of the time at one takes. */
 const TICKS_MAX = 10;
-const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400];
+const TICK_HALF = 26;
+const DAY_S = 86_400;
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, DAY_S];
 /** Gaps in the service that are drawn wide enough to be seen. */
 const GAP_WIDTH_MIN = 2;
 /** Characters of a text in the list. */
 const TEXT_MAX = 78;
 /** Characters of a line above the time line. */
 const HEAD_MAX = 130;
+/** Characters of a version in the title, which ends with the phase. */
+const VERSION_MAX = 32;
 /** Phases in the list. */
 const SPANS_MAX = 120;
 
@@ -37,7 +45,7 @@ const STYLE = `
 .work{fill:#bcd6f2}.down{fill:#f3d79b}.pair{fill:#dedede}.back{fill:#f0b8b0}
 .serve{fill:#bfe0bf}.gap{fill:#c0221b;stroke:#c0221b}
 text{font:12px "DejaVu Sans",Verdana,sans-serif}.h{font-size:16px;font-weight:bold}
-.n{font-size:11px;fill:#1c1c1c}
+.n{font-size:11px;fill:#1c1c1c}.c{text-anchor:middle}.e{text-anchor:end}
 @media(prefers-color-scheme:dark){
 .bg{fill:#161616}.t{fill:#eee}.m{fill:#b5b5b5}.g{stroke:#4a4a4a}.bar{stroke:#eee}
 .work{fill:#1f4a78}.down{fill:#6d4e0c}.pair{fill:#444}.back{fill:#7a2a22}
@@ -72,7 +80,19 @@ function lengthText(ms: number): string {
   const s = Math.round(ms / 1000);
   if (s < 120) return `${s} s`;
   const [min, h] = [Math.floor(s / 60) % 60, Math.floor(s / 3600)];
+  if (h >= 48) return `${Math.floor(h / 24)} d ${h % 24} h`;
   return h === 0 ? `${min} min ${s % 60} s` : `${h} h ${min} min`;
+}
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** A time on the axis, whose steps are whole seconds. */
+function tickText(s: number): string {
+  if (s < 60) return s === 0 ? '0' : `${s} s`;
+  const [min, h] = [Math.floor(s / 60), Math.floor(s / 3600)];
+  if (h === 0) return s % 60 === 0 ? `${min} min` : `${min}:${two(s % 60)} min`;
+  if (s % DAY_S === 0) return `${s / DAY_S} d`;
+  return s % 3600 === 0 ? `${h} h` : `${h}:${two(min % 60)} h`;
 }
 
 const fixed = (value: number): string => String(Math.round(value * 100) / 100);
@@ -94,14 +114,17 @@ function bar(fromX: number, toX: number, y: number, kind: string, title: string)
   return `<rect ${place} class="bar ${kind}"><title>${xmlText(title)}</title></rect>`;
 }
 
-function axis(totalMs: number, x: Scale, bottom: number): readonly string[] {
-  const stepS = STEPS_S.find((s) => totalMs / (s * 1000) <= TICKS_MAX) ?? 86_400;
-  const count = Math.min(Math.floor(totalMs / (stepS * 1000)), 100);
+function axis(totalMs: number, x: Scale, y: number, bottom: number): readonly string[] {
+  const leastS = totalMs / 1000 / TICKS_MAX;
+  const stepS = STEPS_S.find((s) => s >= leastS) ?? Math.ceil(leastS / DAY_S) * DAY_S;
+  const count = Math.floor(totalMs / (stepS * 1000));
   return Array.from({ length: count + 1 }, (_, at) => {
-    const ms = at * stepS * 1000;
-    const place = fixed(x(ms));
-    const line = `<line x1="${place}" y1="${AXIS_Y + 6}" x2="${place}" y2="${bottom}" class="g"/>`;
-    return `${line}${words(x(ms) + 2, AXIS_Y, 'm', at === 0 ? '0' : lengthText(ms))}`;
+    const place = x(at * stepS * 1000);
+    const ends = `x1="${fixed(place)}" y1="${y + 6}" x2="${fixed(place)}" y2="${bottom}"`;
+    // A time that has no room on the right of its tick ends at the edge.
+    const edge = place + TICK_HALF > WIDTH;
+    const time = words(edge ? WIDTH - 4 : place, y, edge ? 'm e' : 'm c', tickText(at * stepS));
+    return `<line ${ends} class="g"/>${time}`;
   });
 }
 
@@ -164,9 +187,6 @@ function serviceText(spans: readonly ServiceSpan[]): string {
   return `Nobody served ${times}, for ${longest} at most; a client waits a little longer.`;
 }
 
-/** Where the bars of a row begin. */
-const rowY = (at: number): number => AXIS_Y + 12 + at * ROW;
-
 /** The picture; `events`: those of the node that draws it; `nowMs`: for one that still runs. */
 export function rolloutSvg(
   rollout: RolloutRecord,
@@ -181,12 +201,16 @@ export function rolloutSvg(
   const service = serviceSpans(rollout, events, totalMs);
   const x = scaleOf(totalMs);
   const rows = [null, first, peerOf(first)];
+  const lasts = `${endedAt(rollout) === null ? 'has run for' : 'took'} ${lengthText(totalMs)}`;
+  const begun = `Begun ${startedAt.replace(/\.\d+Z$/, 'Z')}, ${lasts}.`;
+  const end = result === null ? [] : [`${result.code}: ${result.message}`];
+  const head = [`${begun} Node ${first} first.`, ...end, serviceText(service)];
+  const axisY = TITLE_Y + HEAD_LINE * (head.length + 1) + AXIS_BELOW;
+  const rowY = (at: number): number => axisY + 12 + at * ROW;
   const bottom = rowY(rows.length + 1);
-  const top = bottom + 62;
+  const top = bottom + 48;
   const height = top + spans.length * LINE + 8;
-  const title = `${kind} ${id} to ${to.version}: ${phase}`;
-  const end = result === null ? '' : ` ${result.message} (${result.code})`;
-  const begun = `Begun ${startedAt}, took ${lengthText(totalMs)}. Node ${first} first.`;
+  const title = `${kind} ${id} to ${cut(to.version, VERSION_MAX)}: ${phase}`;
   const legend = KINDS.map(([name, text], at) => {
     const left = 24 + at * 152;
     const box = `<rect x="${left}" y="${bottom + 8}" width="14" height="14" class="bar ${name}"/>`;
@@ -206,14 +230,13 @@ export function rolloutSvg(
     `<title>${xmlText(title)}</title>`,
     `<style>${STYLE}</style>`,
     `<rect ${size} class="bg"/>`,
-    words(24, 28, 't h', cut(title, TEXT_MAX)),
-    words(24, 48, 'm', cut(`${begun}${end}`, HEAD_MAX)),
-    ...axis(totalMs, x, bottom),
+    words(24, TITLE_Y, 't h', cut(title, TEXT_MAX)),
+    ...head.map((line, at) => words(24, TITLE_Y + HEAD_LINE * (at + 1), 'm', cut(line, HEAD_MAX))),
+    ...axis(totalMs, x, axisY, bottom),
     ...drawn,
     words(24, rowY(rows.length) + 16, 't', 'Service'),
     ...serviceBars(service, x, rowY(rows.length)),
     ...legend,
-    words(24, bottom + 42, 'm', serviceText(service)),
     ...list(spans, top),
     '</svg>',
   ];

@@ -154,6 +154,21 @@ t.test('phases and gaps are those of the record', (t) => {
   t.end();
 });
 
+t.test('times of the axis are few, short and in the picture, however long it took', (t) => {
+  for (const tookS of [1, 9, 59, 140, 3599, 7000, 90_000, 500_000, 3_456_789, 90_000_000]) {
+    const steps: readonly Step[] = [GOOD[0]!, [tookS, 'A', 'DONE', '']];
+    const svg = rolloutSvg(rolloutOf(steps), [], START_MS);
+    const times = [...svg.matchAll(/<text x="([\d.]+)" y="\d+" class="m ([ce])">([^<]*)</g)];
+    t.ok(times.length >= 2 && times.length <= 11, `${tookS} s: ${times.length} times`);
+    t.equal(times[0]?.[3], '0');
+    for (const [, x, kind, text = ''] of times) {
+      t.ok(text.length <= 8, text);
+      t.ok(Number(x) + (kind === 'c' ? 26 : 0) <= 960, `${text} at ${x}`);
+    }
+  }
+  t.end();
+});
+
 t.test('texts of any kind stay texts', (t) => {
   t.equal(xmlText('a<b>&"\'\u0000\ud800\n c'), 'a&lt;b&gt;&amp;&quot;&#39; c');
   const hostile = oneof(
