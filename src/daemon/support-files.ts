@@ -13,7 +13,7 @@ import { inspectJournal } from '../drivers/journal-file.ts';
 import { openSlots } from '../drivers/slots-file.ts';
 import { grubBoot, grubState, partitionSeals } from './support-disk.ts';
 import type { SupportPlaces } from './support-request.ts';
-import { scrub } from './support-scrub.ts';
+import { scrub, scrubbedJson } from './support-scrub.ts';
 
 /** A file of the archive as it was read. */
 export interface Taken {
@@ -42,7 +42,7 @@ const TEXT_BYTES_MAX = 256 * 1024;
 
 /** An object as the text of a file. */
 export function jsonText(value: unknown): Buffer {
-  return Buffer.from(scrub(`${JSON.stringify(value, null, 1) ?? 'null'}\n`));
+  return Buffer.from(scrubbedJson(value));
 }
 
 /** Everything in files, in the order of how much it helps. */
@@ -60,12 +60,28 @@ export function fileSources(places: SupportPlaces, logBytes: number): readonly S
     value('versions/users.json', stateDir, 'names and roles', () => users(stateDir)),
     textFile('versions/settings.json', join(stateDir, 'settings.json')),
     textFile('versions/trust-root.json', trustRoot),
+    ...waitingSources(stateDir),
     list('files/state.json', stateDir),
     list('files/depot.json', depot),
     list('files/support.json', support),
     ...folderSources(places),
     value('files/free.json', stateDir, `statfs of ${stateDir}`, () => statfs(stateDir)),
     logs(join(stateDir, 'logs'), logBytes),
+  ];
+}
+
+/** Updates that are scheduled or prepared, as this node keeps them. */
+function waitingSources(stateDir: string): readonly Source[] {
+  const from = (file: string): readonly [path: string, file: string] => [
+    `waiting/${basename(file)}`,
+    join(stateDir, file),
+  ];
+  return [
+    jsonFile(...from('schedules.json')),
+    // One that could not be read was put aside; whatever it is, it is no JSON of ours.
+    textFile(...from('schedules.json.damaged')),
+    jsonFile(...from('prepare/preparation.json')),
+    jsonFile(...from('prepare/plan.json')),
   ];
 }
 
@@ -132,6 +148,23 @@ function textFile(path: string, file: string): Source {
       const { content, cutBytes } = await readEnd(file, TEXT_BYTES_MAX);
       const text = scrub(Buffer.from(content).toString('utf8'));
       return [{ path, from: file, content: Buffer.from(text), cutBytes }];
+    },
+  };
+}
+
+/** A JSON file, so that it stays one without its secrets; one that is damaged is taken as text. */
+function jsonFile(path: string, file: string): Source {
+  const text = textFile(path, file);
+  return {
+    ...text,
+    take: async (signal) => {
+      const { content, cutBytes } = await readEnd(file, TEXT_BYTES_MAX);
+      try {
+        const found: unknown = JSON.parse(content.toString('utf8'));
+        return [{ path, from: file, content: jsonText(found), cutBytes }];
+      } catch {
+        return text.take(signal);
+      }
     },
   };
 }

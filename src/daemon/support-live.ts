@@ -29,6 +29,8 @@ export function liveSources(backend: ControlBackend, runner: Runner): readonly L
     { path: 'status/history.json', read: () => backend.history(ENTRIES_MAX) },
     { path: 'status/audit.json', read: () => backend.audit(ENTRIES_MAX) },
     { path: 'status/events.json', read: () => backend.eventsSince(0) },
+    { path: 'status/schedules.json', read: () => backend.automation() },
+    { path: 'status/prepare.json', read: () => backend.prepared() },
     { path: 'status/bundles.json', read: () => backend.bundles() },
     { path: 'status/rollout.svg', read: () => pictureOf(backend) },
   ];

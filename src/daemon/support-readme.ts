@@ -16,6 +16,7 @@ const PARTS: readonly (readonly [string, string])[] = [
   ['boot/', 'state and try counter of the boot chooser, decoded and as they are'],
   ['slots/', 'the seals of the slots: what each holds, and which trial committed it'],
   ['versions/', 'settings without secrets, release, users (name and role), keys that may sign'],
+  ['waiting/', 'updates that are scheduled or prepared, as this node keeps them on its disk'],
   ['logs/', 'events, history, audit, installer, storage software, workload; the newest bytes'],
   ['files/', 'names, sizes, times and rights of what lies on the data partition; no content'],
   ['system/', 'kernel, memory, mounts, disks, network, processes, kernel log, service log'],

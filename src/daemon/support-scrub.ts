@@ -12,16 +12,20 @@ const PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVAT
 const MINISIGN = /(secret key[^\n]*\n)[A-Za-z0-9+/=]{40,}/g;
 /** A pairing code: seven groups of four (src/drivers/pair-code.ts). */
 const PAIR_CODE = /\b(?:[0-9A-HJKMNP-TV-Z]{4}[- ]){6}[0-9A-HJKMNP-TV-Z]{4}\b/gi;
+/** Words that name a secret. */
+const SECRET =
+  '(?:pass(?:word|wd|phrase)?|secret|token|authorization|recovery[-_ ]?code|private[-_ ]?key)';
 /** `word=value`, `word: value`, `"word":"value"`, for words that name a secret. */
 const NAMED = new RegExp(
-  '((?:pass(?:word|wd|phrase)?|secret|token|authorization|recovery[-_ ]?code|private[-_ ]?key)' +
-    '["\']?\\s*[:=]\\s*)("[^"\\n]*"|\'[^\'\\n]*\'|(?:Bearer |Basic )?[^\\s,;}]+)',
+  String.raw`(${SECRET}["']?\s*[:=]\s*)("[^"\n]*"|'[^'\n]*'|(?:Bearer |Basic )?[^\s,;}]+)`,
   'gi',
 );
+/** A key of an object that names one. */
+const SECRET_KEY = new RegExp(`${SECRET}$`, 'i');
 /** `--password value` on a command line. */
 const OPTION = /(--?(?:pass(?:word|wd|phrase)?|secret|token)\s+)[^\s-]\S*/gi;
 
-/** The text without what looks like a secret; JSON stays JSON. */
+/** The text without what looks like a secret. */
 export function scrub(text: string): string {
   return text
     .replace(PEM, GONE)
@@ -29,6 +33,17 @@ export function scrub(text: string): string {
     .replace(PAIR_CODE, GONE)
     .replace(NAMED, (_, word: string, value: string) => word + hidden(value))
     .replace(OPTION, `$1${GONE}`);
+}
+
+/** A value as JSON, each of its texts without what looks like a secret; it stays JSON. */
+export function scrubbedJson(value: unknown): string {
+  return `${JSON.stringify(value, clean, 1) ?? 'null'}\n`;
+}
+
+function clean(key: string, found: unknown): unknown {
+  const plain = typeof found !== 'object' && found !== undefined;
+  if (plain && SECRET_KEY.test(key)) return GONE;
+  return typeof found === 'string' ? scrub(found) : found;
 }
 
 /** In the quotes that the value had. */

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { EXIT } from '../../src/core/codes.ts';
 import { asUpdateError, type UpdateError } from '../../src/core/errors.ts';
 import { readWindow } from '../../src/core/window.ts';
+import { liveSources } from '../../src/daemon/support-live.ts';
 import { CALLER, DaemonPair, GOOD, type DaemonOptions } from './harness.ts';
 
 const UPDATE = { kind: 'update', source: { path: GOOD } } as const;
@@ -83,6 +84,10 @@ t.test('a schedule of a file becomes a rollout, whatever became of the file', as
     t.match(node.backend.automation().schedules, [{ id: view.id }]);
     node.files.clear();
   }
+  const archived = liveSources(pair.b.backend, pair.b.runner).find(
+    ({ path }) => path === 'status/schedules.json',
+  );
+  t.match(archived?.read(), { schedules: [{ id: view.id }] }, 'a support archive has it');
   pair.a.hold('write system');
   await pair.clock.advance(3_601_000);
   const told = (): string => pair.a.told().join('\n');

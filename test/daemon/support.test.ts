@@ -46,6 +46,19 @@ async function node(t: Test): Promise<Config> {
         schema: 1,
         users: [{ name: 'anna', role: 'operator', password: SENTINEL, recovery: SENTINEL }],
       }),
+      'schedules.json': JSON.stringify({
+        v: 1,
+        schedules: [
+          { id: 's1', asked: { by: 'anna', reason: `password: ${SENTINEL}` }, last: null },
+        ],
+        seenMs: 1,
+        token: SENTINEL,
+      }),
+      'schedules.json.damaged': `{"v":1,"reason":"secret=${SENTINEL}`,
+      prepare: {
+        'preparation.json': `{"v":1,"order":{"id":"p1","token": "${SENTINEL}"}`,
+        'plan.json': '{"v":1,"version":"2.0.0"}\n',
+      },
       trust: { 'root.json': '{"keys":[]}' },
     },
     etc: { 'tandem-release': '{"version":"1.0.0"}' },
@@ -134,6 +147,10 @@ t.test('everything that helps, and nothing that is secret', async (t) => {
     ['versions/release', /1\.0\.0/],
     ['versions/users.json', /"anna"[^]*"operator"/],
     ['versions/configuration.json', /"\/sbin\/pdu",\s+"\{action\}",\s+"\*\*\*"/],
+    ['waiting/schedules.json', /"s1"[^]*"password: \*\*\*"[^]*"token": "\*\*\*"/],
+    ['waiting/schedules.json.damaged', /^\{"v":1,"reason":"secret=\*\*\*$/],
+    ['waiting/preparation.json', /"p1","token": "\*\*\*"/],
+    ['waiting/plan.json', /"2\.0\.0"/],
     ['files/state.json', /"keys\/node\.key"/],
     ['logs/workload.log', /^\*\*\*\nok\n$/],
     ['logs/events.ndjson', /^\{"msg":"x","secret":"\*\*\*"\}\n$/],
@@ -146,6 +163,11 @@ t.test('everything that helps, and nothing that is secret', async (t) => {
   const leaks = [...files].filter(([, text]) => text.includes(SENTINEL)).map(([path]) => path);
   t.strictSame(leaks, []);
   t.notMatch([...files.values()].join(''), PAIR_CODE);
+  const broken = 'waiting/preparation.json';
+  for (const [path, text] of files) {
+    if (!path.endsWith('.json') || path === broken) continue;
+    t.doesNotThrow(() => JSON.parse(text), `${path} is JSON`);
+  }
   t.match(files.get('README.txt'), /status\/storage\.json: it hangs/);
   const { files: listed } = manifestOf(files);
   t.equal(listed.length, files.size - 2, 'the manifest has all but itself and the sums');
