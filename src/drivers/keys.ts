@@ -19,6 +19,7 @@ import { dirname, join } from 'node:path';
 import type { ConnectionOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { UpdateError } from '../core/errors.ts';
 import { peerOf, type NodeId } from '../core/model.ts';
+import { cipherSuites } from './cipher-suites.ts';
 import { ioError, readFileLimited, syncDirectory, writeFileAtomic } from './fs-atomic.ts';
 
 /** Name of the private key in the keys directory. */
@@ -213,6 +214,7 @@ export function tlsOptions(keys: NodeKeys) {
     cert: keys.certPem,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
+    ciphers: cipherSuites(),
     requestCert: true,
     rejectUnauthorized: false,
     secureOptions: constants.SSL_OP_NO_TICKET,
