@@ -51,6 +51,15 @@ const PROGRAMS = [
 /** For the kernel module of Linux 6.1, which drbdadm of a newer version calls. */
 const DRBD_COMPATIBLE = ['drbdadm-84', 'drbdsetup-84'];
 
+/** Of images/units, what keeps the service running where there is no systemd. */
+const SERVICE_FILES: readonly string[] = [
+  '/etc/init.d/tandem',
+  '/usr/lib/tandem/boot-words',
+  '/usr/lib/tandem/ended',
+  '/usr/lib/tandem/keep',
+  '/usr/lib/tandem/start',
+];
+
 const EMPTY_DIRS = ['/data', '/dev', '/proc', '/run', '/sys', '/tmp', '/mnt'];
 /** What programs look for in one place and what the image has, or may write to, in another. */
 const LINKS: Readonly<Record<string, string>> = {
@@ -140,6 +149,12 @@ async function programEntries({ variant, node }: RootSpec): Promise<Tree> {
   ];
 }
 
+/** What keeps the service running, as on any other machine. */
+export async function serviceFiles(): Promise<Tree> {
+  const found = await filesBelow(join(PROJECT_DIR, 'images/units'));
+  return found.filter(({ path }) => SERVICE_FILES.includes(path));
+}
+
 /** The whole root file system of a system image as a tree. */
 export async function rootTree(spec: RootSpec): Promise<Tree> {
   const { release, variant, material, programs, node } = spec;
@@ -150,6 +165,7 @@ export async function rootTree(spec: RootSpec): Promise<Tree> {
     ...(await programEntries(spec)),
     ...PROGRAMS.map((at) => programOf(material, at)),
     ...drbdEntries(material),
+    ...(await serviceFiles()),
     ...(await filesBelow(join(PROJECT_DIR, 'images/appliance/root'))),
   ];
   const tree: Tree = [

@@ -26,6 +26,11 @@ function report(what: string, machine: Machine): void {
 }
 
 const ANSWERS = 'until [ -S /run/tandem/control.sock ]; do usleep 500000; done; tandem status';
+const PID = '/run/tandem-service.pid';
+/** Kills the service and waits until the next one runs. */
+const KILL =
+  `old=$(cat ${PID}) && kill -KILL $old && ` +
+  `until [ "$(cat ${PID} 2>/dev/null || echo $old)" != $old ]; do usleep 100000; done`;
 const SSH_KEY =
   'dropbearkey -t ed25519 -f /tmp/key >/tmp/key.txt && mkdir -p /data/admin/.ssh && ' +
   'grep ^ssh- /tmp/key.txt >/data/admin/.ssh/authorized_keys && ' +
@@ -65,8 +70,11 @@ t.test('from power-on to the service, and again', async (t) => {
   const console_ = 'dbclient -y -i /tmp/key tandem-console@127.0.0.1';
   t.match(await shell.run(`${console_} ls`, 1), /the maintenance console and nothing else/);
 
-  const holder = 'ls -l /proc/$(cat /run/tandem-service.pid)/fd';
+  const holder = `ls -l /proc/$(cat ${PID})/fd`;
   t.match(await shell.run(holder), /\/dev\/watchdog\b/, 'the service has taken the watchdog over');
+  t.match(await shell.run('/etc/init.d/tandem status'), /^tandem runs, process \d+$/m);
+  await shell.run(KILL);
+  t.match(await shell.run('logread'), / tandem: .*the service ended with status 137/);
   t.equal(machine.boots, 1);
   t.equal(machine.events.all.filter(({ name }) => name === 'WATCHDOG').length, 0);
 

@@ -68,10 +68,10 @@ export class RootShell {
     this.#machine = machine;
   }
 
-  /** Waits for the prompt of a boot and makes the line fit for `run`. */
+  /** Waits for the prompt of a boot and makes the line fit for `run`: no word of the kernel there. */
   async open(): Promise<void> {
     await this.#machine.serial.waitFor(/root@node-a:\S*# /, WAIT);
-    await this.run('stty -echo; PS1=');
+    await this.run('stty -echo; PS1=; dmesg -n 1');
   }
 
   /** What a command prints, both outputs; throws when its exit status is another one. */

@@ -15,6 +15,7 @@ import {
 import { isElf, moduleInfo, neededLibraries } from '../../scripts/appliance/elf.ts';
 import { missingHostTools, packagesOf } from '../../scripts/appliance/host-tools.ts';
 import { dependsOn, loadOrder, moduleName } from '../../scripts/appliance/modules.ts';
+import { serviceFiles } from '../../scripts/appliance/rootfs.ts';
 import { completeTree, filesBelow, without, writeTree } from '../../scripts/appliance/tree.ts';
 import {
   APPLIANCE_VARIANTS,
@@ -22,6 +23,10 @@ import {
   isApplianceVariant,
   systemVariantOf,
 } from '../../scripts/appliance/variants.ts';
+
+const IMAGES = join(import.meta.dirname, '../../images');
+const ROOT = join(IMAGES, 'appliance/root');
+const UNITS = join(IMAGES, 'units');
 
 const TREE = [
   { path: '/init', mode: 0o755, text: 'first\n' },
@@ -149,10 +154,9 @@ t.test('packages: what apt shows, and the record', async (t) => {
 });
 
 t.test('bad images differ in their fault', async (t) => {
-  const root = join(import.meta.dirname, '../../images/appliance/root');
   const kernel = Buffer.alloc(30_000, 7);
   const good = completeTree([
-    ...(await filesBelow(root)),
+    ...(await filesBelow(ROOT)),
     { path: '/boot/vmlinuz', mode: 0o644, bytes: kernel },
     { path: '/usr/sbin/init', link: '../bin/busybox' },
   ]);
@@ -181,12 +185,30 @@ t.test('bad images differ in their fault', async (t) => {
 });
 
 t.test('programs of the image may be executed, its tables not', async (t) => {
-  const root = join(import.meta.dirname, '../../images/appliance/root');
-  for (const entry of await filesBelow(root)) {
-    const program = /^\/usr\/(bin|lib\/tandem)\//.test(entry.path);
+  for (const entry of [...(await filesBelow(ROOT)), ...(await serviceFiles())]) {
+    const program = /^\/(usr\/bin|usr\/lib\/tandem|etc\/init\.d)\/(?!boot-words)/.test(entry.path);
     t.equal('mode' in entry ? entry.mode : 0, program ? 0o755 : 0o644, entry.path);
   }
 });
+
+t.test(
+  'the service is kept by the scripts of any machine, by the line that they tell',
+  async (t) => {
+    const files = await serviceFiles();
+    t.equal(files.length, 5);
+    const own = new Set((await filesBelow(ROOT)).map(({ path }) => path));
+    for (const { path } of files) t.notOk(own.has(path), `${path} is nobody else's`);
+    const line = /^::respawn:.*$/m;
+    const example = await readFile(join(UNITS, 'usr/share/doc/tandem/examples/inittab'), 'utf8');
+    const [shipped = ''] = line.exec(example) ?? [];
+    const table = (await readFile(join(ROOT, 'etc/inittab'), 'utf8')).split('\n');
+    t.ok(table.includes(shipped), shipped);
+    t.ok(
+      files.some(({ path }) => shipped.endsWith(path)),
+      'and the image has it',
+    );
+  },
+);
 
 t.test('a missing tool is named with its package', async (t) => {
   const path = process.env['PATH'];

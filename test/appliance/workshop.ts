@@ -20,10 +20,13 @@ const PRODUCT = 'tandem-demo';
 const VERSION = '1.0.0';
 const COUNTER = 1;
 const PAIRING_MS = 60_000;
-/** Words for the kernel that every boot has here. */
-export const KERNEL_ARGUMENTS = ['console=ttyS0,115200', 'quiet', 'nokaslr'];
+/**
+ * Words for the kernel that every boot has here. Its check of one clock by another fails on a busy
+ * computer, and it then says so on the console and takes the clock that is slow to read.
+ */
+export const KERNEL_ARGUMENTS = ['console=ttyS0,115200', 'quiet', 'nokaslr', 'tsc=reliable'];
 const SIZES = {
-  systemBytes: 64 * MIB,
+  systemBytes: 80 * MIB,
   storageBytes: 8 * MIB,
   dataBytes: 64 * MIB,
   storeBytes: 4 * MIB,

@@ -5,7 +5,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -77,6 +84,10 @@ t.test('the settings of the machine count', async (t) => {
   writeFileSync(join(dir, 'defaults'), "TANDEM_BOOT='{}'\nTANDEM_NODE_FLAGS=--trace-uncaught\n");
   const { stdout } = await run(join(lib, 'start'), env);
   t.match(stdout, /--trace-uncaught \S+\/tandem\.mjs daemon\nTANDEM_BOOT=\{\}\n$/);
+  const other = `TANDEM_NODE=${lib}/other\nTANDEM_PROGRAM=/opt/program.mjs\n`;
+  writeFileSync(join(dir, 'defaults'), other);
+  renameSync(join(lib, 'node'), join(lib, 'other'));
+  t.match((await run(join(lib, 'start'), env)).stdout, / \/opt\/program\.mjs daemon\n/);
 });
 
 /** Says that it listens, then every datagram that comes, in one line each. */
@@ -140,7 +151,11 @@ t.test('an end that asks for nothing, and one in a trial', async (t) => {
   for (const status of ['0', 'TERM', '']) {
     t.equal((await run(ended, { ...env, EXIT_STATUS: status })).status, 0);
   }
-  t.equal((await run(ended, env, '1')).status, 0, 'the first end of a trial is no verdict');
+  writeFileSync(join(dir, 'defaults'), `TANDEM_CONSOLE=${dir}/console\n`);
+  const first = await run(ended, env, '1');
+  t.equal(first.status, 0, 'the first end of a trial is no verdict');
+  t.match(first.stderr, /^tandem: the service ended with status 1\b/);
+  t.equal(readFileSync(join(dir, 'console'), 'utf8'), first.stderr, 'told on the console, too');
   t.equal(readFileSync(join(dir, 'ends'), 'utf8'), '1\n');
 });
 
