@@ -32,6 +32,7 @@ _tandem_firsts() {
   printf '%s\t%s\n' 'config' 'check, example'
   printf '%s\t%s\n' 'completion' 'Print the completion for bash, zsh or fish.'
   printf '%s\t%s\n' 'explain' 'Explain a code, a state or an exit status, and what to do about it.'
+  printf '%s\t%s\n' 'help' 'Arguments, options and an example of a verb.'
 }
 
 _tandem_seconds() {
@@ -50,6 +51,14 @@ _tandem_seconds() {
     'pair') printf '%s\t%s\n' 'init' 'Print a one-time code and wait until the other node joins with it.'; printf '%s\t%s\n' 'join' 'Join the node that waits at ADDRESS with the code that it printed.'; printf '%s\t%s\n' 'replace' 'Give the place of the other node, which is off, to a new or re-imaged one.' ;;
     'journal') printf '%s\t%s\n' 'show' 'Show the last records of this node, and whether its journal is damaged.'; printf '%s\t%s\n' 'repair' 'Cut a damaged journal back to its last good records; the daemon must not run.' ;;
     'config') printf '%s\t%s\n' 'check' 'Check a configuration file; an error names line and values.'; printf '%s\t%s\n' 'example' 'Print a commented configuration with every setting.' ;;
+    'help') _tandem_firsts ;;
+  esac
+}
+
+_tandem_inner() {
+  case "$1" in
+    'cluster status'|'history show'|'schedule list'|'schedule now'|'schedule defer'|'schedule cancel'|'prepare status'|'prepare ignore'|'prepare heed'|'prepare retry'|'prepare authorize'|'prepare configure'|'prepare cancel'|'support list'|'support get'|'support delete'|'settings show'|'settings set'|'user add'|'user list'|'user remove'|'user passwd'|'user role'|'user unlock'|'user recovery'|'storage status'|'storage verify'|'storage resync'|'storage resolve'|'job list'|'job wait'|'job cancel'|'job pause'|'job resume'|'job log'|'bundle keygen'|'bundle make'|'bundle sign'|'bundle to-sign'|'bundle show'|'bundle verify'|'trust make'|'trust sign'|'trust show'|'trust verify'|'pair init'|'pair join'|'pair replace'|'journal show'|'journal repair'|'config check'|'config example') ;;
+    *) return 1 ;;
   esac
 }
 
@@ -410,8 +419,8 @@ _tandem_args() {
     'schedule defer 0') _tandem_jobs ;;
     'schedule cancel 0') _tandem_jobs ;;
     'prepare 0') printf '<file>\n' ;;
-    'prepare ignore 0') : ;;
-    'prepare heed 0') : ;;
+    'prepare ignore 0') printf '%s\n' 'A' 'B' ;;
+    'prepare heed 0') printf '%s\n' 'A' 'B' ;;
     'prepare retry 0') _tandem_jobs ;;
     'prepare authorize 0') _tandem_jobs ;;
     'prepare configure 0') _tandem_jobs ;;
@@ -442,7 +451,7 @@ _tandem_args() {
     'trust verify 0') printf '<file>\n' ;;
     'pair join 0') : ;;
     'pair join 1') : ;;
-    'pair replace 0') : ;;
+    'pair replace 0') printf '%s\n' 'A' 'B' ;;
     'config check 0') printf '<file>\n' ;;
     'completion 0') printf '%s\n' 'bash' 'zsh' 'fish' ;;
     'explain 0') printf '%s\n' 'internal.bug' 'usage.invalid' 'file.not_found' 'file.unreadable' 'config.invalid' 'tool.missing' 'tool.failed' 'state.locked' 'state.io' 'state.newer_schema' 'journal.corrupt' 'job.unknown' 'job.lost' 'job.interrupted' 'job.busy' 'bundle.not_a_file' 'bundle.wrong_type' 'bundle.damaged' 'bundle.truncated' 'bundle.trailing_data' 'bundle.unknown_format' 'bundle.invalid_manifest' 'bundle.delta_unsupported' 'bundle.wrong_base' 'bundle.invalid_input' 'bundle.interrupted' 'trust.no_root' 'trust.untrusted' 'trust.rotation' 'trust.not_kept' 'version.same_or_newer' 'version.downgrade' 'version.no_path' 'version.blocked' 'version.incompatible' 'updater.too_old' 'product.other' 'hardware.other' 'space.depot' 'space.slot' 'slot.io' 'slot.readback' 'slot.base_damaged' 'boot.io' 'boot.lost' 'boot.conflict' 'hook.veto' 'pair.not_paired' 'pair.already_paired' 'pair.code_wrong' 'pair.peer_unreachable' 'pair.wrong_peer' 'pair.code_malformed' 'pair.same_node' 'pair.keys_damaged' 'pair.cancelled' 'pair.unconfirmed' 'pair.other_version' 'pair.key_revoked' 'pair.replaced' 'replace.refused' 'link.listen_failed' 'link.serial_failed' 'pair.bad_message' 'pair.protocol' 'pair.not_replicated' 'pair.not_healthy' 'fence.self_test' 'fence.failed' 'fence.unknown' 'active.failed' 'storage.failed' 'standby.failed_held' 'standby.failed_rolled_back' 'revert.failed' 'rollback.unavailable' 'job.cancelled' 'job.not_cancellable' 'health.slot' 'health.check' 'health.storage' 'health.unexpected_reboot' 'trial.attempts_used' 'trial.deadline' 'confirm.needed' 'confirm.wrong' 'switchover.refused' 'switchover.abandoned' 'takeover.connected' 'takeover.stale' 'takeover.trial' 'standdown.active' 'standdown.refused' 'power.refused' 'power.failed' 'support.space' 'support.failed' 'job.not_pausable' 'pair.frozen' 'pair.stood_down' 'boot.armed' 'sync.stalled' 'pair.clock_skew' 'prepare.unknown' 'prepare.busy' 'prepare.refused' 'prepare.not_ready' 'prepare.not_authorized' 'prepare.not_configured' 'prepare.outdated' 'prepare.stuck' 'prepare.plan_lost' 'updater.unhealthy' 'window.closed' 'clock.wrong' 'update.inhibited' 'hook.later' 'schedule.deferred' 'schedule.informing' 'schedule.not_allowed' 'schedule.missed' 'schedule.unknown' 'schedule.full' 'access.login_required' 'access.denied' 'access.locked' 'access.role' 'access.certificate' 'access.held' 'access.idle' 'access.no_users' 'access.users_damaged' 'access.recovery_wrong' 'access.shell_off' 'access.password_weak' 'access.user_exists' 'access.user_unknown' 'access.last_administrator' 'store.unreachable' 'store.fenced' 'store.stale' 'store.split_brain' 'store.hung' 'store.not_split' 'store.differs' 'store.read_only' 'store.unacknowledged' 'store.busy' 'store.full' 'store.io' 'store.corrupt' 'slot.unpack' 'service.failed' 'installer.crashed' 'wait.timed_out' 'wait.detached' 'daemon.busy' 'daemon.rate_limited' 'remote.failed' 'request.key_reused' 'request.interrupted' 'daemon.unreachable' 'daemon.other_version' 'permission.denied' ;;
@@ -460,12 +469,12 @@ _tandem() {
   if [ "$COMP_CWORD" -eq 1 ]; then
     found=$(_tandem_firsts)
   else
-    if [ -n "$(_tandem_seconds "$verb")" ]; then
-      if [ "$COMP_CWORD" -eq 2 ]; then
-        found=$(_tandem_seconds "$verb"; _tandem_options "$verb")
-      else
-        verb="$verb ${COMP_WORDS[2]}" start=3
+    if [ "$COMP_CWORD" -eq 2 ]; then
+      if [ -n "$(_tandem_seconds "$verb")" ]; then
+        found=$(_tandem_seconds "$verb"; _tandem_args "$verb 0"; _tandem_options "$verb")
       fi
+    elif _tandem_inner "$verb ${COMP_WORDS[2]}"; then
+      verb="$verb ${COMP_WORDS[2]}" start=3
     fi
     if [ -z "$found" ] && ! found=$(_tandem_values "$verb $previous"); then
       if [ "${current#-}" != "$current" ]; then
@@ -485,12 +494,12 @@ _tandem() {
       fi
     fi
   fi
-  if [ "$found" = '<file>' ]; then
-    compopt -o filenames 2>/dev/null
-    while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
-    return
-  fi
   while IFS=$'\t' read -r word _; do
+    if [ "$word" = '<file>' ]; then
+      compopt -o filenames 2>/dev/null
+      while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
+      continue
+    fi
     [ "${word#"$current"}" != "$word" ] || [ -z "$current" ] || continue
     [ -z "$word" ] || COMPREPLY+=("$word")
   done <<< "$found"

@@ -5,11 +5,13 @@
  */
 import { CODES } from '../core/codes.ts';
 import { UpdateError } from '../core/errors.ts';
+import { NODES } from '../core/model.ts';
 import { SETTING_KEYS } from '../core/settings.ts';
 import { ROLES } from '../core/access.ts';
 import { GLOBAL_OPTIONS } from './parse.ts';
 import { allVerbs } from './table.ts';
-import type { Verb, VerbOption } from './verb.ts';
+import { flag, printJson } from './values.ts';
+import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
 
 /** Shells that there is a completion for. */
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -28,6 +30,7 @@ const ARGUMENTS: Readonly<Record<string, Offer>> = {
   SHELL: SHELLS,
   KEY: SETTING_KEYS,
   ROLE: ROLES,
+  NODE: NODES,
   WORD: Object.keys(CODES),
 };
 
@@ -98,6 +101,10 @@ function block(name: string, cases: readonly string[]): string {
 function data(verbs: readonly Verb[]): string {
   const groups = [...byFirst(verbs)];
   const firsts = groups.map(([first, own]) => `  ${line(first, summaryOf(first, own))}`);
+  firsts.push(`  ${line('help', 'Arguments, options and an example of a verb.')}`);
+  const inners = groups.flatMap(([first, own]) => {
+    return own.flatMap(({ name }) => (name === first ? [] : [quoted(name)]));
+  });
   const seconds = groups.flatMap(([first, own]) => {
     const inner = own.filter(({ name }) => name !== first);
     if (inner.length === 0) return [];
@@ -121,7 +128,9 @@ function data(verbs: readonly Verb[]): string {
   );
   return [
     `_tandem_firsts() {\n${firsts.join('\n')}\n}`,
-    block('_tandem_seconds', seconds),
+    block('_tandem_seconds', [...seconds, "'help') _tandem_firsts ;;"]),
+    // Fails for what is not the name of a verb in two words.
+    block('_tandem_inner', [`${inners.join('|')}) ;;`, '*) return 1 ;;']),
     block('_tandem_options', options),
     // Fails for what is no option with a value.
     block('_tandem_values', [...values, '*) return 1 ;;']),
@@ -154,12 +163,12 @@ _tandem() {
   if [ "$COMP_CWORD" -eq 1 ]; then
     found=$(_tandem_firsts)
   else
-    if [ -n "$(_tandem_seconds "$verb")" ]; then
-      if [ "$COMP_CWORD" -eq 2 ]; then
-        found=$(_tandem_seconds "$verb"; _tandem_options "$verb")
-      else
-        verb="$verb \${COMP_WORDS[2]}" start=3
+    if [ "$COMP_CWORD" -eq 2 ]; then
+      if [ -n "$(_tandem_seconds "$verb")" ]; then
+        found=$(_tandem_seconds "$verb"; _tandem_args "$verb 0"; _tandem_options "$verb")
       fi
+    elif _tandem_inner "$verb \${COMP_WORDS[2]}"; then
+      verb="$verb \${COMP_WORDS[2]}" start=3
     fi
     if [ -z "$found" ] && ! found=$(_tandem_values "$verb $previous"); then
       if [ "\${current#-}" != "$current" ]; then
@@ -179,12 +188,12 @@ _tandem() {
       fi
     fi
   fi
-  if [ "$found" = '<file>' ]; then
-    compopt -o filenames 2>/dev/null
-    while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
-    return
-  fi
   while IFS=$'\\t' read -r word _; do
+    if [ "$word" = '<file>' ]; then
+      compopt -o filenames 2>/dev/null
+      while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
+      continue
+    fi
     [ "\${word#"$current"}" != "$word" ] || [ -z "$current" ] || continue
     [ -z "$word" ] || COMPREPLY+=("$word")
   done <<< "$found"
@@ -201,12 +210,9 @@ const ZSH = `#compdef tandem
 _tandem_offer() {
   local found=$1 word help
   local -a items
-  if [[ $found == '<file>' ]]; then
-    _files
-    return
-  fi
+  [[ $'\\n'$found$'\\n' == *$'\\n<file>\\n'* ]] && _files
   while IFS=$'\\t' read -r word help; do
-    [[ -n $word ]] && items+=("\${word//:/\\\\:}:$help")
+    [[ -n $word && $word != '<file>' ]] && items+=("\${word//:/\\\\:}:$help")
   done <<< "$found"
   (( \${#items} )) && _describe 'tandem' items
 }
@@ -219,11 +225,11 @@ _tandem() {
     _tandem_offer "$(_tandem_firsts)"
     return
   fi
-  if [[ -n "$(_tandem_seconds "$verb")" ]]; then
-    if (( CURRENT == 3 )); then
-      _tandem_offer "$(_tandem_seconds "$verb"; _tandem_options "$verb")"
-      return
-    fi
+  if (( CURRENT == 3 )) && [[ -n "$(_tandem_seconds "$verb")" ]]; then
+    _tandem_offer "$(_tandem_seconds "$verb"; _tandem_args "$verb 0"; _tandem_options "$verb")"
+    return
+  fi
+  if (( CURRENT > 3 )) && _tandem_inner "$verb \${words[3]}"; then
     verb="$verb \${words[3]}" start=4
   fi
   if found=$(_tandem_values "$verb $previous"); then
@@ -316,10 +322,12 @@ complete -c tandem -f
 
 async function run(
   [shell = '']: readonly string[],
-  _values: unknown,
-  io: { readonly out: (text: string) => void },
+  values: VerbValues,
+  io: CliIo,
 ): Promise<number> {
-  io.out(await completionFor(shell));
+  const script = await completionFor(shell);
+  if (flag(values, 'json')) printJson(io, { shell, script });
+  else io.out(script);
   return 0;
 }
 

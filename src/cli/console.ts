@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EXIT } from '../core/codes.ts';
+import { UpdateError } from '../core/errors.ts';
 import { SETTING_RULES, SETTINGS_FILE, type SettingKey } from '../core/settings.ts';
 import { connectConsole, LOGIN_OPTION } from './connect.ts';
 import { absolute, CLIENT_OPTIONS, flag, oneOf, text, wholeNumber } from './values.ts';
@@ -30,6 +31,9 @@ async function speedBeside(socketPath: string): Promise<number | undefined> {
 }
 
 async function open(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
+  if (flag(values, 'json')) {
+    throw new UpdateError('usage.invalid', '--json does not go with console: it is for people');
+  }
   const { client } = await connectConsole(values, io);
   const folder = text(values, 'bundles');
   const serial = text(values, 'serial');

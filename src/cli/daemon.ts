@@ -4,7 +4,7 @@
  */
 import { EXIT } from '../core/codes.ts';
 import { asUpdateError, type UpdateError } from '../core/errors.ts';
-import { text } from './values.ts';
+import { flag, text } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 
 async function run(_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {
@@ -16,17 +16,17 @@ async function run(_args: readonly string[], values: VerbValues, io: CliIo): Pro
     await runDaemon(config, io.signal);
     return EXIT.done;
   } catch (error) {
-    return await reportToLog(asUpdateError(error), io);
+    return await reportToLog(asUpdateError(error), flag(values, 'json'), io);
   }
 }
 
 /** The journal of an init system is told how bad the last words of the service are. */
-async function reportToLog(error: UpdateError, io: CliIo): Promise<number> {
+async function reportToLog(error: UpdateError, json: boolean, io: CliIo): Promise<number> {
   const { isJournal, withPriority } = await import('../daemon/service-log.ts');
   const { reportError } = await import('./run.ts');
-  if (!isJournal(io.env['JOURNAL_STREAM'])) return reportError(error, false, io);
+  if (!isJournal(io.env['JOURNAL_STREAM'])) return reportError(error, json, io);
   const err = (text: string): void => io.err(withPriority(text, 'error'));
-  return reportError(error, false, { ...io, err });
+  return reportError(error, json, { ...io, err });
 }
 
 /** The verb of the service itself. */

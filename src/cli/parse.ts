@@ -144,7 +144,8 @@ function checkCount(verb: Verb, args: readonly string[]): void {
   if (args.length >= minArgs && args.length <= maxArgs) return;
   const expected = minArgs === maxArgs ? `${minArgs}` : `${minArgs} to ${maxArgs}`;
   const shown = `tandem ${verb.name} ${verb.args}`.trim();
-  throw usage(`found ${args.length} arguments, ${verb.name} takes ${expected}: ${shown}`);
+  const found = args.length === 1 ? '1 argument' : `${args.length} arguments`;
+  throw usage(`found ${found}, ${verb.name} takes ${expected}: ${shown}`);
 }
 
 function isGlobalFlag(word: string): boolean {

@@ -59,7 +59,11 @@ export async function previewed(
   else if (!detailed) return null;
   const preview = await client.preview(request, io.signal);
   const { refusal, changes } = preview;
-  const nothing = detailed && (refusal === null ? !changes : await isThere(client, refusal, io));
+  const nothing =
+    detailed &&
+    (refusal === null
+      ? !changes
+      : isCommitted(request, refusal) || (await isThere(client, refusal, io)));
   if (!dry && !estimate && !nothing) return null;
   const exit = nothing
     ? EXIT.nothingToDo
@@ -87,6 +91,14 @@ function lines(
   if (!changes) return folded(`Nothing to do: ${said}.`);
   const time = estimateS === null ? 'not known yet' : `about ${duration(estimateS)}`;
   return [...folded(`Would do: ${said}.`), ...(estimate ? [`Time: ${time}.`] : [])];
+}
+
+/** A commit where no update waits for one: the version that runs is for good already. */
+function isCommitted(
+  request: JobRequest | ActRequest,
+  { code }: { readonly code: string },
+): boolean {
+  return 'kind' in request && request.kind === 'commit' && code === 'rollback.unavailable';
 }
 
 /** Whether a refusal says that just this version is everywhere already; a newer one is no match. */

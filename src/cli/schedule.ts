@@ -11,7 +11,7 @@ import type { ScheduleRequest, ScheduleWord } from '../control/schedule-protocol
 import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import type { ScheduleView } from '../core/schedule-read.ts';
-import { readMinutes } from '../core/schedule-time.ts';
+import { checkAt, checkedZone, readEvery, readMinutes } from '../core/schedule-time.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { renderAutomation, renderSchedule } from './render-schedule.ts';
 import { clockOf } from './silence.ts';
@@ -77,12 +77,37 @@ export function mannerOf(values: VerbValues) {
   };
 }
 
+/** Options that say more of a time, or of what people may answer, and what each of them needs. */
+const SAY_MORE = {
+  zone: ['at', 'every'],
+  deferrals: ['at', 'every', 'inform'],
+  choices: ['at', 'every', 'inform'],
+  'no-cancel': ['at', 'every', 'inform'],
+} as const satisfies Partial<Record<keyof typeof LATER_OPTIONS, readonly string[]>>;
+
+/**
+ * Throws `usage.invalid` for what is no time at all, before anything is sent or staged for it. What
+ * a time means now is for the daemon, which has the clock, the zone and the windows.
+ */
+function checkTimes(values: VerbValues): void {
+  for (const [name, needs] of Object.entries(SAY_MORE)) {
+    if (values[name] === undefined || needs.some((one) => values[one] !== undefined)) continue;
+    const words = needs.map((one) => `--${one}`).join(' or ');
+    throw new UpdateError('usage.invalid', `--${name} needs ${words}`);
+  }
+  const [at, every, zone] = [text(values, 'at'), text(values, 'every'), text(values, 'zone')];
+  if (zone !== undefined) checkedZone(zone);
+  if (every !== undefined) readEvery(every);
+  if (at !== undefined) checkAt(at);
+}
+
 /** The request for an update that happens later; throws `usage.invalid`. */
 export function laterRequest(
   source: BundleSource,
   manner: Partial<ScheduleRequest>,
   values: VerbValues,
 ): ScheduleRequest {
+  checkTimes(values);
   const [at, every, zone] = [text(values, 'at'), text(values, 'every'), text(values, 'zone')];
   const inform = wholeNumber(values, 'inform', { min: 0, max: INFORM_MAX_S });
   const deferrals = wholeNumber(values, 'deferrals', { min: 0, max: 100 });

@@ -119,13 +119,16 @@ async function update(args: readonly string[], values: VerbValues, io: CliIo): P
     ...(onSecondFailure === undefined ? {} : { onSecondFailure }),
     ...mannerOf(values),
   };
+  const { kind: _update, source: _same, ...manner } = request;
+  if ('prepared' in source && (order ?? onSecondFailure) !== undefined) {
+    const message = `${word} has its options already; see \`tandem prepare configure\``;
+    throw new UpdateError('usage.invalid', message);
+  }
+  const later = isLater(values) ? laterRequest(source, manner, values) : null;
   if (flag(values, 'dry-run') || flag(values, 'estimate')) {
     return dryRun(request.source, values, io);
   }
-  if (isLater(values)) {
-    const { kind: _update, source: _same, ...manner } = request;
-    return updateLater(laterRequest(source, manner, values), values, io);
-  }
+  if (later !== null) return updateLater(later, values, io);
   const what =
     'path' in source
       ? source.path
@@ -147,7 +150,8 @@ async function dryRun(source: BundleSource, values: VerbValues, io: CliIo): Prom
   wantsWait(values);
   const client = await connect(values, io);
   if (io.errIsTerminal) io.err('Checking the request ...\n');
-  const report = await client.precheck(source, io.signal);
+  const manner = flag(values, 'ignore-window') ? { ignoreWindow: true } : {};
+  const report = await client.precheck(source, io.signal, manner);
   const { code, version } = report;
   const refused = code === null ? null : { code, detail: version === null ? {} : { version } };
   const there = flag(values, 'detailed-exitcode') && refused !== null;
@@ -156,6 +160,7 @@ async function dryRun(source: BundleSource, values: VerbValues, io: CliIo): Prom
   const exit = nothing ? EXIT.nothingToDo : refusedExit;
   const options = renderOptions(io);
   if (flag(values, 'json')) printJson(io, { ...report, exit });
+  else if (nothing) printLines(io, [`Nothing to do: ${report.message}.`]);
   else {
     const checks = flag(values, 'dry-run') || !report.ok ? renderPrecheck(report, options) : [];
     const estimate = flag(values, 'estimate') ? renderEstimate(report.estimate, options) : [];

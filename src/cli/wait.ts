@@ -39,6 +39,9 @@ export function wantsWait(values: VerbValues): boolean {
   if (!waits && timeoutSeconds(values) !== undefined) refuse('--timeout needs --wait or --follow');
   timeoutSeconds(values);
   sinceSeq(values);
+  if (text(values, 'since-seq') !== undefined && !flag(values, 'follow')) {
+    refuse('--since-seq needs --follow');
+  }
   return waits;
 }
 

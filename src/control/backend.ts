@@ -116,6 +116,12 @@ export interface Caller {
   readonly job?: string;
 }
 
+/** What a dry run is told of the update besides its bundle. */
+export interface PrecheckOptions {
+  /** It would begin and switch outside of the maintenance windows, too. */
+  readonly ignoreWindow?: boolean;
+}
+
 /** The node behind the control socket. */
 export interface ControlBackend {
   status(): PairStatus;
@@ -151,7 +157,11 @@ export interface ControlBackend {
   /** Does what is said of it, or throws the refusal. */
   sayPrepare(request: PrepareRequest, caller: Caller): Promise<PrepareAnswer>;
   /** Every check that an update with this bundle would have to pass; changes nothing. */
-  precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport>;
+  precheck(
+    source: BundleSource,
+    signal: AbortSignal,
+    options?: PrecheckOptions,
+  ): Promise<PrecheckReport>;
   /** What operators asked this node for, newest first, at most `limit`. */
   audit(limit: number): Promise<readonly AuditEntry[]>;
   /** The settings of this node, and its network. */

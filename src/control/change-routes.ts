@@ -4,7 +4,7 @@
  * key. Imports its own folder.
  */
 import type { ActRequest, BundleSource, JobRequest, ReplaceRequest } from './backend.ts';
-import type { SettingRequest } from './backend.ts';
+import type { PrecheckOptions, SettingRequest } from './backend.ts';
 import { sendBytes } from './bytes.ts';
 import {
   ACT_SCHEMAS,
@@ -134,7 +134,7 @@ export const CHANGE_ROUTES: readonly Route[] = [
     keyed: 'kept',
     handle: ({ backend, params, caller }) => backend.deleteSupport(params['name']!, caller),
   }),
-  route<{ readonly source: BundleSource }>({
+  route<{ readonly source: BundleSource } & PrecheckOptions>({
     method: 'POST',
     path: `${API}/precheck`,
     name: 'precheck',
@@ -142,7 +142,8 @@ export const CHANGE_ROUTES: readonly Route[] = [
     summary: 'Every check before an update, with its fix, and an estimate; changes nothing.',
     body: { name: 'PrecheckRequest', schema: PRECHECK_SCHEMA },
     answer: json('PrecheckReport'),
-    handle: ({ backend, body, signal }) => backend.precheck(body.source, signal),
+    handle: ({ backend, body: { source, ...options }, signal }) =>
+      backend.precheck(source, signal, options),
   }),
   route<{ readonly path: string }>({
     method: 'POST',

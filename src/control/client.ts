@@ -25,7 +25,8 @@ import type {
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import { AccessCalls, type CallOptions } from './access-client.ts';
-import type { ActRequest, BundleSource, JobRequest, ReplaceRequest } from './backend.ts';
+import type { ActRequest, BundleSource, JobRequest, PrecheckOptions } from './backend.ts';
+import type { ReplaceRequest } from './backend.ts';
 import type { SettingRequest, StagedBundle } from './backend.ts';
 import { receiveBytes } from './bytes.ts';
 import { requestJson, streamObjects } from './http.ts';
@@ -249,8 +250,13 @@ export class ControlClient {
   }
 
   /** Every check that an update would have to pass, with an estimate; changes nothing. */
-  async precheck(source: BundleSource, signal?: AbortSignal): Promise<PrecheckReport> {
-    return this.#call('POST', '/precheck', { body: { source }, signal, timeoutMs: BUNDLE_MS });
+  async precheck(
+    source: BundleSource,
+    signal?: AbortSignal,
+    options: PrecheckOptions = {},
+  ): Promise<PrecheckReport> {
+    const body = { source, ...options };
+    return this.#call('POST', '/precheck', { body, signal, timeoutMs: BUNDLE_MS });
   }
 
   /** Kept events, oldest first. */

@@ -165,7 +165,7 @@ export const PRECHECK_SCHEMA = {
   type: 'object',
   additionalProperties: false,
   required: ['source'],
-  properties: { source },
+  properties: { source, ignoreWindow },
 } as const;
 
 /** JSON Schema of `POST /v1/pair/replace`. */

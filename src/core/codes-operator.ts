@@ -9,7 +9,7 @@ export const OPERATOR_CODES = {
   'confirm.needed': {
     exit: EXIT.usage,
     title: 'The command needs a typed confirmation, and nobody is there to type it.',
-    next: 'Run it on a terminal, or say `--yes --reason TEXT`.',
+    next: 'Run it on a terminal, or with the options that the message names.',
   },
   'confirm.wrong': {
     exit: EXIT.cancelled,
@@ -74,7 +74,7 @@ export const OPERATOR_CODES = {
   'job.not_pausable': {
     exit: EXIT.pairNotHealthy,
     title: 'The job cannot be paused now.',
-    next: 'Wait for its end with `tandem job wait --follow`.',
+    next: 'See `tandem job list`; one that runs is waited for with `tandem job wait --follow`.',
   },
   'pair.frozen': {
     exit: EXIT.pairNotHealthy,

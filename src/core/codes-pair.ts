@@ -101,7 +101,7 @@ export const PAIR_CODES = {
   'pair.not_replicated': {
     exit: EXIT.notReplicated,
     title: 'The bundle is staged on one node only.',
-    next: 'Bring the peer back, then run the same command again; what is there is kept.',
+    next: 'Bring the peer back, see `tandem prepare status`, run it again; what is there is kept.',
   },
   'pair.not_healthy': {
     exit: EXIT.pairNotHealthy,
@@ -164,7 +164,7 @@ export const PAIR_CODES = {
   'job.not_cancellable': {
     exit: EXIT.pairNotHealthy,
     title: 'The update cannot be cancelled any more.',
-    next: 'Wait for its end, then use `tandem rollback`.',
+    next: 'See `tandem job list`; after its end `tandem rollback` goes back.',
   },
   'health.slot': {
     exit: EXIT.activeFailed,

@@ -9,7 +9,7 @@ export const PREPARE_CODES = {
   'prepare.unknown': {
     exit: EXIT.usage,
     title: 'There is no such prepared update, or it is over.',
-    next: 'See `tandem prepare status` for the one that there is.',
+    next: 'See `tandem prepare status`; begin one with `tandem prepare FILE`.',
   },
   'prepare.busy': {
     exit: EXIT.pairNotHealthy,

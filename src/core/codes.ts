@@ -25,7 +25,7 @@ export const CODES = {
   'usage.invalid': {
     exit: EXIT.usage,
     title: 'The command line or the request is not valid.',
-    next: 'Run the verb with --help.',
+    next: 'Run the verb with --help; see `tandem help`, for the API /v1/openapi.json.',
   },
   'file.not_found': {
     exit: EXIT.usage,

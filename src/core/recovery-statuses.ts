@@ -9,10 +9,6 @@ const UNTOUCHED = {
   works: 'Everything. Nothing was written, the pair goes on as before.',
   costs: 'Nothing.',
 };
-const RESERVED = {
-  ...UNTOUCHED,
-  todo: ['Nothing: this program never ends with it; scripts should treat it as a refusal.'],
-};
 
 /** One entry per exit status, by its name in `EXIT`. */
 export const STATUS_RECOVERY: Readonly<Record<keyof typeof EXIT, Recovery>> = {
@@ -36,7 +32,11 @@ export const STATUS_RECOVERY: Readonly<Record<keyof typeof EXIT, Recovery>> = {
     ...UNTOUCHED,
     todo: ['Correct what the message names; `tandem help` lists the verbs.'],
   },
-  nothingToDo: { means: 'There was nothing to do. Reserved for scripts.', ...RESERVED },
+  nothingToDo: {
+    means: 'It is so already. Only a command with `--detailed-exitcode` ends with it.',
+    ...UNTOUCHED,
+    todo: ['Nothing.'],
+  },
   bundleDamaged: {
     means: 'The file is damaged, incomplete, or no bundle that this program can read.',
     ...UNTOUCHED,

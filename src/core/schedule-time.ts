@@ -147,9 +147,7 @@ const LATE_MS = MINUTE_MS;
  */
 export function readAt(text: string, zone: string, nowMs: number): number {
   const ms = momentMeant(text.trim(), zone, nowMs);
-  if (ms === null) {
-    throw new UpdateError('usage.invalid', `--at is "${text}"; accepted: ${AT_WORDS}`);
-  }
+  if (ms === null) throw noTime(text);
   const shown = zonedText(ms, zone);
   if (ms < nowMs - LATE_MS) {
     const message = `--at is ${shown}, and it is ${zonedText(nowMs, zone)}: that is past`;
@@ -159,6 +157,15 @@ export function readAt(text: string, zone: string, nowMs: number): number {
     throw new UpdateError('usage.invalid', `--at is ${shown}; at most two years ahead`);
   }
   return Math.max(ms, nowMs);
+}
+
+/** Throws `usage.invalid` for a text that is a time nowhere and never; `window` is one here. */
+export function checkAt(text: string): void {
+  if (text !== 'window' && momentMeant(text.trim(), 'UTC', 0) === null) throw noTime(text);
+}
+
+function noTime(text: string): UpdateError {
+  return new UpdateError('usage.invalid', `--at is "${text}"; accepted: ${AT_WORDS}`);
 }
 
 function momentMeant(text: string, zone: string, nowMs: number): number | null {

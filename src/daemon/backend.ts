@@ -19,6 +19,7 @@ import type { TandemEvent, ValidateReport } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
 import type { SupportArchive, SupportView } from '../core/support.ts';
 import type { ActRequest, BundleSource, Caller, StagedBundle } from '../control/backend.ts';
+import type { PrecheckOptions } from '../control/backend.ts';
 import type { ControlBackend, JobRequest, ReplaceRequest } from '../control/backend.ts';
 import type { SettingRequest } from '../control/backend.ts';
 import { NO_COUNTERS, type Counters } from '../control/metrics.ts';
@@ -293,8 +294,15 @@ export class Backend implements ControlBackend, AsyncDisposable {
     return this.#care.view();
   }
 
-  precheck(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport> {
-    return this.#checks.report(source, signal);
+  precheck(
+    source: BundleSource,
+    signal: AbortSignal,
+    options: PrecheckOptions = {},
+  ): Promise<PrecheckReport> {
+    return this.#checks.report(source, signal, {
+      ...options,
+      plan: (id) => this.#prepared.plan(id),
+    });
   }
 
   audit(limit: number): Promise<readonly AuditEntry[]> {

@@ -10,7 +10,7 @@ import { planRollout } from '../core/policy.ts';
 import type { Policy } from '../core/records.ts';
 import { me, peerReport } from '../core/state.ts';
 import type { ChannelStatus } from '../core/status.ts';
-import type { BundleSource } from '../control/backend.ts';
+import type { BundleSource, PrecheckOptions } from '../control/backend.ts';
 import type { Fencer, Hooks, HooksEnd, Host } from '../ports.ts';
 import { refusal, type Bundles, type Judged } from './bundles.ts';
 import { fromHistory, fromSizes } from './estimate.ts';
@@ -137,18 +137,24 @@ export class Checks {
   }
 
   /** Every check with what was found and its fix; changes nothing and never throws a refusal. */
-  async report(source: BundleSource, signal: AbortSignal): Promise<PrecheckReport> {
+  async report(
+    source: BundleSource,
+    signal: AbortSignal,
+    { ignoreWindow = false, plan }: ReportOptions = {},
+  ): Promise<PrecheckReport> {
     const { runner, channels, localJob } = this.#parts;
     const idle = idleRow(runner.state, localJob());
+    const prepared = await preparedRows(source, plan);
     const { rows, checked } = await this.#bundleRows(source, signal);
     const facts = checked?.facts ?? (await this.#facts(null, signal));
     const estimate = checked?.report.ok === true ? this.estimate(checked) : null;
     const checks = [
       idle,
+      ...prepared,
       ...rows,
       ...stateRows(runner.state, channels()),
       ...factRows(facts),
-      ...(await gateRows(this.#parts, facts)),
+      ...(await gateRows(this.#parts, facts, ignoreWindow)),
       ...(checked?.report.ok === true ? [await this.#hookRow(checked, signal)] : []),
       estimateRow(estimate),
     ];
@@ -208,6 +214,27 @@ export class Checks {
       nowMs: host.nowMs(),
       inhibited: await this.#parts.automation.inhibitor.inhibited(),
     };
+  }
+}
+
+/** What a report is made with besides. */
+interface ReportOptions extends PrecheckOptions {
+  /** Throws what the install of a prepared update waits for. */
+  readonly plan?: (id: string) => Promise<unknown>;
+}
+
+/** A row for a prepared update; none for any other one. */
+async function preparedRows(
+  source: BundleSource,
+  plan: ReportOptions['plan'],
+): Promise<readonly PrecheckRow[]> {
+  if (!('prepared' in source) || plan === undefined) return [];
+  try {
+    await plan(source.prepared);
+    return [good('prepared', `${source.prepared} is authorised and settled`)];
+  } catch (cause) {
+    const { code, message } = asUpdateError(cause);
+    return [bad('prepared', code, message)];
   }
 }
 

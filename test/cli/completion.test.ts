@@ -60,6 +60,18 @@ const CASES: readonly (readonly [words: readonly string[], offered: readonly str
     ['completion', ''],
     ['bash', 'fish', 'zsh'],
   ],
+  // Verbs of one word that open verbs of two.
+  [['prepare', 'up'], ['update one.bin']],
+  [['prepare', 'ot'], ['other.txt']],
+  [['prepare', 'other.txt', '--wa'], ['--wait']],
+  [['prepare', 'sta'], ['status']],
+  [['support', '--state-dir', 'ot'], ['other.txt']],
+  [['history', '--limit', '5', '--au'], ['--audit']],
+  [
+    ['pair', 'replace', ''],
+    ['A', 'B'],
+  ],
+  [['help', 'swi'], ['switchover']],
   [['nonsense', 'x'], []],
 ];
 
@@ -99,6 +111,7 @@ t.test('every verb and option is offered, and everything offered is understood',
     }
   }
   t.strictSame(missing, []);
+  t.match((await run(['completion', 'zsh', '--json'])).json(), { shell: 'zsh', script: /compdef/ });
   t.match(await run(['completion', 'tcsh']), { exit: 2, err: /accepted: bash, zsh, fish/ });
 });
 
@@ -113,7 +126,7 @@ t.test('zsh', { skip: has('zsh') ? false : 'zsh is not installed' }, async (t) =
     'compdef() { :; }',
     `. '${file}'`,
     'ask() { words=(tandem "$@"); CURRENT=$(( $# + 1 )); _tandem; print -- --; }',
-    'ask upd; ask job ""; ask update f --order ""; ask user role anna ""; ask update ""',
+    'ask upd; ask job ""; ask update f --order ""; ask user role anna ""; ask update ""; ask prepare f --wa',
   ].join('\n');
   const out = execFileSync('zsh', ['-f'], { input: script, env, encoding: 'utf8' });
   const found = out.split('--\n').map((part) => part.split('\n').filter(Boolean));
@@ -122,6 +135,7 @@ t.test('zsh', { skip: has('zsh') ? false : 'zsh is not installed' }, async (t) =
   t.strictSame(found[2], ['active-first', 'standby-first']);
   t.strictSame(found[3]?.toSorted(), ['administrator', 'operator', 'viewer']);
   t.strictSame(found[4], ['<file>']);
+  t.ok(found[5]?.includes('--wait'));
 });
 
 t.test('fish', { skip: has('fish') ? false : 'fish is not installed' }, async (t) => {
@@ -129,7 +143,7 @@ t.test('fish', { skip: has('fish') ? false : 'fish is not installed' }, async (t
   writeFileSync(file, await completionFor('fish'));
   t.equal(spawnSync('fish', ['--no-execute', file]).status, 0, 'it is understood');
   for (const [asked, offered] of CASES) {
-    if (asked[0] === 'user' || asked[0] === 'nonsense') continue;
+    if (['user', 'nonsense', 'help'].includes(asked[0]!)) continue;
     const line = `tandem ${asked.join(' ')}`;
     const script = `source '${file}'; complete -C '${line}'`;
     const options = { env: { ...env, HOME: folder }, cwd: folder, encoding: 'utf8' } as const;

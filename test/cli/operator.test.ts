@@ -171,6 +171,8 @@ t.test('dry run: every check with its fix; the first failure is the exit status'
     ].join('\n'),
   );
   t.strictSame(backend.asked, [{ what: 'precheck', value: { path: resolve('u.bin') } }]);
+  await run(['update', 'u.bin', '--dry-run', '--ignore-window', ...socket]);
+  t.match(backend.asked.at(-1), { options: { ignoreWindow: true } });
   const fix = 'Remove old bundles.';
   const failed = { name: 'depot', result: 'failed', code: 'space.depot', detail: 'no room', fix };
   const warns = { ...failed, name: 'clock', result: 'warning', code: 'pair.clock_skew' };

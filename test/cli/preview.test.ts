@@ -64,6 +64,13 @@ t.test('--detailed-exitcode: 3 when there was nothing to do, and only then', asy
     const words = [...line.split(' '), '--detailed-exitcode', ...socket];
     t.match(await run(words), { exit: 3, out: 'Nothing to do: it is so already.\n' }, line);
   }
+  const code = 'rollback.unavailable';
+  const refusal = { code, message: 'no update waits for it', next: '' } as const;
+  backend.preview = { ...backend.preview, refusal };
+  const permanent = await run(['commit', '--detailed-exitcode', ...socket]);
+  t.match(permanent, { exit: 3, out: 'Nothing to do: no update waits for it.\n' });
+  t.equal((await run(['rollback', '--dry-run', '--detailed-exitcode', ...socket])).exit, 12);
+  backend.preview = { ...backend.preview, refusal: null };
   t.strictSame(backend.asked, []);
   t.equal((await run(['stage', '/a.bin', '--json', ...socket])).exit, 0, 'without it as ever');
   backend.answer = { changed: false };
@@ -85,7 +92,8 @@ t.test('an update to what runs already is 3, to something older 11', async (t) =
   t.match((await run([...words, '--detailed-exitcode', '--json'])).json(), { exit: 3 });
   const code = 'version.same_or_newer';
   backend.checks = precheckReport({ ok: false, code, version: '1.0.0', message: 'same' });
-  t.equal((await run([...words, '--dry-run', '--detailed-exitcode'])).exit, 3);
+  const dry = await run([...words, '--dry-run', '--detailed-exitcode']);
+  t.match(dry, { exit: 3, out: 'Nothing to do: same.\n' });
   t.equal((await run([...words, '--dry-run'])).exit, EXIT.sameOrNewer);
   const [A, B] = [nodeStatus('A'), nodeStatus('B', { system: release('2.0.0') })];
   backend.pair = pairStatus({ nodes: { A, B } });

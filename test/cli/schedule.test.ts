@@ -83,6 +83,17 @@ t.test('what cannot be meant is refused before anything is asked', async (t) => 
     ['/u.bin', '--choices', '1w'],
     ['/u.bin', '--at', 'now', '--deferrals', '101'],
     [id, '--every', 'Sun 02:00'],
+    ['/u.bin', '--at', 'yesterday'],
+    ['/u.bin', '--at', '2026-02-30 02:00', '--dry-run'],
+    ['/u.bin', '--every', 'nonsense'],
+    ['/u.bin', '--every', 'Sun', '--dry-run'],
+    ['/u.bin', '--at', '02:00', '--zone', 'Mars/Phobos'],
+    ['/u.bin', '--zone', 'UTC'],
+    ['/u.bin', '--deferrals', '3'],
+    ['/u.bin', '--choices', '1h', '--estimate'],
+    ['/u.bin', '--no-cancel'],
+    ['prepare-1', '--order', 'active-first', '--dry-run'],
+    ['/u.bin', '--wait', '--since-seq', '5'],
   ]) {
     t.equal((await tandem('update', ...words)).exit, EXIT.usage, words.join(' '));
   }

@@ -36,10 +36,11 @@ t.test('outside of the windows: 20, unless they are ignored', async (t) => {
   const error = await pair.clock.until(refusal(pair.a.backend.start(UPDATE, CALLER)));
   t.match(error, { code: 'window.closed', exit: EXIT.window });
   t.match(error.message, /opens 2026-01-04 01:00 UTC$/);
-  const report = await pair.clock.until(
-    pair.a.backend.precheck({ path: GOOD }, new AbortController().signal),
-  );
+  const never = new AbortController().signal;
+  const report = await pair.clock.until(pair.a.backend.precheck({ path: GOOD }, never));
   t.match(report, { ok: false, code: 'window.closed' });
+  const ignores = pair.a.backend.precheck({ path: GOOD }, never, { ignoreWindow: true });
+  t.match(await pair.clock.until(ignores), { ok: true, code: null });
   t.match(pair.a.backend.status().automation, {
     window: { open: false, until: '2026-01-04T01:00:00.000Z' },
   });

@@ -82,6 +82,9 @@ t.test('asked for on either node: every stage of both nodes, then the gates', as
     t.equal(await say(pair, pair.b, { do: 'authorize', id, reason: 'agreed' }), 'changed');
     t.equal(await say(pair, pair.a, { do: 'authorize' }), 'unchanged');
     t.equal(await refusal(pair, node, update), 'prepare.not_configured');
+    const never = new AbortController().signal;
+    const dry = await pair.clock.until(node.backend.precheck(update.source, never));
+    t.match(dry, { ok: false, code: 'prepare.not_configured' }, 'a dry run says the same');
     t.equal(await say(pair, pair.a, { do: 'configure' }), 'changed');
     const mixed = { ...update, order: 'active-first' } as const;
     t.equal(await refusal(pair, node, mixed), 'usage.invalid');

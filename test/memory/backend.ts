@@ -6,6 +6,7 @@
 import type {
   ActRequest,
   BundleSource,
+  PrecheckOptions,
   Caller,
   ControlBackend,
   JobRequest,
@@ -101,6 +102,7 @@ export class FakeBackend implements ControlBackend {
     readonly value: unknown;
     readonly by?: string;
     readonly reason?: string;
+    readonly options?: PrecheckOptions;
   }[] = [];
   readonly #listeners = new Set<(event: TandemEvent) => void>();
   #seq = 0;
@@ -258,8 +260,13 @@ export class FakeBackend implements ControlBackend {
     return this.view;
   }
 
-  async precheck(source: BundleSource): Promise<PrecheckReport> {
-    this.asked.push({ what: 'precheck', value: source });
+  async precheck(
+    source: BundleSource,
+    _signal: AbortSignal,
+    options: PrecheckOptions = {},
+  ): Promise<PrecheckReport> {
+    const more = Object.keys(options).length === 0 ? {} : { options };
+    this.asked.push({ what: 'precheck', value: source, ...more });
     return this.checks;
   }
 
