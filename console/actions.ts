@@ -17,6 +17,9 @@ export const ACTIONS = [
   'update',
   'rollback',
   'commit',
+  'schedule-now',
+  'schedule-defer',
+  'schedule-cancel',
   'pause',
   'resume',
   'cancel',
@@ -48,6 +51,9 @@ const RULES: Readonly<Record<Action, Rule>> = {
     peerSilent(status, facts) ??
     (oldVersion(facts) === null ? 'no other slot holds a version to return to' : null),
   commit: (status, facts) => busy(facts) ?? peerSilent(status, facts) ?? notKept(status),
+  'schedule-now': scheduled,
+  'schedule-defer': scheduled,
+  'schedule-cancel': scheduled,
   pause: (_status, facts) => {
     const rollout = runningRollout(facts);
     if (rollout === null) return 'no update is running';
@@ -122,6 +128,9 @@ const REQUESTS: Readonly<Record<Action, readonly [route: string, body: object]>>
   update: ['POST /v1/jobs', { kind: 'update' }],
   rollback: ['POST /v1/jobs', { kind: 'rollback' }],
   commit: ['POST /v1/jobs', { kind: 'commit' }],
+  'schedule-now': ['POST /v1/schedules/:id/answer', { answer: 'now' }],
+  'schedule-defer': ['POST /v1/schedules/:id/answer', { answer: 'defer' }],
+  'schedule-cancel': ['POST /v1/schedules/:id/answer', { answer: 'cancel' }],
   pause: ['POST /v1/acts', { act: 'pause' }],
   resume: ['POST /v1/acts', { act: 'resume' }],
   cancel: ['POST /v1/jobs/:id/cancel', {}],
@@ -178,6 +187,11 @@ function busy(facts: Facts): string | null {
 function peerSilent(status: PairStatus, facts: Facts): string | null {
   const peer = peerOf(status.self);
   return nodeOf(facts, peer) === null ? `node ${peer} does not answer` : null;
+}
+
+function scheduled({ automation }: PairStatus): string | null {
+  const open = automation?.schedules.some(({ state }) => state !== 'ended') === true;
+  return open ? null : 'no update is scheduled';
 }
 
 function notKept({ rollout }: PairStatus): string | null {

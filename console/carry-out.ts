@@ -141,6 +141,15 @@ async function change(
       const { id } = await job({ kind: plan.do, ...why });
       return changed(`${plan.do} ${id} has begun`, id);
     }
+    case 'schedule-now':
+    case 'schedule-cancel': {
+      const answer = plan.do === 'schedule-now' ? 'now' : 'cancel';
+      return changed((await client.answerSchedule(plan.id, { answer, ...why }, signal)).text);
+    }
+    case 'schedule-defer': {
+      const word = { answer: 'defer', minutes: plan.minutes, ...why } as const;
+      return changed((await client.answerSchedule(plan.id, word, signal)).text);
+    }
     case 'cancel': {
       const { id } = await client.cancel(plan.job, signal, why.reason);
       return changed(`${id} is being cancelled`);

@@ -5,6 +5,7 @@
  */
 import type { RenderOptions } from '../src/cli/render.ts';
 import { plain, wrap } from '../src/cli/render.ts';
+import { minutesText } from '../src/cli/render-schedule.ts';
 import { SETTING_RULES, type SettingKey } from '../src/core/settings.ts';
 import type { Key } from './keys.ts';
 import { nameOf } from './keys.ts';
@@ -55,6 +56,21 @@ export function settingForm(key: SettingKey, value: string): Form {
     { ...FREE, name: 'reason', label: 'Reason, if you like', needed: false },
   ];
   return { kind: 'form', purpose: { use: 'setting', key }, fields, at: 0, problem: null };
+}
+
+/** The form that puts a scheduled update off. */
+export function deferForm(purpose: Extract<FormUse, { readonly use: 'defer' }>): Form {
+  const choices = purpose.choicesMin.map(minutesText);
+  const fields: readonly Field[] = [
+    {
+      ...FREE,
+      name: 'value',
+      label: `For how long (${choices.join(', ')})`,
+      value: choices[0] ?? '',
+    },
+    { ...FREE, name: 'reason', label: 'Reason, if you like', needed: false },
+  ];
+  return { kind: 'form', purpose, fields, at: 0, problem: null };
 }
 
 /** The form that confirms a change. */
@@ -207,6 +223,12 @@ function headOf(purpose: FormUse): {
         effects: [...effects, `It counts ${applies}, on this node alone.`],
         command: `tandem settings set ${purpose.key} VALUE`,
       };
+    }
+    case 'defer': {
+      const { id, what } = purpose;
+      const effects = ['It begins by itself at its new time.'];
+      const command = `tandem schedule defer ${id} --for TIME`;
+      return { title: `Put the update ${what} off`, effects, command };
     }
     case 'recover':
       return {

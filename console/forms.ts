@@ -3,6 +3,8 @@
  * is possible, because the pair may have changed while the person typed; a form that is not right
  * stays open and says why. Pure; imports core and the parts of the model.
  */
+import { minutesText } from '../src/cli/render-schedule.ts';
+import { readMinutes } from '../src/core/schedule-time.ts';
 import { SETTING_RULES, withSetting, DEFAULT_SETTINGS } from '../src/core/settings.ts';
 import { refusalOf } from './actions.ts';
 import { asking, stay } from './answers.ts';
@@ -43,6 +45,14 @@ export function sendForm(state: State, form: Form): Step {
         return wrong(`Accepted: ${SETTING_RULES[key].accepted}. Esc leaves.`);
       }
       return change(state, form, { do: 'setting', key, value });
+    }
+    case 'defer': {
+      const { id, what, choicesMin } = form.purpose;
+      const minutes = readMinutes(valueOf(form, 'value'));
+      if (minutes === null || !choicesMin.includes(minutes)) {
+        return wrong(`Accepted: ${choicesMin.map(minutesText).join(', ')}. Esc leaves.`);
+      }
+      return change(state, form, { do: 'schedule-defer', id, what, minutes });
     }
     case 'plan':
       return change(state, form, form.purpose.plan);

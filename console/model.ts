@@ -17,7 +17,15 @@ import {
   timePassed,
 } from './access.ts';
 import { answered, asking, goTo, stay } from './answers.ts';
-import { loginForm, planForm, recoverForm, settingForm, textForm, typeInto } from './dialogs.ts';
+import {
+  deferForm,
+  loginForm,
+  planForm,
+  recoverForm,
+  settingForm,
+  textForm,
+  typeInto,
+} from './dialogs.ts';
 import { heardEvents, heardNothing, heardStatus, strangeStatus } from './facts.ts';
 import { noted, sendForm } from './forms.ts';
 import { hotLetter, nameOf, type Key } from './keys.ts';
@@ -226,6 +234,8 @@ function formFor(state: State, purpose: FormUse): Dialog {
       return loginForm(state.typed.user);
     case 'recover':
       return recoverForm(state.typed);
+    case 'defer':
+      return deferForm(purpose);
     case 'setting': {
       const value = state.settings?.settings[purpose.key];
       return settingForm(purpose.key, value === undefined ? '' : String(value));

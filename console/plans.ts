@@ -15,6 +15,18 @@ export type Plan =
   | { readonly do: 'update'; readonly source: BundleSource; readonly version: string }
   | { readonly do: 'rollback'; readonly version: string }
   | { readonly do: 'commit'; readonly version: string }
+  /** Answers to a scheduled update; `what` says which update it is. */
+  | {
+      readonly do: 'schedule-now' | 'schedule-cancel';
+      readonly id: string;
+      readonly what: string;
+    }
+  | {
+      readonly do: 'schedule-defer';
+      readonly id: string;
+      readonly what: string;
+      readonly minutes: number;
+    }
   | { readonly do: 'pause' }
   | { readonly do: 'resume' }
   | { readonly do: 'cancel'; readonly job: string; readonly version: string }

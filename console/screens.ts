@@ -8,6 +8,7 @@ import { overview } from './screens/overview.ts';
 import { power, support } from './screens/power.ts';
 import { settings } from './screens/settings.ts';
 import { roles, slots } from './screens/slots.ts';
+import { timed } from './screens/timed.ts';
 import { checks, choose, progress } from './screens/update.ts';
 import { login, users, who } from './screens/who.ts';
 import type { Screen, ScreenName } from './state.ts';
@@ -20,6 +21,7 @@ export const SCREEN: Readonly<Record<ScreenName, Screen>> = {
   choose,
   checks,
   progress,
+  timed,
   slots,
   roles,
   log,

@@ -25,6 +25,7 @@ export const SCREENS = [
   'choose',
   'checks',
   'progress',
+  'timed',
   'slots',
   'roles',
   'log',
@@ -59,7 +60,14 @@ export type FormUse =
   | { readonly use: 'login' }
   /** A new password with a recovery code. */
   | { readonly use: 'recover' }
-  | { readonly use: 'setting'; readonly key: SettingKey };
+  | { readonly use: 'setting'; readonly key: SettingKey }
+  /** For how long a scheduled update is put off. */
+  | {
+      readonly use: 'defer';
+      readonly id: string;
+      readonly what: string;
+      readonly choicesMin: readonly number[];
+    };
 
 /** One line that is typed. */
 export interface Field {

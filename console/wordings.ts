@@ -3,6 +3,7 @@
  * that does the same. Always holds: a change that costs something says what, and wants a typed word
  * and a reason; the answer is No until all of it stands there. Pure; imports core and the plans.
  */
+import { minutesText } from '../src/cli/render-schedule.ts';
 import type { PowerView } from '../src/core/power.ts';
 import { sourceWord, type Plan } from './plans.ts';
 
@@ -22,6 +23,7 @@ export interface Wording {
 type Words = Omit<Wording, 'word' | 'reasonNeeded' | 'command'>;
 
 const RESTARTS = 'Each node restarts once; the service moves away before, so it goes on.';
+const WORD = 'tandem schedule';
 const NO_COMMAND = 'no command; as root, `tandem` needs no such right.';
 
 /** The word and the reason of a change that costs nothing. */
@@ -40,6 +42,7 @@ const grave = (words: Words, word: string, command: string): Wording => ({
   command,
 });
 
+type ScheduleWord = 'schedule-now' | 'schedule-defer' | 'schedule-cancel';
 type UpdateWord = 'update' | 'rollback' | 'commit' | 'cancel' | 'pause' | 'resume';
 type RoleWord = 'switchover' | 'stand-down' | 'end-stand-down' | 'takeover';
 
@@ -53,6 +56,10 @@ export function wordingOf(plan: Plan): Wording {
     case 'pause':
     case 'resume':
       return updateWording(plan);
+    case 'schedule-now':
+    case 'schedule-defer':
+    case 'schedule-cancel':
+      return scheduleWording(plan);
     case 'switchover':
     case 'stand-down':
     case 'end-stand-down':
@@ -100,6 +107,30 @@ function updateWording(plan: Extract<Plan, { readonly do: UpdateWord }>): Wordin
   }
 }
 
+function scheduleWording(plan: Extract<Plan, { readonly do: ScheduleWord }>): Wording {
+  const { id, what } = plan;
+  switch (plan.do) {
+    case 'schedule-now': {
+      const effects = [
+        RESTARTS,
+        'It waits still while no window is open, or a file stops updates.',
+      ];
+      return grave({ title: `Begin the update ${what} now`, effects }, 'now', `${WORD} now ${id}`);
+    }
+    case 'schedule-defer': {
+      const time = minutesText(plan.minutes);
+      const effects = ['It begins by itself at its new time.'];
+      const title = `Put the update ${what} off for ${time}`;
+      return easy({ title, effects }, `${WORD} defer ${id} --for ${time}`);
+    }
+    case 'schedule-cancel': {
+      const effects = ['It does not begin any more, its repetitions neither. Nothing restarts.'];
+      const title = `Cancel the scheduled update ${what}`;
+      return grave({ title, effects }, 'cancel', `${WORD} cancel ${id}`);
+    }
+  }
+}
+
 function roleWording(plan: Extract<Plan, { readonly do: RoleWord }>): Wording {
   switch (plan.do) {
     case 'switchover': {
@@ -142,7 +173,9 @@ function powerWording(view: PowerView, force: boolean): Wording {
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
-function nodeWording(plan: Exclude<Plan, { readonly do: UpdateWord | RoleWord }>): Wording {
+function nodeWording(
+  plan: Exclude<Plan, { readonly do: UpdateWord | ScheduleWord | RoleWord }>,
+): Wording {
   switch (plan.do) {
     case 'restart':
     case 'shutdown':

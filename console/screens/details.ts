@@ -10,6 +10,7 @@ import type { ChannelStatus, NodeStatus, PairStatus, ReformItem } from '../../sr
 import { ageWords, freshStatus } from '../facts.ts';
 import { lineOf, plainLine, plainLines, span, type Line, type Style } from '../picture.ts';
 import type { Body, HotKey, Screen, State } from '../state.ts';
+import { timedDetails } from './timed.ts';
 import {
   alarmLines,
   roleWords,
@@ -85,7 +86,7 @@ function detailsBody({ facts }: State, options: RenderOptions): Body {
   for (const id of NODES) {
     lines.push([], ...nodeDetails(status.nodes[id], id === status.self, options));
   }
-  return { lines: [...lines, ...channelLines(status, options)] };
+  return { lines: [...lines, ...timedDetails(status, options), ...channelLines(status, options)] };
 }
 
 const MARKS: Readonly<Record<ReformItem['state'], readonly [Mark, Style]>> = {
@@ -170,10 +171,15 @@ function clusterBody({ facts }: State, options: RenderOptions): Body {
 }
 
 const toLog: HotKey = { letter: 'L', label: 'Log', target: { go: 'log' }, refusal: null };
+const toTimed: HotKey = { letter: 'T', label: 'Timed', target: { go: 'timed' }, refusal: null };
 const toRoles: HotKey = { letter: 'R', label: 'Roles', target: { go: 'roles' }, refusal: null };
 
 /** Everything about both nodes. */
-export const details: Screen = { title: 'Details', body: detailsBody, keys: () => [toLog] };
+export const details: Screen = {
+  title: 'Details',
+  body: detailsBody,
+  keys: () => [toLog, toTimed],
+};
 /** The checklist of a pair that finds itself. */
 export const cluster: Screen = {
   title: 'Cluster',

@@ -27,6 +27,7 @@ function moreKeys({ facts }: State): readonly HotKey[] {
   const control = person === null || person.via === 'control';
   return [
     { ...go('A', 'Alarms: what they mean, and what to do about them', 'advice'), refusal: alarms },
+    go('T', 'Timed: what is scheduled and prepared, and answers to it', 'timed'),
     go('P', 'Power: restart this node, or shut it down', 'power'),
     go('B', 'Support bundle: logs and states in one file, for whoever helps', 'support'),
     go('E', 'Settings: console, dates; and the network as it is', 'settings'),

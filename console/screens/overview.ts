@@ -10,6 +10,7 @@ import type { NodeStatus } from '../../src/core/status.ts';
 import { ageWords, freshStatus, runningRollout, type Facts } from '../facts.ts';
 import { lineOf, plainLine, span, type Line, type Style } from '../picture.ts';
 import type { Body, HotKey, Screen, ScreenName, State } from '../state.ts';
+import { timedLines } from './timed.ts';
 import {
   activityWords,
   alarmLines,
@@ -110,6 +111,7 @@ function body(state: State, options: RenderOptions): Body {
       lines.push(...wrap(why, options.columns, '  ').map(plainLine));
     }
   }
+  lines.push(...timedLines(status, options));
   const remedy = status.ha.remedy ?? null;
   if (remedy !== null) {
     lines.push(...wrap(`To do: ${plain(remedy, options)}`, options.columns).map(plainLine));
@@ -140,6 +142,7 @@ function keys(state: State): readonly HotKey[] {
     go('M', 'More', 'more'),
     go('A', 'Alarms', 'advice'),
     { letter: 'Q', label: 'Quit', target: { leave: true }, refusal: null },
+    go('T', 'Timed', 'timed'),
   ];
 }
 

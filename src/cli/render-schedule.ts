@@ -5,7 +5,7 @@
 import { parseIso } from '../core/dates.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import { wallText } from '../core/zone-time.ts';
-import { plain, table, wrap } from './render.ts';
+import { listing, plain, wrap } from './render.ts';
 import type { RenderOptions } from './render.ts';
 
 /** One schedule: its sentence, and what people may say to it. */
@@ -48,7 +48,7 @@ export function renderAutomation(view: AutomationView, options: RenderOptions): 
   const listed =
     rows.length === 0
       ? ['There are no scheduled updates.']
-      : table([['SCHEDULE', 'STATE', 'DUE', 'EVERY', ''], ...rows], options);
+      : listing([['SCHEDULE', 'STATE', 'DUE', 'EVERY', ''], ...rows], options);
   return [...heldLines(view, options), ...listed];
 }
 
@@ -62,7 +62,11 @@ export function automationLines(view: AutomationView, options: RenderOptions): s
   return [...heldLines(view, options), ...waiting, ...listed];
 }
 
-function heldLines({ window, inhibited, clock }: AutomationView, options: RenderOptions): string[] {
+/** What holds updates up now, and how it stands with the windows; no lines where nothing does. */
+export function heldLines(
+  { window, inhibited, clock }: AutomationView,
+  options: RenderOptions,
+): string[] {
   const { columns } = options;
   const lines: string[] = [];
   if (inhibited !== null)

@@ -173,6 +173,8 @@ const DIALOGS: readonly (readonly [open: () => Led, key: string])[] = [
   [atSupport, 'd'],
   [atSettings, 'enter'],
   [atUsers, 'r'],
+  [() => new Led(WORLDS.asking).press('t'), 'n'],
+  [() => new Led(WORLDS.asking).press('t'), 'd'],
   [() => loggedIn({}, HELD).press('m', 'w'), 'f'],
   [() => atLogin().press('escape'), 'l'],
   [() => atLogin().press('escape'), 'f'],
@@ -191,6 +193,13 @@ t.test('the same for login, power, support bundles, settings and users', async (
       desk.led.take({ passedS: 0 });
       keep('idle', await desk.sent());
     }
+    const waiting = new Desk(term, WORLDS.scheduled);
+    await waiting.open();
+    for (let second = 1; second <= 600; second += 60) {
+      const at = new Date(Date.parse(WORLDS.scheduled.at) + second * 1000).toISOString();
+      waiting.led.take({ status: { ...WORLDS.scheduled, at } });
+      keep('idle', await waiting.sent());
+    }
     for (const [make, key] of DIALOGS) {
       const desk = new Desk(term, make());
       await desk.open();
@@ -199,7 +208,7 @@ t.test('the same for login, power, support bundles, settings and users', async (
       desk.led.press('escape');
       keep('close', await desk.sent());
     }
-    for (const make of [atSupport, atSettings, atUsers]) {
+    for (const make of [atSupport, atSettings, atUsers, () => new Led(WORLDS.asking).press('t')]) {
       const desk = new Desk(term, make());
       await desk.open();
       for (const key of ['down', 'up', 'down']) {

@@ -39,6 +39,8 @@ t.test('what is possible in which state', async (t) => {
     updated: ['update', 'rollback', 'commit', 'switchover'],
     failed: ['update', 'switchover'],
     syncing: ['update'],
+    scheduled: ['update', 'schedule-now', 'schedule-defer', 'schedule-cancel', 'switchover'],
+    asking: ['update', 'schedule-now', 'schedule-defer', 'schedule-cancel', 'switchover'],
     frozen: ['takeover'],
     safeMode: [],
   };

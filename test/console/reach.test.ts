@@ -63,6 +63,7 @@ const SITUATIONS: readonly (readonly Input[])[] = [
     },
   ],
   [{ status: WORLDS.frozen }],
+  [{ status: WORLDS.scheduled }],
   [{ person: admin }, { status: WORLDS.well }],
   [{ person: { ...admin, operator: true } }, { status: HELD }],
   [{ person: admin }, { status: HELD }],
@@ -104,6 +105,7 @@ function walk(situation: readonly Input[]): { actions: Set<Action>; screens: Set
         const { purpose } = dialog;
         if (purpose.use === 'plan') actions.add(purpose.plan.do);
         if (purpose.use === 'setting') actions.add('setting');
+        if (purpose.use === 'defer') actions.add('schedule-defer');
       }
       if (dialog === null) queue.push(next);
     }
@@ -238,7 +240,7 @@ t.test('random keys, answers and news', async (t) => {
         const text = value.trim().toLowerCase();
         return (word === null || text === word.toLowerCase()) && (!needed || text !== '');
       });
-      const fits = dialog.purpose.use === 'setting' || dialog.purpose.use === 'plan';
+      const fits = ['setting', 'plan', 'defer'].includes(dialog.purpose.use);
       if (!good || !fits) throw new Error(`${ask.plan.do} was asked by a form that is not filled`);
       if (led.state.access.at === 'out') throw new Error('asked by nobody');
       if (facts.person?.watching === true) throw new Error('asked at a console that is locked');

@@ -87,11 +87,15 @@ t.test('each change is the request of the command line', async (t) => {
     [WORLDS.well, 'rx', 'node B', 'act', { act: 'switchover', reason }],
     [standby, 'rd', 'node B', 'act', { act: 'stand-down', on: true, reason }],
     [stood, 'rd', 'yes', 'act', { act: 'stand-down', on: false, reason }],
+    [WORLDS.asking, 'tn', 'now', 'answer', { id: 's1a2b3c4d', answer: 'now', reason }],
+    [WORLDS.asking, 'tx', 'cancel', 'answer', { answer: 'cancel', reason }],
+    [WORLDS.asking, 't2d', '', 'answer', { id: 's2', answer: 'defer', minutes: 60, reason }],
     [WORLDS.frozen, 'rt', 'B is off', 'act', { act: 'takeover', peer: 'B', reason }],
   ];
   for (const [world, letters, word, what, value] of cases) {
     await using shift = await Shift.begin(world);
     shift.bench.backend.put({ id: 'r1' });
+    shift.bench.backend.automated = world.automation ?? shift.bench.backend.automated;
     shift.press(...letters.split(''));
     await shift.until(({ dialog }) => dialog?.kind === 'form');
     shift.confirm(word);

@@ -8,6 +8,7 @@ import { step, type Input } from '../../console/model.ts';
 import { textOf } from '../../console/picture.ts';
 import { firstState, type Numbered, type State } from '../../console/state.ts';
 import { UpdateError } from '../../src/core/errors.ts';
+import { scheduleView } from '../../src/core/schedule-read.ts';
 import type { NodeStatus, PairStatus, SlotStatus } from '../../src/core/status.ts';
 import { unknownNode } from '../../src/updater/status.ts';
 import { nodeStatus, pairStatus, release, rolloutStatus } from '../memory/backend.ts';
@@ -62,6 +63,37 @@ const silent: PairStatus = {
   alarms: [{ code: 'pair.peer_unreachable', node: 'B', message: 'node B does not answer' }],
   reform: REFORM.map((one) => ({ ...one, state: 'unknown' as const, text: 'node B is silent' })),
 };
+
+/** A scheduled update that has not begun. */
+const scheduled = scheduleView(
+  {
+    id: 's1a2b3c4d',
+    rev: 1,
+    by: 'A',
+    state: 'waiting',
+    source: { bundle: 'a'.repeat(64) },
+    version: '2.4.0',
+    options: {},
+    every: null,
+    zone: 'UTC',
+    dueAt: '2026-11-21T16:48:00.000Z',
+    held: false,
+    run: 1,
+    inform: { seconds: 0 },
+    agreed: false,
+    deferralsMax: 3,
+    deferrals: 0,
+    choicesMin: [60, 240],
+    mayCancel: true,
+    last: null,
+    asked: { by: 'anna', at: '2026-11-21T11:00:00.000Z', reason: null },
+  },
+  null,
+);
+const people = { code: 'schedule.informing', message: 'it waits for an answer' } as const;
+const until = '2026-11-21T16:48:00.000Z';
+const free = { inhibited: null, clock: null } as const;
+const waits = { stage: 'replicate', state: 'failed', ignored: false } as const;
 
 /** Pairs in every state that a console has to tell apart. */
 export const WORLDS = {
@@ -150,6 +182,52 @@ export const WORLDS = {
       ok: false,
       text: 'node A acknowledges no write: node B is lost and might have taken over',
       remedy: 'if node B is off for sure: `tandem takeover` on node A',
+    },
+  } satisfies PairStatus,
+  scheduled: {
+    ...well,
+    automation: { schedules: [scheduled], window: { open: false, until }, ...free },
+    prepared: {
+      id: 'prepare-1',
+      version: '2.4.0',
+      state: 'prepared',
+      text: 'Update 2.4.0 is prepared (nobody has authorised the install of 2.4.0)',
+      nodes: {
+        A: { stage: null, state: 'done', ignored: false, text: 'ready' },
+        B: { stage: null, state: 'done', ignored: false, text: 'ready' },
+      },
+    },
+  } satisfies PairStatus,
+  asking: {
+    ...well,
+    automation: {
+      schedules: [
+        {
+          ...scheduled,
+          state: 'informing',
+          hold: people,
+          text: 'Update 2.4.0 is about to begin (it waits for an answer)',
+        },
+        {
+          ...scheduled,
+          id: 's2',
+          version: '2.5.0',
+          every: 'Sun 02:00',
+          dueAt: '2026-11-29T02:00Z',
+        },
+      ],
+      window: { open: true, until },
+      ...free,
+    },
+    prepared: {
+      id: 'prepare-1',
+      version: '2.5.0',
+      state: 'stuck',
+      text: 'Update 2.5.0 cannot be prepared (node A: ready; node B: no room)',
+      nodes: {
+        A: { stage: null, state: 'done', ignored: false, text: 'ready' },
+        B: { ...waits, text: 'replicate failed 5 times, 319 MiB are missing on node B' },
+      },
     },
   } satisfies PairStatus,
   safeMode: pairStatus({
