@@ -15,7 +15,7 @@ export interface DataSpec {
   /** Whole partition, a multiple of 4096. */
   readonly sizeBytes: number;
   readonly hostname: string;
-  /** Address with the length of its prefix, by interface. */
+  /** Address with the length of its prefix, and the MTU where it is set, by interface. */
   readonly addresses: Readonly<Record<string, string>>;
   /** Text of the configuration. */
   readonly config: string;
