@@ -37,17 +37,14 @@ const CI = {
   'active-no-init': activeNoInit,
   'link-network': linkNetwork,
 };
-/** Each outcome, bad images, moments drawn by the seed, the watchdog. */
+/** Each outcome, three bad images, four moments drawn by the seed, the watchdog. */
 const TEST = {
   ...CI,
-  'active-crash': activeCrash,
   'active-unhealthy': activeUnhealthy,
-  'active-kernel-header': activeKernelHeader,
-  'storage-fails': storageFails,
+  'active-file-system': activeFileSystem,
   'standby-held': standbyHeld,
   rollback,
   cancelled,
-  frozen,
   'power-cut-a': powerCutA,
   'power-cut-b': powerCutB,
   'power-cut-both': powerCutBoth,
@@ -56,7 +53,10 @@ const TEST = {
 };
 const ALL = {
   ...TEST,
-  'active-file-system': activeFileSystem,
+  'active-crash': activeCrash,
+  'active-kernel-header': activeKernelHeader,
+  'storage-fails': storageFails,
+  frozen,
   'active-init-hangs': activeInitHangs,
   'active-kernel-body': activeKernelBody,
   'active-panics': activePanics,
