@@ -8,7 +8,7 @@ import { adviceOf } from '../core/errors.ts';
 import { NODES, type Release } from '../core/model.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { JobKind, JobStatus, TandemEvent, ValidateReport } from '../core/status.ts';
-import { bytes, mark, plain, stamp, table, wrap, type RenderOptions } from './render.ts';
+import { bytes, listing, mark, plain, stamp, wrap, type RenderOptions } from './render.ts';
 
 const JOB_WORDS: Readonly<Record<JobKind, string>> = {
   validate: 'Validation',
@@ -59,7 +59,7 @@ export function renderJobs(jobs: readonly JobStatus[], options: RenderOptions): 
     stamp(job.startedAt),
     plain(job.message, options),
   ]);
-  return table([['JOB', 'KIND', 'STATE', 'EXIT', 'STARTED', 'MESSAGE'], ...rows], options);
+  return listing([['JOB', 'KIND', 'STATE', 'EXIT', 'STARTED', 'MESSAGE'], ...rows], options);
 }
 
 /**
@@ -121,7 +121,7 @@ export function renderHistory(
     rollout.phase,
     rollout.result === null ? '' : plain(rollout.result.message, options),
   ]);
-  return table([['STARTED', 'ROLLOUT', 'KIND', 'VERSION', 'PHASE', 'RESULT'], ...rows], options);
+  return listing([['STARTED', 'ROLLOUT', 'KIND', 'VERSION', 'PHASE', 'RESULT'], ...rows], options);
 }
 
 const versionWord = (release: Release | null): string => release?.version ?? 'UNKNOWN';
@@ -153,7 +153,7 @@ export function renderHistoryEntry(rollout: RolloutRecord, options: RenderOption
           ...wrap(`Result: ${plain(result.message, options)} (${result.code})`, options.columns),
           ...wrap(`Next: ${adviceOf(result.code).next}`, options.columns),
         ]),
-    ...table(lines, options),
+    ...listing(lines, options, { head: false }),
   ];
 }
 
@@ -167,5 +167,5 @@ export function renderStaged(bundles: readonly StagedBundle[], options: RenderOp
     nodes.map((node) => `node ${node}`).join(', '),
     bundle,
   ]);
-  return table([['Version', 'Product', 'Size', 'On', 'Id'], ...rows], options);
+  return listing([['Version', 'Product', 'Size', 'On', 'Id'], ...rows], options);
 }

@@ -21,7 +21,7 @@ export function renderStatus(status: PairStatus, options: RenderOptions): string
   const pair = status.pair === null ? 'not paired' : `pair ${plain(status.pair, options)}`;
   const ha = status.ha.ok ? 'high availability is up' : 'NO high availability';
   return [
-    clip(`${status.state}: ${ha}  (${pair}, ${stamp(status.at)})`, columns),
+    clip(`${status.state}: ${ha}  (${stamp(status.at)}, ${pair})`, columns),
     ...wrap(plain(status.ha.text, options), columns, '  '),
     ...remedyLines(status, options),
     '',
@@ -130,7 +130,8 @@ function updateLines(status: PairStatus, options: RenderOptions): string[] {
       ...wrap(`${plain(result.message, options)} (${result.code})`, options.columns, '  '),
     );
   }
-  if (rollout.phase === 'DONE' && !rollout.finalized) {
+  // A way back leaves nothing behind that could be returned to.
+  if (rollout.kind === 'update' && rollout.phase === 'DONE' && !rollout.finalized) {
     const text =
       'The old version is kept: `tandem rollback` returns to it, `tandem commit` ends that.';
     lines.push(...wrap(text, options.columns, '  '));

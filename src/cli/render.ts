@@ -194,3 +194,27 @@ export function table(rows: readonly (readonly string[])[], { columns }: RenderO
     return clip(line.trimEnd(), columns);
   });
 }
+
+/**
+ * A table whose last column is text: what does not fit beside the others stands below them, whole.
+ * A first row that is the head of the table is only cut.
+ */
+export function listing(
+  rows: readonly (readonly string[])[],
+  options: RenderOptions,
+  { head = true }: { readonly head?: boolean } = {},
+): string[] {
+  const { columns } = options;
+  const last = Math.max(0, (rows[0]?.length ?? 0) - 1);
+  const widths = rows.map((row) => row.slice(0, last).map((cell) => cell.length));
+  const used = Array.from({ length: last }, (_, at) => Math.max(...widths.map((row) => row[at]!)));
+  const room = columns - used.reduce((sum, width) => sum + width + 2, 0);
+  const fits = (row: readonly string[], index: number): boolean =>
+    (head && index === 0) || row[last]!.length <= room;
+  const beside = rows.map((row, index) => (fits(row, index) ? row : [...row.slice(0, last), '']));
+  const lines = table(beside, options);
+  return rows.flatMap((row, index) => {
+    const below = fits(row, index) ? [] : wrap(row[last]!, columns - 4);
+    return [lines[index]!, ...below.map((line) => `    ${line}`)];
+  });
+}

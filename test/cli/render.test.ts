@@ -67,6 +67,32 @@ t.test('text from outside cannot steer the terminal', async (t) => {
   t.match(lines.join('\n'), ', 3 % - ');
 });
 
+t.test('what the last column of a list has no room for stands below, whole', async (t) => {
+  const id = 'a'.repeat(64);
+  const rows = [
+    ['JOB', 'STATE', 'MESSAGE'],
+    ['update-1', 'done', 'short'],
+    ['update-2', 'failed', `bundle ${id} is not there`],
+  ];
+  t.strictSame(pieces.listing(rows, { ...ASCII, columns: 80 }), [
+    'JOB       STATE   MESSAGE',
+    'update-1  done    short',
+    'update-2  failed',
+    `    bundle ${id} is`,
+    '    not there',
+  ]);
+  const lines = pieces.listing([['a', id]], { ...ASCII, columns: 40 }, { head: false });
+  t.equal(lines.join('').replaceAll(' ', ''), `a${id}`);
+});
+
+t.test('after an update there is a way back, after the way back there is none', async (t) => {
+  const rollout = { phase: 'DONE', finalized: false } as const;
+  const shown = (kind: 'update' | 'rollback'): string =>
+    renderStatus(pairStatus({ rollout: rolloutStatus({ ...rollout, kind }) }), ASCII).join(' ');
+  t.match(shown('update'), /old version is kept/);
+  t.notMatch(shown('rollback'), /old version is kept/);
+});
+
 t.test('every view keeps within the width', async (t) => {
   const long = 'word '.repeat(60);
   const status = pairStatus({
