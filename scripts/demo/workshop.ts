@@ -9,13 +9,13 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeBundle, signBundle } from '../../src/bundle/builder.ts';
 import { generateSigningKey, type SigningKey } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { Release } from '../../src/core/model.ts';
 import type { FactoryImage } from '../appliance.ts';
 import { BUILD_DIR, buildProgram, type Programs } from '../build.ts';
 import { bundleSpec } from '../image/bundle-spec.ts';
 import { SHARED_FILES, type SystemVariant } from '../image/content.ts';
 import { kept, makersDigest, openKept } from '../image/kept.ts';
+import { trustRootOf } from '../image/trust-root.ts';
 import { makeStorageImage, makeSystemImage, type StorageVariant } from '../make-image.ts';
 
 /** What the bundles of the demo are made for. */
@@ -109,13 +109,7 @@ class CachedWorkshop implements Workshop {
   }
 
   async trustRoot(out: string): Promise<void> {
-    const { keyid, public: text } = this.#key;
-    const root: RootFile = {
-      schema: ROOT_SCHEMA,
-      version: 1,
-      threshold: 1,
-      keys: [{ keyid, scheme: 'ed25519', public: text, name: 'demo' }],
-    };
+    const root = trustRootOf(this.#key, 'demo');
     await writeFile(out, `${JSON.stringify(root, null, 2)}\n`);
   }
 

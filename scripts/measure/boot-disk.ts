@@ -6,12 +6,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateSigningKey } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import { makePairDisks } from '../appliance/factory.ts';
 import { needHostTools } from '../appliance/host-tools.ts';
 import { MIB } from '../appliance/layout.ts';
 import { makeApplianceImage } from '../appliance/make.ts';
 import { buildProgram } from '../build.ts';
+import { trustRootOf } from '../image/trust-root.ts';
 import { makeStorageImage } from '../make-image.ts';
 
 const RELEASE = { product: 'tandem-demo', version: '1.0.0', counter: 1 } as const;
@@ -36,9 +36,7 @@ export async function makeBootDisk(dir: string, say: (line: string) => void): Pr
   const system = await makeApplianceImage({ ...RELEASE, out: out('system.img'), programs, say });
   const storage = { ...RELEASE, formatLevel: 1 };
   await makeStorageImage({ ...storage, out: out('storage.img'), programs });
-  const { keyid, public: text } = generateSigningKey();
-  const key = { keyid, scheme: 'ed25519', public: text, name: 'benchmark' };
-  const root: RootFile = { schema: ROOT_SCHEMA, version: 1, threshold: 1, keys: [key] };
+  const root = trustRootOf(generateSigningKey(), 'benchmark');
   await writeFile(out('root.json'), JSON.stringify(root));
   await mkdir(out('disks'));
   const storageRelease = { ...storage, class: 'storage' } as const;

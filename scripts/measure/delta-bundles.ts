@@ -13,6 +13,7 @@ import { openFileSource } from '../../src/bundle/source.ts';
 import type { ManifestImage } from '../../src/core/manifest.ts';
 import { createSlots } from '../../src/drivers/slots-file.ts';
 import type { InstallTarget } from '../../src/install/protocol.ts';
+import { trustRootOf } from '../image/trust-root.ts';
 import { LAYOUTS, makePair, type ImagePair, type Layout } from './delta-pair.ts';
 
 const MIB = 1024 * 1024;
@@ -80,8 +81,7 @@ export async function signer(dir: string): Promise<{ key: SigningKey; root: stri
   const [keyFile, root] = [join(dir, 'bench.key'), join(dir, 'root.json')];
   if (!(await exists(keyFile))) await writeSigningKey(dir, 'bench');
   const key = await loadSigningKey(keyFile);
-  const trusted = { keyid: key.keyid, scheme: 'ed25519', public: key.public };
-  await writeFile(root, JSON.stringify({ schema: 1, version: 1, threshold: 1, keys: [trusted] }));
+  await writeFile(root, JSON.stringify(trustRootOf(key, 'benchmark')));
   return { key, root };
 }
 

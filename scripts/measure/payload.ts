@@ -15,6 +15,7 @@ import { openFileSource } from '../../src/bundle/source.ts';
 import { loadTrustRoot } from '../../src/bundle/trust.ts';
 import { createSlots } from '../../src/drivers/slots-file.ts';
 import { makeExt4, type ImageFile } from '../image/ext4.ts';
+import { trustRootOf } from '../image/trust-root.ts';
 
 const MIB = 1024 * 1024;
 /** The image maker gives out one inode per 64 KiB; some are its own. */
@@ -100,9 +101,7 @@ async function collect(sizeBytes: number): Promise<ImageFile[]> {
 
 async function makeSigned(payload: Omit<Payload, 'bundleBytes'>): Promise<void> {
   const key = generateSigningKey();
-  const trusted = { keyid: key.keyid, scheme: 'ed25519', public: key.public };
-  const root = { schema: 1, version: 1, threshold: 1, keys: [trusted] };
-  await writeFile(payload.root, JSON.stringify(root));
+  await writeFile(payload.root, JSON.stringify(trustRootOf(key, 'benchmark')));
   await makeBundle(
     {
       product: 'tandem-appliance',

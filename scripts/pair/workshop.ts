@@ -15,7 +15,6 @@ import {
   writeSigningKey,
   type SigningKey,
 } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { Config } from '../../src/config.ts';
 import type { NodeId, Release } from '../../src/core/model.ts';
 import { writeFileAtomic } from '../../src/drivers/fs-atomic.ts';
@@ -28,6 +27,7 @@ import { BUILD_DIR, buildProgram, type Programs } from '../build.ts';
 import { bundleSpec } from '../image/bundle-spec.ts';
 import { kept, makersDigest, openKept } from '../image/kept.ts';
 import { runTool } from '../image/tools.ts';
+import { trustRootOf } from '../image/trust-root.ts';
 import { makeStorageImage, type StorageKind } from '../make-image.ts';
 import { HARDWARE, PRODUCT, type PairRelease } from './releases.ts';
 
@@ -231,14 +231,8 @@ export class PairWorkshop {
         `tandem.watchdog=${String(watchdogS)}`,
       ],
     };
-    await writeFileAtomic(trustRoot, JSON.stringify(this.#trustRoot()));
+    await writeFileAtomic(trustRoot, JSON.stringify(trustRootOf(this.#key, 'bench')));
     await makePairDisks(pair, AbortSignal.timeout(PAIRING_MS));
-  }
-
-  #trustRoot(): RootFile {
-    const { keyid, public: text } = this.#key;
-    const key = { keyid, scheme: 'ed25519', public: text, name: 'bench' } as const;
-    return { schema: ROOT_SCHEMA, version: 1, threshold: 1, keys: [key] };
   }
 
   #kept(name: string, make: (out: string) => Promise<void>): Promise<string> {

@@ -11,10 +11,10 @@ import { MIB } from '../../scripts/appliance/layout.ts';
 import { makeApplianceImage, type ApplianceImage } from '../../scripts/appliance/make.ts';
 import type { ApplianceVariant } from '../../scripts/appliance/variants.ts';
 import { buildProgram, type Programs } from '../../scripts/build.ts';
+import { trustRootOf } from '../../scripts/image/trust-root.ts';
 import { makeStorageImage } from '../../scripts/make-image.ts';
 import type { Release } from '../../src/core/model.ts';
 import { generateSigningKey } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 
 const PRODUCT = 'tandem-demo';
 const VERSION = '1.0.0';
@@ -52,17 +52,6 @@ export async function programsFor(): Promise<Programs> {
   return buildProgram();
 }
 
-async function trustRoot(out: string): Promise<void> {
-  const { keyid, public: text } = generateSigningKey();
-  const root: RootFile = {
-    schema: ROOT_SCHEMA,
-    version: 1,
-    threshold: 1,
-    keys: [{ keyid, scheme: 'ed25519', public: text, name: 'test' }],
-  };
-  await writeFile(out, JSON.stringify(root));
-}
-
 /** What lies on the disks beside the system image. */
 export interface Rest {
   readonly storageImage: FactoryImage;
@@ -75,7 +64,7 @@ export async function restOf(dir: string, programs: Programs): Promise<Rest> {
   const words = { product: PRODUCT, version: VERSION, counter: COUNTER, formatLevel: 1 };
   await makeStorageImage({ ...words, out: file, programs });
   const root = join(dir, 'root.json');
-  await trustRoot(root);
+  await writeFile(root, JSON.stringify(trustRootOf(generateSigningKey(), 'test')));
   const release: Release = { ...words, class: 'storage' };
   return { storageImage: { file, release, runsWith: '*' }, trustRoot: root };
 }

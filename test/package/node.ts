@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPair } from '../../scripts/appliance.ts';
 import type { Programs } from '../../scripts/build.ts';
+import { trustRootOf } from '../../scripts/image/trust-root.ts';
 import { makeStorageImage } from '../../scripts/make-image.ts';
 import { generateSigningKey } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA } from '../../src/bundle/trust.ts';
 import type { Root } from './root.ts';
 
 const PRODUCT = 'packaged';
@@ -27,13 +27,8 @@ export async function bringNode(root: Root, programs: Programs): Promise<void> {
     const storage = join(work, 'storage.img');
     await writeFile(system, Buffer.alloc(64 * 1024, 'system '));
     await makeStorageImage({ ...RELEASE, out: storage, programs, formatLevel: 1, variant: 'good' });
-    const { keyid, public: text } = generateSigningKey();
-    const keys = [{ keyid, scheme: 'ed25519', public: text, name: 'test' }];
     const trustRoot = join(work, 'root.json');
-    await writeFile(
-      trustRoot,
-      JSON.stringify({ schema: ROOT_SCHEMA, version: 1, threshold: 1, keys }),
-    );
+    await writeFile(trustRoot, JSON.stringify(trustRootOf(generateSigningKey(), 'test')));
     const pair = await createPair(
       {
         dir: work,

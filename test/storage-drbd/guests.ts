@@ -16,11 +16,11 @@ import { prepareMaterial, type Material } from '../../scripts/appliance/material
 import { makeApplianceImage } from '../../scripts/appliance/make.ts';
 import { completeTree } from '../../scripts/appliance/tree.ts';
 import { BUILD_DIR, buildProgram } from '../../scripts/build.ts';
+import { trustRootOf } from '../../scripts/image/trust-root.ts';
 import { makeStorageImage } from '../../scripts/make-image.ts';
 import type { PortSpec } from '../../scripts/vm/machine.ts';
 import { Pair } from '../../scripts/vm/pair.ts';
 import { generateSigningKey } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { NodeId, Release } from '../../src/core/model.ts';
 import type { StoreStatus } from '../../src/core/store.ts';
 
@@ -55,17 +55,6 @@ exec switch_root /slot /bin/sh -c '
   while :; do node /dev/bridge.mjs </dev/null; sleep 1; done
 '
 `;
-
-async function trustRoot(out: string): Promise<void> {
-  const { keyid, public: text } = generateSigningKey();
-  const root: RootFile = {
-    schema: ROOT_SCHEMA,
-    version: 1,
-    threshold: 1,
-    keys: [{ keyid, scheme: 'ed25519', public: text, name: 'test' }],
-  };
-  await writeFile(out, JSON.stringify(root));
-}
 
 async function initrdWithShell(material: Material, out: string): Promise<void> {
   // Of two archives behind each other the kernel takes the later file.
@@ -106,7 +95,7 @@ export async function workshop(dir: string, say: (line: string) => void): Promis
   const storage = join(dir, 'storage.img');
   await makeStorageImage({ ...WORDS, out: storage, programs, kind: 'drbd' });
   const root = join(dir, 'root.json');
-  await trustRoot(root);
+  await writeFile(root, JSON.stringify(trustRootOf(generateSigningKey(), 'test')));
   const release: Release = { ...WORDS, class: 'storage' };
   const disks = await makePairDisks(
     {

@@ -11,11 +11,11 @@ import type { FactoryImage } from '../../scripts/appliance.ts';
 import type { DemoRelease, Workshop } from '../../scripts/demo/workshop.ts';
 import { HARDWARE, openWorkshop, PRODUCT } from '../../scripts/demo/workshop.ts';
 import { bundleSpec } from '../../scripts/image/bundle-spec.ts';
+import { trustRootOf } from '../../scripts/image/trust-root.ts';
 import { makeStorageImage } from '../../scripts/make-image.ts';
 import { openPrevious, type BuiltRelease } from '../../scripts/previous.ts';
 import { makeBundle, signBundle } from '../../src/bundle/builder.ts';
 import { generateSigningKey } from '../../src/bundle/keys.ts';
-import { ROOT_SCHEMA, type RootFile } from '../../src/bundle/trust.ts';
 import type { Release } from '../../src/core/model.ts';
 
 /** Fast; the bundle lives for a minute. */
@@ -104,9 +104,7 @@ export class TwoReleases implements Workshop {
   }
 
   async trustRoot(out: string): Promise<void> {
-    const { keyid, public: text } = this.#key;
-    const key = { keyid, scheme: 'ed25519', public: text, name: 'versions' } as const;
-    const root: RootFile = { schema: ROOT_SCHEMA, version: 1, threshold: 1, keys: [key] };
+    const root = trustRootOf(this.#key, 'versions');
     await writeFile(out, `${JSON.stringify(root, null, 2)}\n`);
   }
 }
