@@ -12,7 +12,7 @@ import type { Scenario } from './story.ts';
  * For stories in which the watchdog has to act, twice perhaps: both tries and the way back are then
  * within 110 s. A boot takes a third of it on a quiet computer.
  */
-export const QUICK_WATCHDOG = { watchdogS: 45 } as const;
+export const QUICK_WATCHDOG = { watchdogS: 40 } as const;
 /**
  * Limit of a fallback in control boots, which take some 2.2 s: 45 s with both tries for an image
  * that ends by itself before the service has started.
