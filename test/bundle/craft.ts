@@ -177,6 +177,8 @@ export interface CraftOptions {
   readonly keys?: readonly TestKey[];
   /** Content of `roots.json` (B3.11), and the version that the manifest gives it. */
   readonly roots?: { readonly bytes: Buffer; readonly version: number };
+  /** Content of `updater.mjs` (B4.10), and the version that the manifest gives it. */
+  readonly updater?: { readonly bytes: Buffer; readonly version: string };
   /** Makes the text of the list instead of signing with `keys`. */
   readonly list?: (manifest: Buffer) => string;
   /** Bends the members before they are put together. */
@@ -248,11 +250,14 @@ export function craft(options: CraftOptions = {}): Buffer {
     images: described,
     notes: 'first line\nsecond line',
   };
-  const { roots } = options;
-  if (roots !== undefined) {
-    const { bytes, version } = roots;
-    const root = { version, sizeBytes: bytes.length, sha256: sha256(bytes) };
-    Object.assign(manifest, { requires: ['root'], root });
+  const { roots, updater } = options;
+  const brings = { root: roots, updater };
+  for (const feature of ['root', 'updater'] as const) {
+    const { [feature]: member } = brings;
+    if (member === undefined) continue;
+    const { bytes, version } = member;
+    const described = { version, sizeBytes: bytes.length, sha256: sha256(bytes) };
+    Object.assign(manifest, { requires: [...manifest.requires, feature], [feature]: described });
   }
   options.manifest?.(manifest);
   const plainText = `${JSON.stringify(manifest, undefined, 2)}\n`;
@@ -267,6 +272,7 @@ export function craft(options: CraftOptions = {}): Buffer {
     { name: 'manifest.json', data: bytes },
     { name: 'manifest.sig', data: listMember(list) },
     ...(roots === undefined ? [] : [{ name: 'roots.json', data: roots.bytes }]),
+    ...(updater === undefined ? [] : [{ name: 'updater.mjs', data: updater.bytes }]),
     ...indexes,
     ...images,
   ];

@@ -36,7 +36,12 @@ const IMAGES = {
   storage: Buffer.alloc(1000, 'storage software '),
 };
 const GOOD = craft({ keys: [KEY], images: IMAGES });
-const BRINGING = craft({ keys: [KEY], images: IMAGES, roots: { bytes: ROOTS, version: 2 } });
+const BRINGING = craft({
+  keys: [KEY],
+  images: IMAGES,
+  roots: { bytes: ROOTS, version: 2 },
+  updater: { bytes: Buffer.from('export {};\n'), version: '9.1.0' },
+});
 const MANIFEST: unknown = JSON.parse(GOOD.toString('latin1', 512, GOOD.indexOf('\n}\n') + 3));
 
 /** Members in another order, twice, not at all, with other names and headers. */
@@ -90,7 +95,11 @@ const walker: Target = {
   name: 'walker',
   reads: 'an archive, by all three ways of opening it',
   limits: { steps: { base: 60_000, perByte: 40 }, buffers: { base: 4_000_000, perByte: 60 } },
-  open: () => Promise.resolve({ make: walk }),
+  async open() {
+    // A sample that is refused as it is would hide everything behind the first check.
+    for (const good of [GOOD, BRINGING]) await verifyBundle(memorySource(good), ROOT);
+    return { make: walk };
+  },
 };
 
 const WAYS: readonly ((source: ReturnType<typeof memorySource>) => Promise<unknown>)[] = [
