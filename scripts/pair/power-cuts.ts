@@ -8,7 +8,16 @@ import { SECOND } from './releases.ts';
 import type { Scenario, Story, Which } from './story.ts';
 
 /** Phases that are long enough for something to happen in them. */
-const PHASES = ['STAGE', 'INSTALL1', 'DRAIN1', 'ACT1', 'TRIAL1', 'HAND1', 'INSTALL2', 'ACT2'];
+export const LONG_PHASES: readonly string[] = [
+  'STAGE',
+  'INSTALL1',
+  'DRAIN1',
+  'ACT1',
+  'TRIAL1',
+  'HAND1',
+  'INSTALL2',
+  'ACT2',
+];
 
 /** Waits for the end of the rollout and judges the versions by it. */
 async function endsWell(story: Story): Promise<void> {
@@ -30,7 +39,7 @@ export function cutInUpdate(which: Which): Scenario {
     needs: [SECOND],
     async play(story) {
       await story.clientWrites();
-      const phase = story.oneOf(PHASES);
+      const phase = story.oneOf(LONG_PHASES);
       const update = await story.update(SECOND, { on: which === 'A' ? 'B' : 'A' });
       await update.phase(phase);
       await story.sometime(0, 4);
@@ -43,14 +52,18 @@ export function cutInUpdate(which: Which): Scenario {
   };
 }
 
-/** Both cables between the nodes are cut in the middle of an update, and are whole again. */
-export function linkLostInUpdate(): Scenario {
+/**
+ * Both cables between the nodes are cut in the middle of an update, and are whole again; in this
+ * phase, or in one that the seed draws.
+ */
+export function linkLostInUpdate(named?: string): Scenario {
+  const when = named === undefined ? 'in the middle of an update' : `in the phase ${named}`;
   return {
-    title: 'the link is lost in the middle of an update, and comes back',
+    title: `the link is lost ${when}, and comes back`,
     needs: [SECOND],
     async play(story) {
       await story.clientWrites();
-      const phase = story.oneOf(PHASES);
+      const phase = named ?? story.oneOf(LONG_PHASES);
       const update = await story.update(SECOND, { on: story.oneOf(NODES) });
       await update.phase(phase);
       await story.sometime(0, 4);

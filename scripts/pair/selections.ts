@@ -3,6 +3,7 @@
  * which they are played. Always holds: a larger selection has everything of a smaller one. Imports
  * the scenarios.
  */
+import { linkLostInUpdate, LONG_PHASES } from './power-cuts.ts';
 import activeCrash from './scenarios/active-crash.ts';
 import activeFileSystem from './scenarios/active-file-system.ts';
 import activeInitHangs from './scenarios/active-init-hangs.ts';
@@ -51,8 +52,13 @@ const TEST = {
   'link-lost': linkLost,
   watchdog,
 };
+/** What has to hold wherever an update is. */
+const LINK_LOST = LONG_PHASES.map((phase): [string, Scenario] => {
+  return [`link-lost-${phase.toLowerCase()}`, linkLostInUpdate(phase)];
+});
 const ALL = {
   ...TEST,
+  ...Object.fromEntries(LINK_LOST),
   'active-crash': activeCrash,
   'active-kernel-header': activeKernelHeader,
   'storage-fails': storageFails,
