@@ -65,7 +65,11 @@ export async function* receiveBytes(
     method,
     path,
     agent: false,
-    headers: { ...headers, 'content-length': Buffer.byteLength(text) },
+    headers: {
+      ...headers,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+    },
     ...(signal ? { signal } : {}),
   });
   try {

@@ -31,6 +31,7 @@ import type { SettingRequest, StagedBundle } from './backend.ts';
 import { receiveBytes } from './bytes.ts';
 import { requestJson, streamObjects } from './http.ts';
 import { API, HISTORY_DEFAULT } from './protocol.ts';
+import { ID_PATTERN } from './query.ts';
 import type { ScheduleRequest, ScheduleWord } from './schedule-protocol.ts';
 
 /** Answers from memory come at once. */
@@ -65,6 +66,14 @@ export interface ClientOptions {
   readonly caller?: string | undefined;
   /** Every change of this client is the one of this idempotency key, so it can make only one. */
   readonly key?: string | undefined;
+}
+
+const ID = new RegExp(ID_PATTERN);
+
+/** The id as a part of a path; what no daemon gives out is known to none. */
+function idOf(what: 'job' | 'schedule', id: string): string {
+  if (ID.test(id)) return id;
+  throw new UpdateError(`${what}.unknown`, `there is no ${what} ${id.slice(0, 128)}`);
 }
 
 /** Whether a daemon that answers so may be asked again in a moment. */
@@ -116,7 +125,7 @@ export class ControlClient {
 
   /** Throws `job.unknown`. */
   async job(id: string, signal?: AbortSignal): Promise<JobStatus> {
-    return this.#call<JobStatus>('GET', `/jobs/${encodeURIComponent(id)}`, { signal });
+    return this.#call<JobStatus>('GET', `/jobs/${idOf('job', id)}`, { signal });
   }
 
   /** Every check of the bundle at this absolute path, as the daemon sees the path. */
@@ -138,7 +147,7 @@ export class ControlClient {
   /** `reason` stands in the audit log. */
   async cancel(id: string, signal?: AbortSignal, reason?: string): Promise<JobStatus> {
     const body = reason === undefined ? {} : { reason };
-    return this.#call('POST', `/jobs/${encodeURIComponent(id)}/cancel`, { body, signal });
+    return this.#call('POST', `/jobs/${idOf('job', id)}/cancel`, { body, signal });
   }
 
   /** Says a word of an operator; throws the refusal. */
@@ -238,7 +247,7 @@ export class ControlClient {
     word: ScheduleWord,
     signal?: AbortSignal,
   ): Promise<ScheduleView> {
-    const path = `/schedules/${encodeURIComponent(id)}/answer`;
+    const path = `/schedules/${idOf('schedule', id)}/answer`;
     return this.#call('POST', path, { body: word, signal });
   }
 

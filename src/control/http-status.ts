@@ -14,6 +14,7 @@ export const REFUSALS = {
   405: 'The path takes another method.',
   409: 'Not now: the pair is busy, not healthy, or its peer does not answer.',
   413: 'The body is too long.',
+  415: 'The body is said to be something other than JSON.',
   422: 'Understood and refused; the code says why.',
   429: 'Too many: requests of this client, or failed logins. `retry-after` has the seconds.',
   431: 'The head of the request is too long.',
@@ -47,13 +48,16 @@ const BY_CLASS: Partial<Record<ExitStatus, Refusal>> = {
   [EXIT.noSpace]: 507,
 };
 
+/** Statuses of a request that is not understood. */
+const READING: readonly Refusal[] = [404, 405, 413, 415, 431];
+
 /** The status of a code where nothing else is said. */
 export function statusOfCode(code: Code): Refusal {
   return BY_CODE[code] ?? BY_CLASS[CODES[code].exit] ?? 422;
 }
 
-/** The status of an error; what reads requests says 404, 405 and 413 in its detail. */
+/** The status of an error; what reads requests says some of them in its detail. */
 export function httpStatus(error: UpdateError): Refusal {
   const given = error.detail?.['http'];
-  return given === 404 || given === 405 || given === 413 ? given : statusOfCode(error.code);
+  return READING.find((status) => status === given) ?? statusOfCode(error.code);
 }

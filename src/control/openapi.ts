@@ -35,10 +35,11 @@ or until 256 newer ones came. A refused change leaves nothing behind, so its key
 again.
 
 Limits: ${BODY_BYTES_MAX} bytes of body, 8 KiB of head, a number of open requests and requests per \
-second for each client; what goes beyond is refused, 413, 431, 503 or 429.`;
+second for each client; what goes beyond is refused, 413, 431, 503 or 429. \
+A body is \`application/json\`; over the network it has to say so.`;
 
 /** Every refusal that any operation may answer with. */
-const ALWAYS: readonly Refusal[] = [400, 401, 403, 429, 500, 503];
+const ALWAYS: readonly Refusal[] = [400, 401, 403, 429, 431, 500, 503];
 
 /** The whole document. */
 export function openApi(): object {
@@ -132,7 +133,7 @@ export function refusalsOf({ method, path, keyed, answer }: Route): readonly Ref
     ...ALWAYS,
     ...(named || works ? [404, 409, 422, 507] : []),
     ...(method === 'GET' && !works && !named ? [409, 422] : []),
-    ...(method === 'POST' ? [413] : []),
+    ...(method === 'POST' ? [413, 415] : []),
     ...(keyed !== undefined && !works ? [422] : []),
   ]
     .map((status) => status as Refusal)

@@ -280,6 +280,15 @@ async function checkBody(name: string, schema: object, body: unknown): Promise<u
   throw usage(sentence(validate.errors?.[0]));
 }
 
+/** What a pattern stands for, for people. */
+const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  [path.pattern]: 'an absolute path',
+  [reason.pattern]: 'one line of text',
+  [job.pattern]: 'an id: letters, digits, dots, underscores and hyphens',
+  [source.properties.bundle.pattern]: '64 hexadecimal digits',
+  [source.properties.prepared.pattern]: 'the id of a prepared update',
+};
+
 /** Fields of which an error never repeats what was found. */
 const SECRETS: ReadonlySet<string> = new Set(['password', 'old', 'code', 'user']);
 
@@ -297,9 +306,12 @@ function sentence(error: ErrorObject | undefined): string {
     const accepted = (error.params['allowedValues'] as unknown[]).join(', ');
     return `${at} is ${shown(error.data)}; accepted: ${accepted}`;
   }
-  if (error.schema === path.pattern) {
-    return `${at} is ${shown(error.data)}; accepted: an absolute path`;
+  if (error.keyword === 'minProperties' || error.keyword === 'maxProperties') {
+    const fields = Object.keys((error.parentSchema?.['properties'] ?? {}) as object).join(', ');
+    return `${at} is ${shown(error.data)}; accepted: one of the fields ${fields}`;
   }
+  const words = error.keyword === 'pattern' ? PATTERN_WORDS[String(error.schema)] : undefined;
+  if (words !== undefined) return `${at} is ${shown(error.data)}; accepted: ${words}`;
   return `${at} is ${shown(error.data)}; it ${error.message ?? 'is not valid'}`;
 }
 

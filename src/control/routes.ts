@@ -44,7 +44,8 @@ export function findRoute(
   }
   if (methods.length > 0) {
     const message = `${pathname} takes ${methods.join(', ')}, found ${method}`;
-    throw new UpdateError('usage.invalid', message, { detail: { http: 405 } });
+    const allow = methods.join(', ');
+    throw new UpdateError('usage.invalid', message, { detail: { http: 405, allow } });
   }
   const shown = pathname.length > 100 ? `${pathname.slice(0, 100)}...` : pathname;
   const message = `${shown} is not a path of the control API ${API}`;

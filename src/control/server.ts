@@ -51,9 +51,11 @@ export interface ControlOptions extends DoorOptions {
 
 /** Connections beyond this are dropped without an answer. */
 const CONNECTIONS_MAX = 256;
+/** Longest head of a request. */
+const HEAD_BYTES_MAX = 8 * 1024;
 /** How the server reads requests. */
 export const HTTP_OPTIONS: ServerOptions = {
-  maxHeaderSize: 8 * 1024,
+  maxHeaderSize: HEAD_BYTES_MAX,
   headersTimeout: 5_000,
   requestTimeout: 10_000,
   keepAliveTimeout: 5_000,
@@ -143,6 +145,7 @@ export class Door implements AsyncDisposable {
     // Who has not proved anything has limits of another kind: strangers.ts, the queue of logins.
     using _own = visitor === STRANGER ? null : this.#limits.of(`${visitor.via} ${visitor.name}`);
     endWithSession(visitor, response, signal);
+    if (route.method === 'POST') checkType(request.headers['content-type'], visitor);
     const longest = visitor === STRANGER ? LOGIN_BYTES_MAX : BODY_BYTES_MAX;
     const body = route.method === 'POST' ? await readBody(request, longest) : undefined;
     this.#gate.permit(visitor, route, body);
@@ -223,6 +226,22 @@ function urlOf(target: string | undefined): URL {
   throw new UpdateError('usage.invalid', message, { detail: { http: 404 } });
 }
 
+/** What curl says of a body of which it was told nothing. */
+const CURL_TYPE = 'application/x-www-form-urlencoded';
+
+/**
+ * Throws `usage.invalid` for a body that is said to be no JSON. Another machine has to say that it
+ * is: a page that a browser with a certificate has open cannot, without asking first.
+ */
+function checkType(header: string | undefined, { via }: Visitor): void {
+  const type = header?.split(';')[0]!.trim().toLowerCase();
+  if (type === 'application/json') return;
+  if (via !== 'remote' && (type === undefined || type === CURL_TYPE)) return;
+  const found = type === undefined ? 'missing' : type.slice(0, 80);
+  const message = `content-type is ${found}; accepted: application/json`;
+  throw new UpdateError('usage.invalid', message, { detail: { http: 415 } });
+}
+
 async function readBody(request: IncomingMessage, longest: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -265,6 +284,8 @@ function sendError(response: ServerResponse, error: UpdateError, request: string
   const status = httpStatus(error);
   // The rest of a body that is not read would be taken for the next request.
   if (status === 413) response.setHeader('connection', 'close');
+  const allow = error.detail?.['allow'];
+  if (typeof allow === 'string') response.setHeader('allow', allow);
   const waitS = error.detail?.['waitS'];
   if (typeof waitS === 'number') response.setHeader('retry-after', waitS);
   sendJson(response, status, { error: error.report(), request });
@@ -280,10 +301,14 @@ function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const report = usage(`the request is not valid HTTP: ${error.code ?? error.message}`).report();
-  const body = `${JSON.stringify({ error: report })}\n`;
+  const long = error.code === 'HPE_HEADER_OVERFLOW';
+  const words = long
+    ? `the head of the request is longer than ${HEAD_BYTES_MAX} bytes`
+    : `the request is not valid HTTP: ${error.code ?? error.message}`;
+  const body = `${JSON.stringify({ error: usage(words).report() })}\n`;
+  const status = long ? '431 Request Header Fields Too Large' : '400 Bad Request';
   socket.end(
-    'HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n' +
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

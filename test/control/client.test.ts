@@ -44,8 +44,10 @@ t.test('a refusal of the daemon arrives as it is', async (t) => {
     message: '7 bytes are missing',
     detail,
   });
-  await t.rejects(client.job('a/../b'), { code: 'usage.invalid' });
+  await t.rejects(client.job('a/../b'), { code: 'job.unknown' });
   await t.rejects(client.job('none'), { code: 'job.unknown' });
+  const away = client.answerSchedule('../x', { answer: 'now' });
+  await t.rejects(away, { code: 'schedule.unknown' });
 });
 
 t.test('nobody listens', async (t) => {

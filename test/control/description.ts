@@ -93,7 +93,7 @@ export function wrongWith(method: string, target: string, answer: Answered): rea
   const what = `${method} ${target.slice(0, 80)} ${answer.status}`;
   const operation = operationOf(method, target);
   if (operation === null) {
-    const known = [400, 404, 405].includes(answer.status);
+    const known = [400, 404, 405, 431].includes(answer.status);
     return known ? errorIn(what, answer) : [`${what}: there is no such operation`];
   }
   const described = operation.responses[String(answer.status)];

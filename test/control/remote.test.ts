@@ -67,7 +67,8 @@ interface Asked {
 }
 
 async function ask(asked: Asked): Promise<Answered> {
-  const { port, method = 'GET', path = '/v1/status', body, as, headers = {} } = asked;
+  const { port, method = 'GET', path = '/v1/status', body, as } = asked;
+  const headers = { 'content-type': 'application/json', ...asked.headers };
   const own = as === null ? {} : { cert: as.cert, key: as.key };
   const to = { host: '127.0.0.1', port, method, path, headers, agent: false, ca: authority.pem };
   const sent = request({ ...to, ...own });
@@ -124,6 +125,10 @@ t.test('a certificate is a login: its role counts, and nothing else is asked for
   const claimed = { 'x-tandem-caller': 'root', authorization: 'Bearer abc' };
   t.equal((await ask({ ...commit, as: clients.boss, headers: claimed })).status, 202);
   t.match(backend.asked.at(-1), { by: 'boss' }, 'the name is that of the certificate');
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', '']) {
+    const page = await ask({ ...commit, as: clients.boss, headers: { 'content-type': type } });
+    t.equal(page.status, 415, 'a page in a browser could send that');
+  }
   const none = await ask({ port, as: clients.nobody });
   t.equal(none.status, 403);
   t.equal(codeIn(none), 'access.certificate');

@@ -77,9 +77,17 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
     'force is not a field of the request body',
   ],
   ['no source', '{"kind":"update"}', 'source is missing'],
-  ['an empty source', '{"kind":"update","source":{}}', 'source is {}'],
+  [
+    'an empty source',
+    '{"kind":"update","source":{}}',
+    'source is {}; accepted: one of the fields path, bundle, prepared',
+  ],
   ['two sources', `{"kind":"update","source":{"path":"/a","bundle":"${BUNDLE}"}}`, 'source is'],
-  ['a short id', '{"kind":"update","source":{"bundle":"ab"}}', 'source.bundle is "ab"'],
+  [
+    'a short id',
+    '{"kind":"update","source":{"bundle":"ab"}}',
+    'source.bundle is "ab"; accepted: 64 hexadecimal digits',
+  ],
   [
     'a wrong order',
     '{"kind":"update","source":{"path":"/a"},"order":"both"}',
@@ -113,8 +121,29 @@ t.test('malformed requests never reach the daemon', async (t) => {
     const answer = await raw(bench, method, path);
     t.equal(answer.status, status, `${method} ${path.slice(0, 40)}`);
     t.match(answer.body.error?.message, words);
+    t.equal(answer.headers['allow'] !== undefined, status === 405);
   }
+  t.equal((await raw(bench, 'PUT', '/v1/jobs')).headers['allow'], 'GET, POST');
   t.same(bench.backend.asked, []);
+});
+
+t.test('a body that is said to be no JSON is refused', async (t) => {
+  await using bench = await openBench();
+  const body = '{"kind":"commit"}';
+  for (const [type, status] of [
+    ['text/plain', 415],
+    ['application/xml; charset=utf-8', 415],
+    ['', 415],
+    ['application/json', 202],
+    ['Application/JSON; charset=utf-8', 202],
+    // What curl says where nothing else is asked for.
+    ['application/x-www-form-urlencoded', 202],
+  ] as const) {
+    const answer = await raw(bench, 'POST', '/v1/jobs', body, { 'content-type': type });
+    t.equal(answer.status, status, type);
+    if (status === 415) t.match(answer.body.error?.message, /accepted: application\/json$/);
+  }
+  t.equal(bench.backend.asked.length, 3);
 });
 
 t.test('an error has its HTTP status by class and never a stack', async (t) => {
@@ -143,15 +172,15 @@ t.test('a body that is too long is cut off, bytes that are not HTTP are refused'
   t.equal(answer.status, 413);
   t.equal(answer.headers['connection'], 'close');
   t.match(answer.body.error?.message, /longer than 65536 bytes/);
-  for (const bytes of [
-    '\x16\x03\x01\x02\x00',
-    'STATUS please\r\n\r\n',
-    `GET / HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`,
-  ]) {
+  for (const [bytes, status] of [
+    ['\x16\x03\x01\x02\x00', '400 Bad Request'],
+    ['STATUS please\r\n\r\n', '400 Bad Request'],
+    [`GET / HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, '431 Request Header Fields Too Large'],
+  ] as const) {
     const socket = await dial(bench);
     socket.end(bytes);
     const text = await readAll(socket);
-    t.match(text, /^HTTP\/1\.1 400 Bad Request\r\n/);
+    t.ok(text.startsWith(`HTTP/1.1 ${status}\r\n`), text.slice(0, 40));
     t.match(JSON.parse(text.split('\r\n\r\n')[1]!), { error: { code: 'usage.invalid' } });
   }
 });
