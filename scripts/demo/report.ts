@@ -85,8 +85,11 @@ const AGAIN: ReadonlySet<Phase> = new Set(['BACK1', 'BACK2']);
  * of them notes a moment later than the other must not be taken for a second one.
  */
 export function phaseTimes(rollout: RolloutRecord): PhaseTime[] {
-  const entries = NODES.flatMap((node) => rollout.nodes[node].log);
-  const sorted = entries.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  const logs = NODES.flatMap((node) => rollout.nodes[node].log);
+  // What was checked was checked before the rollout began.
+  const entries = logs.filter(({ phase }) => phase !== 'PRECHECK');
+  const begun = [{ phase: 'STAGE' as const, at: rollout.startedAt }, ...entries];
+  const sorted = begun.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at));
   const steps: { phase: Phase; atMs: number }[] = [];
   const seen = new Set<Phase>();
   for (const { phase, at } of sorted) {

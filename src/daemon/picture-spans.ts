@@ -52,7 +52,8 @@ export function phaseSpans(rollout: RolloutRecord, nowMs: number): readonly Phas
   const endMs = endAt === null ? nowMs : Date.parse(endAt);
   const entries = [...rollout.nodes.A.log, ...rollout.nodes.B.log]
     .map(({ at, phase, text }) => ({ atMs: Date.parse(at), phase, text }))
-    .filter(({ atMs }) => Number.isFinite(atMs) && atMs <= endMs)
+    // What was checked was checked before the rollout began.
+    .filter(({ phase, atMs }) => phase !== 'PRECHECK' && Number.isFinite(atMs) && atMs <= endMs)
     .toSorted((a, b) => a.atMs - b.atMs);
   const begun = [{ atMs: startMs, phase: 'STAGE' as Phase, text: '' }, ...entries];
   const changes = begun.filter(({ phase }, at) => at === 0 || phase !== begun[at - 1]!.phase);

@@ -29,7 +29,7 @@ const TICK_HALF = 26;
 const DAY_S = 86_400;
 const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, DAY_S];
 /** Gaps in the service that are drawn wide enough to be seen. */
-const GAP_WIDTH_MIN = 2;
+const GAP_WIDTH_MIN = 4;
 /** Characters of a text in the list. */
 const TEXT_MAX = 78;
 /** Characters of a line above the time line. */

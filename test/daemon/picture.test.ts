@@ -22,10 +22,12 @@ type Step = readonly [s: number, node: NodeId, phase: Phase, text: string];
 
 /** A rollout with these steps in its logs, in the phase of the last one. */
 function rolloutOf(steps: readonly Step[], change: Partial<RolloutRecord> = {}): RolloutRecord {
-  const logOf = (node: NodeId): readonly StepLog[] =>
-    steps
+  const logOf = (node: NodeId): readonly StepLog[] => [
+    { at: at(0), phase: 'PRECHECK', text: 'checked' },
+    ...steps
       .filter(([, one]) => one === node)
-      .map(([s, , phase, text]) => ({ at: at(s), phase, text }));
+      .map(([s, , phase, text]) => ({ at: at(s), phase, text })),
+  ];
   const nodes = { A: { ...FROM, log: logOf('A') }, B: { ...FROM, log: logOf('B') } };
   const [s, , phase] = steps.at(-1)!;
   return rolloutRecord({ nodes, phase, phaseAt: at(s), startedAt: at(0), ...change });

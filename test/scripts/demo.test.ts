@@ -199,12 +199,19 @@ t.test('phases come in their order with their times, from the logs of both nodes
     startedAt: at(0),
     first: 'A',
     nodes: {
-      A: log([0, 'VALIDATE'], [2, 'INSTALL1'], [9, 'INSTALL1'], [14, 'ACT2'], [20, 'ACT2']),
-      B: log([5, 'ACT1'], [12, 'ACT2'], [18, 'BACK2'], [24, 'BACK2'], [30, 'HOLD_MIXED']),
+      A: log([0, 'PRECHECK'], [2, 'INSTALL1'], [9, 'INSTALL1'], [14, 'ACT2'], [20, 'ACT2']),
+      B: log(
+        [0, 'PRECHECK'],
+        [5, 'ACT1'],
+        [12, 'ACT2'],
+        [18, 'BACK2'],
+        [24, 'BACK2'],
+        [30, 'HOLD_MIXED'],
+      ),
     },
   } as unknown as RolloutRecord;
   t.match(phaseTimes(rollout), [
-    { phase: 'VALIDATE', atS: 0, tookS: 2 },
+    { phase: 'STAGE', atS: 0, tookS: 2 },
     { phase: 'INSTALL1', words: 'node A is installed', atS: 2, tookS: 3 },
     { phase: 'ACT1', atS: 5, tookS: 7 },
     { phase: 'ACT2', words: /node B/, atS: 12, tookS: 6 },
