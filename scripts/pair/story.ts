@@ -310,8 +310,9 @@ export class Story {
     this.#client = null;
     if (client === null) return;
     this.writes = await client.finish(AbortSignal.timeout(WAIT_MS));
-    const { writes, retries, longestGapMs, lost, misreads } = this.writes;
-    this.tell(`client: ${writes} writes, ${retries} retries, longest gap ${longestGapMs} ms`);
+    const { writes, retries, longestGapMs, longestGapAtMs, lost, misreads } = this.writes;
+    const gap = `${longestGapMs} ms, ${((longestGapAtMs ?? 0) / 1000).toFixed(1)} s after its start`;
+    this.tell(`client: ${writes} writes, ${retries} retries, longest gap ${gap}`);
     this.expect('no acknowledged write is lost', lost.length === 0, lost.slice(0, 5));
     this.expect('no read misses an acknowledged write', misreads === 0, misreads);
   }
