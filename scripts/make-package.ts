@@ -20,9 +20,9 @@ import {
   sourceDateS,
 } from './package/version.ts';
 
-const USAGE = `Usage: npm run package -- [--maintainer "NAME <MAIL>"] [--out DIR] [--version V] [--quick]
+const USAGE = `Usage: npm run package -- [--maintainer WHO] [--out DIR] [--version V] [--quick]
 
-  --maintainer WHO  who answers for it; default DEBFULLNAME and DEBEMAIL
+  --maintainer WHO  "NAME <MAIL>" of who answers for it; default DEBFULLNAME and DEBEMAIL
   --out DIR         where the package goes; default build/package
   --version V       its Debian version; default that of package.json
   --quick           a larger file in less time

@@ -12,7 +12,7 @@ import { PROJECT_DIR, type Programs } from '../build.ts';
 /** The name of such a folder; others beside it are nobody's cache. */
 const KEY = /^[0-9a-f]{16,}$/;
 
-/** A file of the project, or all files below a folder in a fixed order; none when it is not there. */
+/** A file of the project, or all files below a folder in a fixed order; none where nothing is. */
 async function filesOf(path: string): Promise<string[]> {
   const whole = join(PROJECT_DIR, path);
   const found = await stat(whole).catch(() => null);

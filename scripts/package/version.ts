@@ -13,7 +13,7 @@ const run = promisify(execFile);
 
 /** Name of the package. */
 export const PACKAGE = 'tandem';
-/** Stands for nobody, in packages that are thrown away again: no mail ever gets there (RFC 6761). */
+/** Stands for nobody, in packages that are thrown away: no mail ever gets there (RFC 6761). */
 export const NOBODY = 'Tandem maintainers <maintainers@tandem.invalid>';
 /** A name and one address. Source: Debian Policy 5.6.2. */
 const MAINTAINER = /^[^\s<>,"][^<>,"\p{Cc}]{0,98}[^\s<>,"] <[^\s<>,"@]{1,64}@[^\s<>,"@]{1,190}>$/u;

@@ -68,7 +68,7 @@ export class RootShell {
     this.#machine = machine;
   }
 
-  /** Waits for the prompt of a boot and makes the line fit for `run`: no word of the kernel there. */
+  /** Waits for the prompt of a boot; makes the line fit for `run`: no word of the kernel there. */
   async open(): Promise<void> {
     await this.#machine.serial.waitFor(/root@node-a:\S*# /, WAIT);
     await this.run('stty -echo; PS1=; dmesg -n 1');
