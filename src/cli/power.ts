@@ -16,7 +16,7 @@ import { plain, wrap } from './render.ts';
 import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
 import { renderOptions, timeoutSeconds, waitSignal } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
-import { FOLLOW_OPTIONS, waitForJob } from './wait.ts';
+import { FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
 
 const POLL_MS = 200;
 /** A restart with its sync takes minutes at the most; one that takes longer is told as such. */
@@ -25,6 +25,8 @@ const RESTART_S = '900';
 function verb(kind: PowerKind) {
   return async (_args: readonly string[], values: VerbValues, io: CliIo): Promise<number> => {
     timeoutSeconds(values);
+    const detach = flag(values, 'detach') || flag(values, 'no-wait');
+    if (detach) wantsWait({ ...values, detach });
     const force = flag(values, 'force');
     const dry = flag(values, 'dry-run');
     const agreed = dry || confirmedByOptions(values, io);
@@ -39,7 +41,7 @@ function verb(kind: PowerKind) {
     if (!agreed) await typedWord(view.word, io);
     const reason = reasonOf(values) ?? `confirmed on a terminal: ${kind} of node ${node}`;
     const job = await client.start({ kind, reason, ...forced }, io.signal);
-    if (flag(values, 'no-wait')) return begun(job, values, io);
+    if (detach) return begun(job, values, io);
     if (kind === 'shutdown') return untilOff(client, job, view, values, io);
     return waitForJob(client, job, { timeout: RESTART_S, ...values, wait: true }, io);
   };
@@ -92,7 +94,9 @@ const POWER_OPTIONS = {
   ...CLIENT_OPTIONS,
   force: { type: 'boolean', help: 'Also where nobody else can serve: the service stops.' },
   yes: { type: 'boolean', help: 'Do not ask for the name of the node; needs --reason.' },
-  'no-wait': { type: 'boolean', help: 'Print the id of the job and return.' },
+  wait: { type: 'boolean', help: 'Wait for its end; this is the default.' },
+  detach: { type: 'boolean', help: 'Print the id of the job and return.' },
+  'no-wait': { type: 'boolean', help: 'The same as --detach.' },
   'dry-run': PREVIEW_OPTIONS['dry-run'],
   ...KEY_OPTION,
   ...REASON_OPTION,

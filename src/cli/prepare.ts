@@ -75,10 +75,11 @@ async function status(_args: readonly string[], values: VerbValues, io: CliIo): 
   const client = await connect(values, io);
   const view = await client.prepared(io.signal);
   const { refusal } = view;
-  const exit = refusal === null ? EXIT.done : adviceOf(refusal.code).exit;
+  const waits = refusal === null ? EXIT.done : adviceOf(refusal.code).exit;
+  const exit = flag(values, 'ready') ? waits : EXIT.done;
   if (flag(values, 'json')) printJson(io, { ...view, exit });
   else printLines(io, renderPrepare(view, renderOptions(io)));
-  return flag(values, 'ready') ? exit : EXIT.done;
+  return exit;
 }
 
 async function say(request: PrepareRequest, values: VerbValues, io: CliIo): Promise<number> {

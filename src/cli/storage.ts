@@ -81,7 +81,7 @@ function renderView({ nodes }: PairStatus, view: StorageView, io: CliIo): string
 async function resolve(_args: readonly string[], given: VerbValues, io: CliIo): Promise<number> {
   // What is asked for here is waited for, so `--timeout` makes sense without another word.
   const dry = flag(given, 'dry-run');
-  const values = { ...(dry ? {} : { wait: true }), ...given };
+  const values = { ...(dry || flag(given, 'detach') ? {} : { wait: true }), ...given };
   wantsWait(values);
   const keep = text(values, 'keep')?.toUpperCase();
   if (!isNode(keep)) {
@@ -101,6 +101,7 @@ async function resolve(_args: readonly string[], given: VerbValues, io: CliIo): 
 }
 
 const START_OPTIONS = {
+  detach: { type: 'boolean', help: 'Print only the id of the job and return.' },
   'dry-run': PREVIEW_OPTIONS['dry-run'],
   ...KEY_OPTION,
 } as const;

@@ -20,7 +20,7 @@ import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.t
 import { renderOptions, text } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 import { VERSION } from './version.ts';
-import { FOLLOW_OPTIONS, waitForJob } from './wait.ts';
+import { FOLLOW_OPTIONS, waitForJob, wantsWait } from './wait.ts';
 
 /** An archive is told of on a terminal this often. */
 const TELL_MS = 500;
@@ -31,6 +31,10 @@ async function make(_args: readonly string[], values: VerbValues, io: CliIo): Pr
   const out = text(values, 'out');
   if (flag(values, 'offline')) return offline(out, values, io);
   if (text(values, 'state-dir') !== undefined) throw usage('--state-dir goes with --offline only');
+  if (flag(values, 'detach')) {
+    if (out !== undefined) throw usage('--detach does not go with --out: there is no job');
+    wantsWait(values);
+  }
   const client = await connect(values, io);
   try {
     const { reason } = why(values);
@@ -287,6 +291,7 @@ export const supportVerbs: readonly Verb[] = [
         value: 'DIR',
         help: 'With --offline: the state directory, also when the configuration is damaged.',
       },
+      wait: { type: 'boolean', help: 'Wait for the archive; this is the default.' },
       detach: { type: 'boolean', help: 'Print the id of the job and return.' },
       ...FOLLOW_OPTIONS,
       ...REASON_OPTION,

@@ -35,7 +35,9 @@ t.test('restart: costs are shown, the name is typed, the end is waited for', asy
   const json = await run([...verb, '--yes', '--reason', 'memory', '--json']);
   t.match(json.json(), { kind: 'restart', state: 'done', exit: 0 });
   bench.backend.beforeStart = async () => {};
-  const id = await run([...verb, '--yes', '--reason', 'memory', '--no-wait']);
+  const both = await run([...verb, '--yes', '--reason', 'memory', '--wait', '--detach']);
+  t.match(both, { exit: EXIT.usage, err: /--detach does not go with --wait/ });
+  const id = await run([...verb, '--yes', '--reason', 'memory', '--detach']);
   t.match(id, { exit: 0, out: 'r1\n' });
   const memory = { kind: 'restart', reason: 'memory' };
   t.strictSame(started(bench), [{ kind: 'restart', reason }, memory, memory]);

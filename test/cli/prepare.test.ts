@@ -44,6 +44,8 @@ t.test('prepare status: each stage, what is waited for, and its exit status', as
   for (const [preparation, exit, shows] of cases) {
     bench.backend.preparation = preparation;
     t.match(await run(['prepare', 'status', ...at]), { exit: 0, out: shows });
+    const plain = await run(['prepare', 'status', '--json', ...at]);
+    t.match([plain.exit, plain.json()], [0, { exit: 0 }], 'the exit status that it has');
     const ready = await run(['prepare', 'status', '--ready', '--json', ...at]);
     t.equal(ready.exit, exit);
     t.match(ready.json(), { exit, preparation: { order: { id: 'prepare-1' } } });

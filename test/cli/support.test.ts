@@ -58,6 +58,9 @@ t.test('kept ones: made as a job, listed, copied, deleted', async (t) => {
   const dir = t.testdir();
   const socket = ['--socket', bench.socketPath];
   t.match(await run(['support', '--detach', ...socket]), { exit: 0, out: 'r1\n' });
+  for (const words of [['--wait'], ['--out', 'x'], ['--timeout', '5']]) {
+    t.equal((await run(['support', '--detach', ...words, ...socket])).exit, 2, words.join(' '));
+  }
   bench.backend.beforeStart = async () => {
     const message = 'support archive /x has 7 bytes';
     const done = { kind: 'support', state: 'done', exit: 0, message } as const;
