@@ -19,6 +19,7 @@ const APPLIANCE_FILES = [
   'test/vm/disks.qemu.ts',
   'test/vm/pair.qemu.ts',
   'test/boot/story.qemu.ts',
+  'scripts/bench-pair.ts --select ci --junit build/pair/junit.xml',
 ];
 const FOLDERS = ['src', 'console', 'scripts', 'images', 'test'];
 
