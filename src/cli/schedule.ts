@@ -11,7 +11,7 @@ import type { ScheduleRequest, ScheduleWord } from '../control/schedule-protocol
 import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import type { ScheduleView } from '../core/schedule-read.ts';
-import { checkAt, checkedZone, readEvery, readMinutes } from '../core/schedule-time.ts';
+import { checkTimes, readMinutes } from '../core/schedule-time.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { renderAutomation, renderSchedule } from './render-schedule.ts';
 import { clockOf } from './silence.ts';
@@ -85,20 +85,13 @@ const SAY_MORE = {
   'no-cancel': ['at', 'every', 'inform'],
 } as const satisfies Partial<Record<keyof typeof LATER_OPTIONS, readonly string[]>>;
 
-/**
- * Throws `usage.invalid` for what is no time at all, before anything is sent or staged for it. What
- * a time means now is for the daemon, which has the clock, the zone and the windows.
- */
-function checkTimes(values: VerbValues): void {
+/** Throws `usage.invalid` for options that say more of something that is not asked for. */
+function checkMore(values: VerbValues): void {
   for (const [name, needs] of Object.entries(SAY_MORE)) {
     if (values[name] === undefined || needs.some((one) => values[one] !== undefined)) continue;
     const words = needs.map((one) => `--${one}`).join(' or ');
     throw new UpdateError('usage.invalid', `--${name} needs ${words}`);
   }
-  const [at, every, zone] = [text(values, 'at'), text(values, 'every'), text(values, 'zone')];
-  if (zone !== undefined) checkedZone(zone);
-  if (every !== undefined) readEvery(every);
-  if (at !== undefined) checkAt(at);
 }
 
 /** The request for an update that happens later; throws `usage.invalid`. */
@@ -107,8 +100,9 @@ export function laterRequest(
   manner: Partial<ScheduleRequest>,
   values: VerbValues,
 ): ScheduleRequest {
-  checkTimes(values);
+  checkMore(values);
   const [at, every, zone] = [text(values, 'at'), text(values, 'every'), text(values, 'zone')];
+  checkTimes({ at, every, zone });
   const inform = wholeNumber(values, 'inform', { min: 0, max: INFORM_MAX_S });
   const deferrals = wholeNumber(values, 'deferrals', { min: 0, max: 100 });
   const choices = text(values, 'choices')

@@ -2,6 +2,7 @@
  * The routes of scheduled updates: what there is, a new one, and what people answer. Always holds:
  * a change is on the disk of this node before it is answered. Imports core and its own folder.
  */
+import { checkTimes } from '../core/schedule-time.ts';
 import { SCHEDULE_ANSWER_SCHEMAS, SCHEDULE_SCHEMA } from './schedule-protocol.ts';
 import type { ScheduleRequest, ScheduleWord } from './schedule-protocol.ts';
 import { API } from './protocol.ts';
@@ -28,7 +29,11 @@ export const SCHEDULE_ROUTES: readonly Route[] = [
     body: { name: 'ScheduleRequest', schema: SCHEDULE_SCHEMA },
     answer: { kind: 'json', schema: ref('ScheduleView') },
     keyed: 'kept',
-    handle: ({ backend, body, caller }) => backend.schedule(body, caller),
+    handle: ({ backend, body, caller }) => {
+      // Before a bundle is staged for it.
+      checkTimes(body);
+      return backend.schedule(body, caller);
+    },
   }),
   route<ScheduleWord>({
     method: 'POST',

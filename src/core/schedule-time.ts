@@ -159,9 +159,22 @@ export function readAt(text: string, zone: string, nowMs: number): number {
   return Math.max(ms, nowMs);
 }
 
-/** Throws `usage.invalid` for a text that is a time nowhere and never; `window` is one here. */
-export function checkAt(text: string): void {
-  if (text !== 'window' && momentMeant(text.trim(), 'UTC', 0) === null) throw noTime(text);
+/** When something shall be, as a person types it. */
+export interface TimesGiven {
+  readonly at?: string | undefined;
+  readonly every?: string | undefined;
+  readonly zone?: string | undefined;
+}
+
+/**
+ * Throws `usage.invalid` for what is a time nowhere and never, before anything is done for it. What
+ * a time means now is for who has the clock, the zone and the windows.
+ */
+export function checkTimes({ at, every, zone }: TimesGiven): void {
+  if (zone !== undefined) checkedZone(zone);
+  if (every !== undefined) readEvery(every);
+  if (at === undefined || at === 'window') return;
+  if (momentMeant(at.trim(), 'UTC', 0) === null) throw noTime(at);
 }
 
 function noTime(text: string): UpdateError {

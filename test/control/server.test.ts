@@ -116,12 +116,23 @@ t.test('malformed requests never reach the daemon', async (t) => {
     ['GET', '/v1/history?limit=x', 400, /limit is x/],
     ['GET', '/v1/events?since=-1', 400, /since is -1/],
     ['POST', '/v1/validate', 400, /path is missing/],
+    ['POST', '/v1/schedules', 400, /source is missing/],
   ];
   for (const [method, path, status, words] of paths) {
     const answer = await raw(bench, method, path);
     t.equal(answer.status, status, `${method} ${path.slice(0, 40)}`);
     t.match(answer.body.error?.message, words);
     t.equal(answer.headers['allow'] !== undefined, status === 405);
+  }
+  for (const [field, value] of [
+    ['at', 'yesterday'],
+    ['every', 'nonsense'],
+    ['zone', 'Mars/Phobos'],
+  ] as const) {
+    const body = JSON.stringify({ source: { path: '/a' }, [field]: value });
+    const answer = await raw(bench, 'POST', '/v1/schedules', body);
+    t.equal(answer.status, 400, `${field} is judged before a bundle is staged`);
+    t.match(answer.body.error?.message, value);
   }
   t.equal((await raw(bench, 'PUT', '/v1/jobs')).headers['allow'], 'GET, POST');
   t.same(bench.backend.asked, []);
