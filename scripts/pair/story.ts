@@ -311,7 +311,8 @@ export class Story {
     if (client === null) return;
     this.writes = await client.finish(AbortSignal.timeout(WAIT_MS));
     const { writes, retries, longestGapMs, longestGapAtMs, lost, misreads } = this.writes;
-    const gap = `${longestGapMs} ms, ${((longestGapAtMs ?? 0) / 1000).toFixed(1)} s after its start`;
+    const begun = ((longestGapAtMs ?? 0) / 1000).toFixed(1);
+    const gap = `${longestGapMs} ms, ${begun} s after its start`;
     this.tell(`client: ${writes} writes, ${retries} retries, longest gap ${gap}`);
     this.expect('no acknowledged write is lost', lost.length === 0, lost.slice(0, 5));
     this.expect('no read misses an acknowledged write', misreads === 0, misreads);
