@@ -126,7 +126,8 @@ t.test('zsh', { skip: has('zsh') ? false : 'zsh is not installed' }, async (t) =
     'compdef() { :; }',
     `. '${file}'`,
     'ask() { words=(tandem "$@"); CURRENT=$(( $# + 1 )); _tandem; print -- --; }',
-    'ask upd; ask job ""; ask update f --order ""; ask user role anna ""; ask update ""; ask prepare f --wa',
+    'ask upd; ask job ""; ask update f --order ""; ask user role anna ""; ask update ""',
+    'ask prepare f --wa',
   ].join('\n');
   const out = execFileSync('zsh', ['-f'], { input: script, env, encoding: 'utf8' });
   const found = out.split('--\n').map((part) => part.split('\n').filter(Boolean));
