@@ -133,9 +133,10 @@ function keys({ facts, chosen }: State): readonly HotKey[] {
   const one = open[chosen] ?? open[0];
   if (one === undefined)
     return [{ letter: 'L', label: 'Log', target: { go: 'log' }, refusal: null }];
-  const { id, state, choicesMin, mayCancel } = one;
+  const { id, state, choicesMin, mayCancel, hold } = one;
   const what = whatOf(one);
-  const begun = state === 'claimed' ? 'it has begun' : null;
+  const waits = hold === null ? 'it has begun' : 'it begins by itself when it may';
+  const begun = state === 'claimed' ? waits : null;
   const used = choicesMin.length === 0 ? 'it may not be put off any more' : null;
   return [
     {

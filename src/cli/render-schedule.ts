@@ -19,8 +19,8 @@ export function renderSchedule(view: ScheduleView, options: RenderOptions): stri
 
 /** What people may type. */
 function answersTo({ id, state, choicesMin, mayCancel }: ScheduleView): readonly string[] {
-  if (state !== 'waiting' && state !== 'informing') return [];
-  const words = [`\`tandem schedule now ${id}\``];
+  const open = state === 'waiting' || state === 'informing';
+  const words = open ? [`\`tandem schedule now ${id}\``] : [];
   if (choicesMin.length > 0) {
     const choices = choicesMin.map(minutesText).join(', ');
     words.push(`\`tandem schedule defer ${id} --for TIME\` (${choices})`);
@@ -55,7 +55,10 @@ export function renderAutomation(view: AutomationView, options: RenderOptions): 
 /** Lines for what holds updates up, and for what is scheduled; none when there is nothing. */
 export function automationLines(view: AutomationView, options: RenderOptions): string[] {
   const open = view.schedules.filter(({ state }) => state !== 'ended');
-  const waiting = (view.waiting ?? []).flatMap(({ job, message }) => {
+  // What is kept as a schedule is shown as one.
+  const kept = new Set(open.map(({ job }) => job));
+  const others = (view.waiting ?? []).filter(({ job }) => !kept.has(job));
+  const waiting = others.flatMap(({ job, message }) => {
     return wrap(`Waits: ${plain(message, options)}, job ${job}`, options.columns);
   });
   const listed = open.flatMap((one) => renderSchedule(one, options));

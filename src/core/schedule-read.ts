@@ -3,12 +3,13 @@
  * no file and no message can end a daemon, and nothing runs that was only half read. Also what
  * clients see of a schedule. Pure; imports only core.
  */
-import { isCode } from './codes.ts';
+import { CODES, EXIT, isCode } from './codes.ts';
 import { parseIso } from './dates.ts';
 import { readEvery } from './schedule-time.ts';
 import { choicesOf, jobOfRun, RESULT_WORDS } from './schedule.ts';
 import type { Schedule, ScheduleResult } from './schedule.ts';
 import type { Reason } from './records.ts';
+import type { JobStatus } from './status.ts';
 import { isZone, zonedText } from './zone-time.ts';
 
 /** Schedules that a pair keeps, those that are over included. */
@@ -56,7 +57,8 @@ function isSchedule(value: unknown): boolean {
     Array.isArray(choicesMin) &&
     choicesMin.every(isCount) &&
     orNull(isResult(last), last) &&
-    isAsked(value['asked'])
+    isAsked(value['asked']) &&
+    (value['job'] === undefined || isText(value['job'], 128))
   );
 }
 
@@ -146,11 +148,32 @@ export function scheduleView(schedule: Schedule, hold: Reason | null): ScheduleV
     choicesMin: choicesOf(schedule),
     deferrals,
     deferralsMax,
-    mayCancel: mayCancel && (state === 'waiting' || state === 'informing'),
+    mayCancel: mayCancel && (state === 'claimed' ? hold !== null : state !== 'ended'),
     hold,
     last,
     asked,
   };
+}
+
+/**
+ * The job of a run, from the schedule alone: until the job itself is known to the node that is
+ * asked, and for a run that ended before it was one. Null while nobody has begun it.
+ */
+export function jobOfSchedule(schedule: Schedule, hold: Reason | null): JobStatus | null {
+  const { state, asked, last, run, job } = schedule;
+  const head = { id: jobOfRun(schedule), kind: 'update', startedAt: asked.at } as const;
+  if (state === 'claimed') {
+    const message = hold === null ? 'it is about to begin' : `waits: ${hold.message}`;
+    const open = { state: 'running', exit: null, code: null, next: null, endedAt: null } as const;
+    return { ...head, ...open, message };
+  }
+  if (state !== 'ended' || job === undefined || last?.run !== run) return null;
+  const { code, message, at: endedAt } = last;
+  if (code === null) {
+    return { ...head, state: 'done', exit: EXIT.done, code, message, next: null, endedAt };
+  }
+  const { exit, next } = CODES[code];
+  return { ...head, state: 'failed', exit, code, message, next, endedAt };
 }
 
 /** Which update it is, for people. */

@@ -81,11 +81,16 @@ export interface Schedule {
   readonly mayCancel: boolean;
   readonly last: ScheduleResult | null;
   readonly asked: { readonly by: string; readonly at: string; readonly reason: string | null };
+  /**
+   * Id of its job, of an update that was to begin at once and has to wait: it was a job before it
+   * was kept here. Absent in all others.
+   */
+  readonly job?: string;
 }
 
 /** Id of the job that a run is, on whichever node. */
-export const jobOfRun = ({ id, run }: Pick<Schedule, 'id' | 'run'>): string =>
-  `update-${id}-${run}`;
+export const jobOfRun = ({ id, run, job }: Pick<Schedule, 'id' | 'run' | 'job'>): string =>
+  job ?? `update-${id}-${run}`;
 
 /** Of two copies of one schedule the one that counts, the same on both nodes. */
 export function newerOf(a: Schedule, b: Schedule): Schedule {
@@ -213,26 +218,32 @@ export function answered(
     const word = state === 'ended' ? 'is over' : `runs as job ${jobOfRun(schedule)}`;
     throw new UpdateError('job.not_cancellable', `schedule ${id} ${word}`);
   }
-  const at = isoOf(nowMs);
-  const { run } = schedule;
   switch (answer.answer) {
     case 'now': {
       const dueAt = isoOf(Math.min(nowMs, parseIso(schedule.dueAt)));
       // Somebody is there and wants it: it is not missed, however late it is.
       return changed(schedule, by, { agreed: true, held: true, dueAt });
     }
-    case 'cancel': {
-      if (!schedule.mayCancel) {
-        const message = `schedule ${id} may not be cancelled`;
-        throw new UpdateError('schedule.not_allowed', message);
-      }
-      const message = `cancelled by ${who}`;
-      const last = { run, word: 'not successful', at, code: 'job.cancelled', message } as const;
-      return changed(schedule, by, { state: 'ended', last });
-    }
+    case 'cancel':
+      return cancelled(schedule, by, who, nowMs);
     case 'defer':
       return deferred(schedule, by, answer.minutes, who, nowMs);
   }
+}
+
+/**
+ * The schedule when a person has cancelled it; whoever asks for that of a run that is claimed has
+ * seen to it that it does not begin. Throws `schedule.not_allowed`.
+ */
+export function cancelled(schedule: Schedule, by: NodeId, who: string, nowMs: number): Schedule {
+  const { id, run, mayCancel } = schedule;
+  if (!mayCancel) {
+    throw new UpdateError('schedule.not_allowed', `schedule ${id} may not be cancelled`);
+  }
+  const message = `cancelled by ${who}`;
+  const at = isoOf(nowMs);
+  const last = { run, word: 'not successful', at, code: 'job.cancelled', message } as const;
+  return changed(schedule, by, { state: 'ended', last });
 }
 
 function deferred(

@@ -3,17 +3,15 @@
  * takes any request: what only the driver may do is handed to it over the link. Imports core, the
  * updater and the contracts of control.
  */
-import { UpdateError } from '../core/errors.ts';
 import type { NodeId, Sha256 } from '../core/model.ts';
 import type { ActAnswer, AuditEntry, PrecheckReport, TakeoverView } from '../core/operator.ts';
-import { canCancel } from '../core/phases.ts';
 import type { PowerViews } from '../core/power.ts';
 import type { PrepareAnswer, PrepareRequest, PrepareView } from '../core/prepare-view.ts';
 import type { ChangePreview } from '../core/preview.ts';
 import type { RolloutRecord } from '../core/records.ts';
 import type { ReplaceOffer } from '../core/replace.ts';
 import type { SettingAnswer, SettingsView } from '../core/settings.ts';
-import { me, running, type NodeState } from '../core/state.ts';
+import { me, type NodeState } from '../core/state.ts';
 import type { ChannelStatus, JobStatus, PairStatus, SlotStatus } from '../core/status.ts';
 import type { TandemEvent, ValidateReport } from '../core/status.ts';
 import type { StorageView } from '../core/store.ts';
@@ -33,6 +31,7 @@ import { AuditLog, type Asked } from './audit.ts';
 import { Bundles, refusal } from './bundles.ts';
 import { Checks, type CheckParts } from './dry-run.ts';
 import type { JobBook } from './job-book.ts';
+import { cancelJob } from './job-cancel.ts';
 import { JobDesk } from './job-desk.ts';
 import { Jobs, newId } from './jobs.ts';
 import { Operator } from './operator.ts';
@@ -42,7 +41,7 @@ import { Replacement, type PairingParts } from './replace.ts';
 import { changeSetting, type SettingsFile } from './settings.ts';
 import type { ScheduleDesk } from './schedule-desk.ts';
 import { auditSchedule, deskOf, NOTHING_SCHEDULED, withResult } from './schedules.ts';
-import { withStaged, withWaiting } from './schedules.ts';
+import { withStaged, withWaiting, type RunJobs } from './schedules.ts';
 import { Starts } from './starts.ts';
 import { StatusDesk, type StatusDeskParts } from './status-desk.ts';
 import { StorageCare } from './storage-care.ts';
@@ -75,7 +74,7 @@ export interface BackendParts extends Omit<CheckParts, 'channels' | 'localJob'>,
 type Archive = AsyncIterable<Uint8Array>;
 
 /** The node behind the control socket, made of the parts of this daemon. */
-export class Backend implements ControlBackend, AsyncDisposable {
+export class Backend implements ControlBackend, RunJobs, AsyncDisposable {
   readonly #parts: BackendParts;
   readonly #status: StatusDesk;
   readonly #jobs: Jobs;
@@ -97,7 +96,10 @@ export class Backend implements ControlBackend, AsyncDisposable {
     this.#parts = parts;
     const rollouts = (): readonly RolloutRecord[] => parts.history.with(this.#state.rollout);
     const now = (): string => this.#at();
-    const others = (): readonly JobStatus[] => this.#prepared.jobs();
+    const others = (): readonly JobStatus[] => [
+      ...this.#prepared.jobs(),
+      ...(this.schedules?.jobs() ?? []),
+    ];
     this.#status = new StatusDesk(parts, now, {
       automation: () => (this.schedules === null ? null : this.automation()),
       prepared: () => this.#prepared.brief(),
@@ -134,6 +136,7 @@ export class Backend implements ControlBackend, AsyncDisposable {
       upkeep: this.#upkeep,
       archives: this.#archives,
       prepared: this.#prepared,
+      keep: (run) => deskOf(this.schedules).keep(run),
       now,
     });
   }
@@ -176,8 +179,16 @@ export class Backend implements ControlBackend, AsyncDisposable {
     return withResult(this.#jobs.get(id));
   }
 
+  begunJob(id: string): JobStatus | null {
+    return this.#jobs.begun().find((job) => job.id === id) ?? null;
+  }
+
+  abortJob(id: string): boolean {
+    return this.#jobs.abort(id);
+  }
+
   automation(): AutomationView {
-    return withWaiting(this.schedules?.view() ?? NOTHING_SCHEDULED, this.#jobs.list());
+    return withWaiting(this.schedules?.view() ?? NOTHING_SCHEDULED, this.#jobs.begun());
   }
 
   schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {
@@ -243,24 +254,11 @@ export class Backend implements ControlBackend, AsyncDisposable {
     return this.#audited(asked, () => this.#cancel(id, asked));
   }
 
-  async #cancel(id: string, asked: Asked): Promise<JobStatus> {
-    const { by, reason } = asked;
-    const { rollout } = this.#state;
-    if (running(rollout) && rollout.id === id) {
-      if (!canCancel(rollout)) {
-        const message = `job ${id} is in phase ${rollout.phase}`;
-        throw new UpdateError('job.not_cancellable', message);
-      }
-      await this.#parts.requests.ask({ do: 'cancel', by, reason: reason ?? 'asked for' });
-      return this.#jobs.get(id);
-    }
-    const job = this.#jobs.get(id);
-    if (job.kind === 'prepare') return this.#prepared.cancel(id, asked);
-    this.#upkeep.checkCancel(id);
-    if (!this.#jobs.abort(id)) {
-      throw new UpdateError('job.not_cancellable', `job ${id} has ended already`);
-    }
-    return job;
+  #cancel(id: string, asked: Asked): Promise<JobStatus> {
+    const { requests } = this.#parts;
+    const desks = { jobs: this.#jobs, prepared: this.#prepared, upkeep: this.#upkeep };
+    const parts = { ...desks, state: this.#state, requests, schedules: this.schedules };
+    return cancelJob(parts, id, asked);
   }
 
   replace(request: ReplaceRequest, caller: Caller): Promise<ReplaceOffer> {
@@ -364,7 +362,9 @@ export class Backend implements ControlBackend, AsyncDisposable {
 
   /** A job of this process that must not run beside a change of the pair. */
   #localJob(): string | null {
-    const found = this.#jobs.list().find((job) => job.state === 'running' && !BESIDE.has(job.kind));
+    const found = this.#jobs
+      .begun()
+      .find((job) => job.state === 'running' && !BESIDE.has(job.kind));
     return this.#upkeep.leaving ?? found?.id ?? null;
   }
 }

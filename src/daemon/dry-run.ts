@@ -20,9 +20,8 @@ import type { History } from './history.ts';
 import { firstNode } from './plan.ts';
 import { bad, bundleRows, estimateRow, factRows, good, idleRow, pairFacts } from './precheck.ts';
 import { passed, reportOfRows, stateRows, withFacts, type PairFacts } from './precheck.ts';
-import type { JobDesk } from './job-desk.ts';
 import type { DriverRequests } from './requests.ts';
-import { agreeOn, gateRows, mayBegin } from './update-gate.ts';
+import { agreeOn, gateRows, mayBegin, type WaitTeller } from './update-gate.ts';
 import type { GateParts } from '../updater/switch-gate.ts';
 
 /** A check hook or a self-test that takes longer is given up. */
@@ -106,7 +105,7 @@ export class Checks {
   /** Asks them for a job until they agree, then those of `pre-prepare`. */
   async agree(
     judged: Judged,
-    desk: Pick<JobDesk, 'tell'>,
+    desk: WaitTeller,
     job: string,
     later: boolean,
     signal: AbortSignal,

@@ -137,17 +137,23 @@ export class Jobs {
     }
   }
 
-  /** Newest first. */
+  /** Newest first, those too that other desks tell of. */
   list(): readonly JobStatus[] {
+    const begun = this.begun();
+    const known = new Set(begun.map((job) => job.id));
+    const others = this.#others().filter((job) => !known.has(job.id));
+    return others.length === 0 ? begun : [...begun, ...others].toSorted(newestFirst);
+  }
+
+  /** Jobs that have begun as a rollout or as work of this process, newest first. */
+  begun(): readonly JobStatus[] {
     const rollouts = this.#rollouts();
     const jobs = rollouts.flatMap((one) => [rolloutJob(one), ...commitJobs(one)]);
     // From its record on, a job is told of by that alone.
     for (const { id } of jobs) if (!this.#aborts.has(id)) this.#local.delete(id);
     const known = new Set(jobs.map((job) => job.id));
     const local = [...this.#local.values()].filter((job) => !known.has(job.id));
-    return [...local, ...this.#others(), ...jobs].toSorted((a, b) =>
-      b.startedAt.localeCompare(a.startedAt),
-    );
+    return [...local, ...jobs].toSorted(newestFirst);
   }
 
   get(id: string): JobStatus {
@@ -170,6 +176,8 @@ export class Jobs {
     }
   }
 }
+
+const newestFirst = (a: JobStatus, b: JobStatus): number => b.startedAt.localeCompare(a.startedAt);
 
 /** What a cancelled job leaves behind; a service that was handed over for it stays where it is. */
 function cancelledSentence(kind: JobKind): string {

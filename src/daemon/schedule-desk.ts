@@ -6,45 +6,39 @@
  * and does not begin says why. Imports core, control's contracts and its folder.
  */
 import { randomBytes } from 'node:crypto';
-import type { Caller, JobRequest } from '../control/backend.ts';
+import type { Caller } from '../control/backend.ts';
 import type { ScheduleRequest } from '../control/schedule-protocol.ts';
 import { isoOf, parseIso } from '../core/dates.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { Reason } from '../core/records.ts';
-import { SCHEDULES_MAX, scheduleView, whatOf } from '../core/schedule-read.ts';
+import { jobOfSchedule, SCHEDULES_MAX, scheduleView, whatOf } from '../core/schedule-read.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import { afterRun, answered, dueNow, jobOfRun, merged } from '../core/schedule.ts';
 import type { Due, Moment, Schedule, ScheduleAnswer } from '../core/schedule.ts';
 import type { ScheduleResult } from '../core/schedule.ts';
 import type { JobStatus } from '../core/status.ts';
 import { windowsAt } from '../core/window.ts';
-import { pause, type Pause } from '../updater/effects.ts';
+import { pause } from '../updater/effects.ts';
 import { windowReason } from '../updater/switch-gate.ts';
-import { OVER_MAX, ScheduleKeeper, type KeeperParts } from './schedule-keeper.ts';
 import type { ScheduleHalf } from './schedule-exchange.ts';
-import { endOfRun, found, informWords, newSchedule, outcomeOf } from './schedule-rules.ts';
-import { refusalWaits, requestOf, runKey } from './schedule-rules.ts';
+import { OVER_MAX, ScheduleKeeper } from './schedule-keeper.ts';
+import { found, informWords, newSchedule, runKey } from './schedule-rules.ts';
 import type { Outcome, ScheduleRules } from './schedule-rules.ts';
+import { ScheduleRuns, waitingSchedule, type RunParts } from './schedule-runs.ts';
+import type { WaitingRun } from './update-wait.ts';
 
 /** What the desk is given. */
-export interface ScheduleParts extends KeeperParts {
-  readonly automation: ScheduleRules & { readonly catchUpH: number };
-  /** Whether this node serves, and whether its peer answers. */
-  readonly serves: () => boolean;
+export interface ScheduleParts extends RunParts {
+  /** Whether the peer answers. */
   readonly connected: () => boolean;
-  readonly start: (request: JobRequest, caller: Caller) => Promise<JobStatus>;
-  /** A job of this pair; null = there is none of that id. */
-  readonly job: (id: string) => JobStatus | null;
+  readonly automation: ScheduleRules & { readonly catchUpH: number };
   /** A bundle that is in the depots of both nodes; null = it is not. */
   readonly staged: (bundle: string) => Promise<{ readonly version: string | null } | null>;
   readonly log: (line: string) => void;
-  readonly pause?: Pause;
 }
 
 /** How often it is looked whether something is due. */
 const LOOK_MS = 1000;
-/** A refusal that passes is asked again after this time. */
-const AGAIN_MS = 30_000;
 /** Both nodes compare what they hold this often while there is something. */
 const COMPARE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -55,8 +49,7 @@ export class ScheduleDesk implements AsyncDisposable {
   readonly #keeper: ScheduleKeeper;
   /** When people were told of a run, by the monotonic clock. */
   readonly #informed = new Map<string, number>();
-  /** When a refused run is asked for again. */
-  readonly #again = new Map<string, number>();
+  readonly #runs: ScheduleRuns;
   readonly #ended = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #compareAtMs = 0;
@@ -64,6 +57,11 @@ export class ScheduleDesk implements AsyncDisposable {
   constructor(parts: ScheduleParts) {
     this.#parts = parts;
     this.#keeper = new ScheduleKeeper(parts);
+    this.#runs = new ScheduleRuns(parts, this.#keeper, {
+      hold: (schedule, reason) => this.#hold(schedule, reason),
+      end: (schedule, outcome) => this.#end(schedule, outcome),
+      share: () => this.#share(),
+    });
   }
 
   /** Begins to look whether something is due. */
@@ -123,7 +121,7 @@ export class ScheduleDesk implements AsyncDisposable {
       const message = `bundle ${source.bundle} is not staged on both nodes`;
       throw new UpdateError('pair.not_replicated', message);
     }
-    const id = `s${randomBytes(4).toString('hex')}`;
+    const id = newId();
     const made = { id, node, nowMs: host.nowMs(), by: caller.name, version: known?.version };
     const schedule = newSchedule(request, automation, made);
     // The peer first: one that cannot keep schedules is told before anything is promised.
@@ -136,6 +134,11 @@ export class ScheduleDesk implements AsyncDisposable {
   /** A person's answer, or word; throws `schedule.unknown` and the refusal. */
   async answer(id: string, answer: ScheduleAnswer, caller: Caller): Promise<ScheduleView> {
     const { host, node } = this.#parts;
+    const now = found(this.#keeper.all, id);
+    if (answer.answer === 'cancel' && now.state === 'claimed') {
+      await this.#cancel(now, caller.name);
+      return this.#view(id);
+    }
     await this.#keeper.change((all) => {
       const next = answered(found(all, id), node, answer, caller.name, host.nowMs());
       return merged(all, [next]);
@@ -148,8 +151,42 @@ export class ScheduleDesk implements AsyncDisposable {
     return this.#view(id);
   }
 
+  async #cancel(schedule: Schedule, by: string): Promise<void> {
+    await this.#runs.cancel(schedule, by);
+    const { last } = found(this.#keeper.all, schedule.id);
+    this.#tell(schedule, last?.message ?? `cancelled by ${by}`, last);
+    await this.#share();
+  }
+
+  /** An update that was to begin at once waits, and does so from now on whatever restarts. */
+  async keep(run: WaitingRun): Promise<void> {
+    const { node, host } = this.#parts;
+    const id = newId();
+    const schedule = waitingSchedule(run, { id, node, nowMs: host.nowMs() });
+    if (!(await this.#runs.keep(schedule))) return;
+    this.#tell(schedule, `asked for by ${run.by}, waits; it is kept until it begins`);
+  }
+
+  /** Jobs of runs, as far as the schedules alone tell of them. */
+  jobs(): readonly JobStatus[] {
+    const found = this.#keeper.all.map((one) => jobOfSchedule(one, this.#holdOf(one.id)));
+    return found.filter((one) => one !== null);
+  }
+
+  /** Gives up the run with this job; false when it is the run of no schedule that is claimed. */
+  async cancelJob(job: string, by: string): Promise<boolean> {
+    const schedule = this.#keeper.open.find(
+      (one) => one.state === 'claimed' && jobOfRun(one) === job,
+    );
+    if (schedule === undefined) return false;
+    await this.#cancel(schedule, by);
+    return true;
+  }
+
   /** What the peer tells; returns what this node holds then, on its disk. */
-  hear(half: ScheduleHalf): Promise<ScheduleHalf> {
+  async hear(half: ScheduleHalf): Promise<ScheduleHalf> {
+    const { cancel } = half;
+    if (cancel !== undefined) await this.#runs.heardCancel(cancel.id, cancel.by);
     return this.#keeper.hear(half);
   }
 
@@ -252,37 +289,9 @@ export class ScheduleDesk implements AsyncDisposable {
       case 'claim':
         this.#keeper.holds.delete(id);
         await this.#keeper.set(schedule, { state: 'claimed' });
-        return this.#begin(found(this.#keeper.all, id));
+        return this.#runs.begin(found(this.#keeper.all, id));
       case 'run':
-        return this.#begin(schedule);
-    }
-  }
-
-  /** Begins the run of a schedule that is claimed, or finds how it ended. */
-  async #begin(schedule: Schedule): Promise<void> {
-    const { host, job, start } = this.#parts;
-    const { id, state } = schedule;
-    if (state !== 'claimed') return;
-    const there = job(jobOfRun(schedule));
-    if (there !== null && there.state !== 'running') return this.#end(schedule, endOfRun(there));
-    if (there !== null) {
-      this.#keeper.holds.delete(id);
-      return;
-    }
-    if (host.monotonicMs() < (this.#again.get(id) ?? 0)) return;
-    try {
-      if (!this.#keeper.peer.holds(schedule)) await this.#keeper.compare();
-      // The peer may have known better.
-      if (found(this.#keeper.all, id).rev !== schedule.rev) return;
-      const wrong = this.#keeper.clock.trouble();
-      if (wrong !== null) throw new UpdateError('clock.wrong', wrong);
-      await start(requestOf(schedule), { name: `schedule ${id}`, job: jobOfRun(schedule) });
-      this.#keeper.holds.delete(id);
-    } catch (cause) {
-      const error = asUpdateError(cause);
-      if (!refusalWaits(error.code)) return this.#end(schedule, outcomeOf(error));
-      this.#again.set(id, host.monotonicMs() + AGAIN_MS);
-      await this.#hold(schedule, { code: error.code, message: error.message });
+        return this.#runs.begin(schedule);
     }
   }
 
@@ -308,7 +317,6 @@ export class ScheduleDesk implements AsyncDisposable {
     const next = afterRun(schedule, node, { ...result, at: isoOf(nowMs) }, nowMs);
     await this.#keeper.change((all) => merged(all, [next]));
     this.#keeper.holds.delete(schedule.id);
-    this.#again.delete(schedule.id);
     this.#informed.delete(runKey(schedule));
     this.#tell(schedule, `${result.word}: ${result.message}`, result);
     await this.#share();
@@ -321,6 +329,8 @@ export class ScheduleDesk implements AsyncDisposable {
     this.#parts.events.emit({ job, phase: null, state: 'schedule', msg, code });
   }
 }
+
+const newId = (): string => `s${randomBytes(4).toString('hex')}`;
 
 /** What is due next comes first, what is over last. */
 function inOrder(a: Schedule, b: Schedule): number {

@@ -18,6 +18,8 @@ export interface ScheduleHalf {
   readonly inhibited: string | null;
   /** Why what is due does not begin, by the id of its schedule, when this node serves. */
   readonly holds: Readonly<Record<string, Reason>>;
+  /** A run that was claimed and is to be given up, and who says so; absent mostly. */
+  readonly cancel?: { readonly id: string; readonly by: string };
 }
 
 /** For how long the peer's word counts, in milliseconds. */
@@ -26,7 +28,7 @@ const FRESH_MS = 90_000;
 /** A half as it came from the peer. Throws `pair.bad_message`. */
 export function readHalf(value: unknown): ScheduleHalf {
   const half = (value ?? {}) as Partial<ScheduleHalf>;
-  const { schedules, nowMs, inhibited = null, holds } = half;
+  const { schedules, nowMs, inhibited = null, holds, cancel } = half;
   if (!Number.isFinite(nowMs) || !Array.isArray(schedules)) {
     throw new UpdateError('pair.bad_message', 'the schedules of the peer are not understood');
   }
@@ -35,7 +37,13 @@ export function readHalf(value: unknown): ScheduleHalf {
     nowMs: nowMs as number,
     inhibited: typeof inhibited === 'string' ? inhibited : null,
     holds: readHolds(holds),
+    ...readCancel(cancel),
   };
+}
+
+function readCancel(value: unknown): Pick<ScheduleHalf, 'cancel'> {
+  const { id, by } = (value ?? {}) as { readonly id?: unknown; readonly by?: unknown };
+  return typeof id === 'string' && typeof by === 'string' ? { cancel: { id, by } } : {};
 }
 
 function readHolds(value: unknown): Readonly<Record<string, Reason>> {

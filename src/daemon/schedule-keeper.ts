@@ -106,8 +106,11 @@ export class ScheduleKeeper {
   }
 
   /** Both nodes hold the same afterwards, `more` too; throws when the peer does not answer. */
-  async compare(more: readonly Schedule[] = []): Promise<void> {
-    const half = await this.#parts.exchange(this.#own(more));
+  async compare(
+    more: readonly Schedule[] = [],
+    wish: Pick<ScheduleHalf, 'cancel'> = {},
+  ): Promise<void> {
+    const half = await this.#parts.exchange({ ...this.#own(more), ...wish });
     this.#take(half);
     await this.change((all) => merged(all, half.schedules));
   }

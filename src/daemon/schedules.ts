@@ -34,10 +34,18 @@ export interface SchedulesParts {
   readonly pause?: Pause;
 }
 
+/** The jobs that runs are. */
+export interface RunJobs {
+  /** A job that has begun, and how it stands; null = there is none. */
+  begunJob(id: string): JobStatus | null;
+  /** Ends a job that is no rollout yet; false when there is none any more. */
+  abortJob(id: string): boolean;
+}
+
 /** The desk; its runs are begun and found through the backend. Its `start` lets it begin. */
 export function openSchedules(
   parts: SchedulesParts,
-  backend: Pick<ControlBackend, 'start' | 'jobs' | 'bundles'>,
+  backend: Pick<ControlBackend, 'start' | 'bundles'> & RunJobs,
 ): ScheduleDesk {
   const { runner, requests } = parts;
   const desk = new ScheduleDesk({
@@ -47,7 +55,8 @@ export function openSchedules(
     connected: () => connected(runner.state),
     exchange: (own) => requests.askSchedules(own),
     start: (request, caller) => backend.start(request, caller),
-    job: (id) => backend.jobs().find((job) => job.id === id) ?? null,
+    job: (id) => backend.begunJob(id),
+    abort: (id) => backend.abortJob(id),
     staged: async (bundle) => {
       const found = (await backend.bundles()).find((one) => one.bundle === bundle);
       return found === undefined || found.nodes.length < 2 ? null : { version: found.version };

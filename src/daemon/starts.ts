@@ -12,6 +12,7 @@ import { serves } from '../core/role.ts';
 import { connected, other, peerReport, type NodeState } from '../core/state.ts';
 import type { JobKind, JobStatus } from '../core/status.ts';
 import type { JobRequest } from '../control/backend.ts';
+import type { VerifyResult } from '../install/protocol.ts';
 import type { Runner } from '../updater/runner.ts';
 import type { ArchiveDesk } from './archive-desk.ts';
 import type { Asked } from './audit.ts';
@@ -26,6 +27,7 @@ import type { Prepared } from './prepared.ts';
 import type { DriverRequests } from './requests.ts';
 import type { StorageCare } from './storage-care.ts';
 import { assertNew } from './update-gate.ts';
+import { UpdateWait, type WaitingRun } from './update-wait.ts';
 import type { Upkeep } from './upkeep.ts';
 
 /** What changes are judged and begun with. */
@@ -43,6 +45,8 @@ export interface StartParts {
   readonly upkeep: Upkeep;
   readonly archives: ArchiveDesk;
   readonly prepared: Prepared;
+  /** Keeps an update that has to wait before it begins. */
+  readonly keep: (run: WaitingRun) => Promise<void>;
   /** Wall-clock time, for people. */
   readonly now: () => string;
 }
@@ -185,11 +189,12 @@ export class Starts {
     const { found } = checked;
     const first = firstNode(this.#state, policy);
     const begin = async (): Promise<JobStatus> => {
-      // Another one may have begun while this bundle was read.
-      checks.idle();
       const id = asked.job ?? newId('update');
-      return desk.begin(id, 'update', asked, async (signal) => {
-        await checks.agree(checked, desk, id, later !== undefined, signal);
+      const wait = await this.#waitOf(id, request, found, asked);
+      // Another one may have begun while this bundle was read; from here on nothing is waited for.
+      checks.idle();
+      const job = desk.begin(id, 'update', asked, async (signal) => {
+        await checks.agree(checked, wait, id, later !== undefined, signal);
         await bundles.stage(id, path, found, signal);
         checks.healthy();
         const bundle = { digest: found.bundle, bytes: found.bytes };
@@ -208,10 +213,31 @@ export class Starts {
         await (plan === null ? start() : prepared.install(id, asked.by, start));
         return 'the rollout has begun';
       });
+      if (later !== undefined) await wait.keep();
+      return job;
     };
     const waits = later === undefined ? '' : `; it waits first: ${later}`;
     const does = `updates the pair to ${found.manifest.version}, node ${first} first${waits}`;
     return { changes: true, does, begin, estimateS: checks.estimate(checked).totalS };
+  }
+
+  /** What becomes of it if it has to wait; a bundle that both nodes have needs its file no more. */
+  async #waitOf(
+    job: string,
+    request: JobRequest & { kind: 'update' },
+    { bundle, manifest }: VerifyResult,
+    { by, reason }: Asked,
+  ): Promise<UpdateWait> {
+    const { bundles, desk, keep } = this.#parts;
+    const listed = await bundles.listing();
+    const both = listed.find((one) => one.bundle === bundle)?.nodes.length === 2;
+    const source = 'path' in request.source && both ? { bundle } : request.source;
+    const { version } = manifest;
+    return new UpdateWait(
+      desk,
+      { job, request: { ...request, source }, version, by, reason },
+      keep,
+    );
   }
 
   /** The plan of a prepared update; throws what its install waits for. Null for any other one. */

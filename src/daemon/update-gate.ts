@@ -12,7 +12,6 @@ import type { Pause } from '../updater/effects.ts';
 import { askUntilAgreed } from '../updater/hook-wait.ts';
 import type { Runner } from '../updater/runner.ts';
 import { windowReason, type GateParts } from '../updater/switch-gate.ts';
-import type { JobDesk } from './job-desk.ts';
 import { bad, good, passed, type PairFacts } from './precheck.ts';
 
 /** What the gate is made of. */
@@ -64,19 +63,23 @@ export async function mayBegin(
   passed(await gateRows(parts, facts, ignoreWindow));
 }
 
+/** Hears what a job does; its answer is waited for. */
+export interface WaitTeller {
+  tell(job: string, kind: string, msg: string): unknown;
+}
+
 /** Asks the hooks of a point for a job until they agree; it says why it waits. */
 export async function agreeOn(
   { hooks, host, pause, automation }: UpdateGateParts,
-  desk: Pick<JobDesk, 'tell'>,
+  desk: WaitTeller,
   job: string,
   point: 'check' | 'pre-prepare',
   input: object,
   signal: AbortSignal,
 ): Promise<void> {
   const asked = { hooks, host, laterH: automation.laterH, ...(pause && { pause }) };
-  const tell = (reason: Reason | null): void => {
+  const tell = (reason: Reason | null): unknown =>
     desk.tell(job, 'waiting', reason === null ? 'the hooks agree' : `${WAITS}${reason.message}`);
-  };
   await askUntilAgreed(asked, { point, input, tell }, signal);
 }
 

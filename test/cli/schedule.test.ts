@@ -162,3 +162,28 @@ t.test('a wait goes on with the job of the run', async (t) => {
   t.equal(exit, EXIT.done);
   t.match(out, /^Update successful \(/);
 });
+
+t.test('what waits before it begins, and what is prepared, is in the status once', async (t) => {
+  const hold = { code: 'hook.later', message: 'hook check.d/10 asks to be asked later' } as const;
+  const text = `Update 2.0.0 waits (${hold.message})`;
+  const waits = view({ state: 'claimed', hold, text, choicesMin: [], job: 'update-7' });
+  await using opened = await open();
+  const { bench, tandem } = opened;
+  const prepared = { id: 'prepare-1', version: '2.1.0', state: 'stuck', nodes: {} } as never;
+  bench.backend.pair = {
+    ...bench.backend.pair,
+    automation: {
+      ...automated(waits),
+      waiting: [
+        { job: 'update-7', message: hold.message },
+        { job: 'stage-8', message: 'another one' },
+      ],
+    },
+    prepared: { ...(prepared as object), text: 'Update 2.1.0 cannot be prepared (why)' } as never,
+  };
+  const { out } = await tandem('status');
+  t.equal(out.match(/hook check\.d/g)?.length, 1);
+  t.match(out, /^ {2}Answers: `tandem schedule cancel s1`$/m);
+  t.match(out, /^Waits: another one, job stage-8$/m);
+  t.match(out, /^Update 2.1.0 cannot be prepared \(why\),\s+see\s+`tandem prepare status`$/m);
+});

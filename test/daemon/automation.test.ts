@@ -7,7 +7,7 @@ import { EXIT } from '../../src/core/codes.ts';
 import { asUpdateError, type UpdateError } from '../../src/core/errors.ts';
 import { readWindow } from '../../src/core/window.ts';
 import { liveSources } from '../../src/daemon/support-live.ts';
-import { CALLER, DaemonPair, GOOD, type DaemonOptions } from './harness.ts';
+import { CALLER, DaemonPair, GOOD, type Daemon, type DaemonOptions } from './harness.ts';
 
 const UPDATE = { kind: 'update', source: { path: GOOD } } as const;
 
@@ -100,4 +100,42 @@ t.test('a schedule of a file becomes a rollout, whatever became of the file', as
   t.match(pair.b.backend.automation().schedules, [{ state: 'claimed', hold: null }]);
   const audit = await pair.b.backend.audit(10);
   t.match(audit, [{ act: 'schedule', by: CALLER.name, result: 'done' }]);
+});
+
+t.test('an update at once that has to wait for a hook goes on after a restart', async (t) => {
+  let answer: 'good' | 'retry' = 'retry';
+  const hooks = [{ point: 'pre-prepare', name: '10-wait', answer: () => answer }];
+  const first = await makePair(t, { A: { automation: {}, hooks }, B: { automation: {} } });
+  const { id } = await first.clock.until(first.a.backend.start(UPDATE, CALLER));
+  const shown = ({ backend }: Daemon) => backend.status().automation?.schedules ?? [];
+  await first.until(() => [first.a, first.b].every((one) => shown(one)[0]?.hold != null));
+  for (const one of [first.a, first.b]) {
+    t.match(shown(one), [{ state: 'claimed', job: id, text: /^Update 2.0.0 waits \(hook pre-/ }]);
+    t.match(one.backend.job(id), { kind: 'update', state: 'running', message: /^waits: hook/ });
+  }
+  await first.close();
+  const { book } = first.a;
+  const again = { A: { automation: {}, hooks, book }, B: { automation: {}, book: first.b.book } };
+  const pair = await makePair(t, again);
+  await pair.until(() => /^waits: hook/.test(pair.b.backend.job(id).message));
+  t.equal(pair.a.runner.state.rollout, null);
+  answer = 'good';
+  pair.a.hold('write system');
+  await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
+  t.equal(pair.b.runner.state.rollout?.id, id);
+});
+
+t.test('one that waits is cancelled on the other node, by its job', async (t) => {
+  const hooks = [{ point: 'check', name: '10-wait', answer: () => 'retry' as const }];
+  const pair = await makePair(t, { A: { automation: {}, hooks }, B: { automation: {} } });
+  const { id } = await pair.clock.until(pair.a.backend.start(UPDATE, CALLER));
+  t.match(pair.a.book.content.schedules, [{ job: id, state: 'claimed' }], 'kept when accepted');
+  t.match(pair.b.book.content.schedules, [{ job: id, state: 'claimed' }]);
+  await pair.clock.until(pair.b.backend.cancel(id, CALLER));
+  for (const { backend } of [pair.a, pair.b]) {
+    t.match(backend.job(id), { state: 'failed', code: 'job.cancelled', exit: EXIT.cancelled });
+    t.match(backend.automation().schedules, [{ state: 'ended' }]);
+  }
+  await pair.clock.advance(120_000);
+  t.equal(pair.a.runner.state.rollout, null);
 });
