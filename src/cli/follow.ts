@@ -86,7 +86,7 @@ export function canvas(io: CliIo): Canvas {
   return {
     draw: (all) => {
       // What has scrolled away cannot be reached by moving up.
-      const lines = all.slice(0, Math.max(1, (io.rows ?? 24) - 1));
+      const lines = all.slice(0, Math.max(1, (io.rows || 24) - 1));
       if (lines.join('\n') === drawn.join('\n')) return;
       const text = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
       io.err(`${UP(drawn.length)}\r${text}${CLEAR_BELOW}`);

@@ -27,10 +27,11 @@ export function processIo(): CliIo {
     err: (text) => void process.stderr.write(text),
     errIsTerminal: isatty(process.stderr.fd) && process.env['TERM'] !== 'dumb',
     get columns() {
-      return process.stderr.columns ?? process.stdout.columns ?? 80;
+      // A line that says of no size, as serial ones do, has 0.
+      return process.stderr.columns || process.stdout.columns || 80;
     },
     get rows() {
-      return process.stderr.rows ?? 24;
+      return process.stderr.rows || 24;
     },
     env: process.env,
     signal: ended.signal,

@@ -48,7 +48,7 @@ async function switchover(
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   const question = 'Exchange the roles of both nodes? Clients see a short gap.';
   if (confirm !== undefined && !(await confirm(question))) {
-    throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
+    throw new UpdateError('confirm.wrong', 'nothing was started: the answer was not yes');
   }
   const answer = await client.act(request, io.signal);
   const { to } = answer;

@@ -222,7 +222,7 @@ export function renderRollout(status: PairStatus, options: RenderOptions): strin
   const driver = rollout.driver === null ? '' : `, driven by node ${rollout.driver}`;
   const second = peerOf(rollout.first);
   return [
-    clip(rolloutHeadline(rollout, options), columns),
+    ...wrap(rolloutHeadline(rollout, options), columns),
     clip(`  ${duration(rollout.elapsedS)} elapsed${about}${driver}, job ${rollout.id}`, columns),
     '',
     ...sideBySide(

@@ -111,13 +111,13 @@ function scheduledLines({ automation }: PairStatus, options: RenderOptions): str
 function preparedLines({ prepared }: PairStatus, options: RenderOptions): string[] {
   if (prepared === undefined) return [];
   const text = `${plain(prepared.text, options)}, see \`tandem prepare status\``;
-  return ['', ...wrapCommands(text, options.columns, '  ')];
+  return ['', ...wrapCommands(text, options.columns)];
 }
 
 function updateLines(status: PairStatus, options: RenderOptions): string[] {
   const { rollout } = status;
   if (rollout === null) return [];
-  const lines = ['', clip(rolloutHeadline(rollout, options), options.columns)];
+  const lines = ['', ...wrap(rolloutHeadline(rollout, options), options.columns)];
   if (rollout.paused != null) {
     const { by, restsAfter } = rollout.paused;
     const where = restsAfter === null ? 'goes on to its end' : `rests at the end of ${restsAfter}`;

@@ -41,7 +41,7 @@ async function resync(_args: readonly string[], values: VerbValues, io: CliIo): 
     'There is no high availability until the end.';
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   if (confirm !== undefined && !(await confirm(question))) {
-    throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
+    throw new UpdateError('confirm.wrong', 'nothing was started: the answer was not yes');
   }
   return start({ kind: 'resync', ...why(values) }, values, io);
 }

@@ -58,7 +58,7 @@ async function change(
   }
   const confirm = flag(values, 'yes') || flag(values, 'json') ? undefined : io.confirm;
   if (confirm !== undefined && !(await confirm(question))) {
-    throw new UpdateError('job.cancelled', 'nothing was started: the answer was not yes');
+    throw new UpdateError('confirm.wrong', 'nothing was started: the answer was not yes');
   }
   if (io.errIsTerminal) io.err('Checking the request ...\n');
   const asked: JobRequest = { ...request, ...why(values) };

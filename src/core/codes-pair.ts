@@ -159,7 +159,7 @@ export const PAIR_CODES = {
   'job.cancelled': {
     exit: EXIT.cancelled,
     title: 'The update was cancelled.',
-    next: 'The pair runs its old version and is highly available.',
+    next: 'Nothing: the pair runs what it ran before; `tandem status` shows it.',
   },
   'job.not_cancellable': {
     exit: EXIT.pairNotHealthy,

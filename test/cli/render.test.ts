@@ -91,6 +91,11 @@ t.test('after an update there is a way back, after the way back there is none', 
     renderStatus(pairStatus({ rollout: rolloutStatus({ ...rollout, kind }) }), ASCII).join(' ');
   t.match(shown('update'), /old version is kept/);
   t.notMatch(shown('rollback'), /old version is kept/);
+  const long = rolloutStatus({ phase: 'DRAIN1', version: '2.0.0-a-version-with-a-long-name' });
+  for (const view of [renderStatus, renderRollout]) {
+    const lines = view(pairStatus({ rollout: long }), { ...ASCII, columns: 60 }).join(' ');
+    t.match(lines, /with-a-long-name in progress .* \d\d:\d\d:\d\d\)/, 'with its time, whole');
+  }
 });
 
 t.test('every view keeps within the width', async (t) => {
