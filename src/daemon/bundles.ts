@@ -80,7 +80,7 @@ export class Bundles {
     const entry = entries.find((one) => one.bundle === bundle);
     if (entry !== undefined) return entry.path;
     const node = me(this.#parts.runner.state);
-    const message = `bundle ${bundle} is not staged on node ${node}`;
+    const message = `bundle ${bundle} is not staged on node ${node}; see \`tandem stage --list\``;
     throw new UpdateError('file.not_found', message);
   }
 
