@@ -102,12 +102,13 @@ t.test('a schedule of a file becomes a rollout, whatever became of the file', as
   t.match(audit, [{ act: 'schedule', by: CALLER.name, result: 'done' }]);
 });
 
+const shown = ({ backend }: Daemon) => backend.status().automation?.schedules ?? [];
+
 t.test('an update at once that has to wait for a hook goes on after a restart', async (t) => {
   let answer: 'good' | 'retry' = 'retry';
   const hooks = [{ point: 'pre-prepare', name: '10-wait', answer: () => answer }];
   const first = await makePair(t, { A: { automation: {}, hooks }, B: { automation: {} } });
   const { id } = await first.clock.until(first.a.backend.start(UPDATE, CALLER));
-  const shown = ({ backend }: Daemon) => backend.status().automation?.schedules ?? [];
   await first.until(() => [first.a, first.b].every((one) => shown(one)[0]?.hold != null));
   for (const one of [first.a, first.b]) {
     t.match(shown(one), [{ state: 'claimed', job: id, text: /^Update 2.0.0 waits \(hook pre-/ }]);
@@ -117,7 +118,7 @@ t.test('an update at once that has to wait for a hook goes on after a restart', 
   const { book } = first.a;
   const again = { A: { automation: {}, hooks, book }, B: { automation: {}, book: first.b.book } };
   const pair = await makePair(t, again);
-  await pair.until(() => /^waits: hook/.test(pair.b.backend.job(id).message));
+  await pair.until(() => pair.b.backend.job(id).message.startsWith('waits: hook'));
   t.equal(pair.a.runner.state.rollout, null);
   answer = 'good';
   pair.a.hold('write system');
