@@ -183,6 +183,10 @@ export class Backend implements ControlBackend, RunJobs, AsyncDisposable {
     return this.#jobs.begun().find((job) => job.id === id) ?? null;
   }
 
+  ownJob(id: string): JobStatus | null {
+    return this.#jobs.own(id);
+  }
+
   abortJob(id: string): boolean {
     return this.#jobs.abort(id);
   }

@@ -162,6 +162,12 @@ export class Jobs {
     return job;
   }
 
+  /** The local part of a job that is no rollout; null = there is none. */
+  own(id: string): JobStatus | null {
+    const isRollout = this.#rollouts().some((rollout) => rollout.id === id);
+    return isRollout ? null : (this.#local.get(id) ?? null);
+  }
+
   /** Ends the local part of a job; false when there is none any more. */
   abort(id: string): boolean {
     const abort = this.#aborts.get(id);

@@ -223,7 +223,7 @@ export class ScheduleDesk implements AsyncDisposable {
     if (!serves()) {
       this.#keeper.holds.clear();
       this.#informed.clear();
-      return;
+      return this.#runs.close();
     }
     for (const { id } of open) await this.#look(id);
   }

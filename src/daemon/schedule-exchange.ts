@@ -18,6 +18,8 @@ export interface ScheduleHalf {
   readonly inhibited: string | null;
   /** Why what is due does not begin, by the id of its schedule, when this node serves. */
   readonly holds: Readonly<Record<string, Reason>>;
+  /** What the jobs of this node say that are to become claimed runs, by schedule; absent = none. */
+  readonly works?: Readonly<Record<string, string>>;
   /** A run that was claimed and is to be given up, and who says so; absent mostly. */
   readonly cancel?: { readonly id: string; readonly by: string };
 }
@@ -28,7 +30,7 @@ const FRESH_MS = 90_000;
 /** A half as it came from the peer. Throws `pair.bad_message`. */
 export function readHalf(value: unknown): ScheduleHalf {
   const half = (value ?? {}) as Partial<ScheduleHalf>;
-  const { schedules, nowMs, inhibited = null, holds, cancel } = half;
+  const { schedules, nowMs, inhibited = null, holds, works, cancel } = half;
   if (!Number.isFinite(nowMs) || !Array.isArray(schedules)) {
     throw new UpdateError('pair.bad_message', 'the schedules of the peer are not understood');
   }
@@ -37,8 +39,17 @@ export function readHalf(value: unknown): ScheduleHalf {
     nowMs: nowMs as number,
     inhibited: typeof inhibited === 'string' ? inhibited : null,
     holds: readHolds(holds),
+    works: readWorks(works),
     ...readCancel(cancel),
   };
+}
+
+function readWorks(value: unknown): Readonly<Record<string, string>> {
+  const entries = Object.entries((value ?? {}) as Readonly<Record<string, unknown>>);
+  const good = entries.flatMap(([id, said]) =>
+    typeof said === 'string' ? [[id, said] as const] : [],
+  );
+  return Object.fromEntries(good);
 }
 
 function readCancel(value: unknown): Pick<ScheduleHalf, 'cancel'> {
@@ -85,6 +96,11 @@ export class PeerWord {
   /** Why the peer, which serves, does not begin this schedule. */
   hold(id: string, atMs: number): Reason | null {
     return this.fresh(atMs) ? (this.#half!.holds[id] ?? null) : null;
+  }
+
+  /** What a job of the peer says that is to become this run; null = there is none, or no word. */
+  works(id: string, atMs: number): string | null {
+    return this.fresh(atMs) ? (this.#half!.works?.[id] ?? null) : null;
   }
 
   /** Whether the peer holds this state of a schedule, or a later one, on its disk. */

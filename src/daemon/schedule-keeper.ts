@@ -37,6 +37,8 @@ export class ScheduleKeeper {
   readonly clock: ScheduleClock;
   /** Why what is due does not begin, by schedule, when this node serves. */
   readonly holds = new Map<string, Reason>();
+  /** What jobs of this node say that are to become claimed runs, by schedule. */
+  works: () => Readonly<Record<string, string>> = () => ({});
   /** The file that stops updates on this node, when it was looked last. */
   inhibited: string | null = null;
   #writes: Promise<void> = Promise.resolve();
@@ -130,7 +132,8 @@ export class ScheduleKeeper {
     const { host } = this.#parts;
     const schedules = merged(this.all, more);
     const holds = Object.fromEntries(this.holds);
-    return { schedules, nowMs: host.nowMs(), inhibited: this.inhibited, holds };
+    const works = this.works();
+    return { schedules, nowMs: host.nowMs(), inhibited: this.inhibited, holds, works };
   }
 }
 

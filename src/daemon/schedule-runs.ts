@@ -25,6 +25,8 @@ export interface RunParts extends KeeperParts {
   readonly start: (request: JobRequest, caller: Caller) => Promise<JobStatus>;
   /** A job of this pair that has begun; null = there is none of that id. */
   readonly job: (id: string) => JobStatus | null;
+  /** The same, of this node alone and as long as it is no rollout. */
+  readonly own: (id: string) => JobStatus | null;
   /** Ends a job that is no rollout yet; false when there is none. */
   readonly abort: (id: string) => boolean;
   readonly pause?: Pause;
@@ -60,6 +62,7 @@ export class ScheduleRuns {
     this.#parts = parts;
     this.#keeper = keeper;
     this.#teller = teller;
+    keeper.works = () => this.#works();
   }
 
   /** Begins the run of a schedule that is claimed, or finds how it ended. */
@@ -72,7 +75,10 @@ export class ScheduleRuns {
       this.#again.delete(id);
       return this.#teller.end(schedule, endOfRun(there));
     }
-    if (there !== null) return this.#follow(schedule, there);
+    const theirs = this.#keeper.peer.works(id, host.monotonicMs());
+    // A job of the peer, which was asked for it there or served before, becomes the run.
+    const said = there?.message ?? theirs;
+    if (said !== null) return this.#follow(schedule, said);
     if (host.monotonicMs() < (this.#again.get(id) ?? 0)) return;
     try {
       if (!this.#keeper.peer.holds(schedule)) await this.#keeper.compare();
@@ -105,8 +111,30 @@ export class ScheduleRuns {
     }
   }
 
+  /** On a node that does not serve: how its own jobs ended before they were runs. */
+  async close(): Promise<void> {
+    for (const schedule of this.#claimed()) {
+      const own = this.#parts.own(jobOfRun(schedule));
+      if (own !== null && own.state !== 'running') await this.#teller.end(schedule, endOfRun(own));
+    }
+  }
+
+  #claimed(): readonly Schedule[] {
+    return this.#keeper.open.filter(({ id, state }) => {
+      return state === 'claimed' && !this.#unwanted.has(id);
+    });
+  }
+
+  #works(): Readonly<Record<string, string>> {
+    const found = this.#claimed().flatMap((schedule) => {
+      const own = this.#parts.own(jobOfRun(schedule));
+      return own?.state === 'running' ? [[schedule.id, own.message] as const] : [];
+    });
+    return Object.fromEntries(found);
+  }
+
   /** A job that waits for hooks is shown as what holds its schedule up, on both nodes. */
-  async #follow({ id }: Schedule, { message }: JobStatus): Promise<void> {
+  async #follow({ id }: Schedule, message: string): Promise<void> {
     const { holds } = this.#keeper;
     const before = holds.get(id)?.code;
     const waits = message.startsWith(WAITS);
@@ -147,10 +175,11 @@ export class ScheduleRuns {
    * is a rollout already, and what stands against asking the peer.
    */
   async cancel(schedule: Schedule, by: string): Promise<void> {
-    const { serves, job } = this.#parts;
+    const { serves, own, host } = this.#parts;
     const { id } = schedule;
-    const here = serves() || this.#starting.has(id) || job(jobOfRun(schedule)) !== null;
-    if (here) return this.#cancelHere(schedule, by);
+    const theirs = this.#keeper.peer.works(id, host.monotonicMs()) !== null;
+    const mine = this.#starting.has(id) || own(jobOfRun(schedule)) !== null;
+    if (mine || (serves() && !theirs)) return this.#cancelHere(schedule, by);
     await this.#keeper.compare([], { cancel: { id, by } });
     if (found(this.#keeper.all, id).state === 'ended') return;
     throw new UpdateError('job.not_cancellable', `schedule ${id} is at work on the other node`);

@@ -38,6 +38,8 @@ export interface SchedulesParts {
 export interface RunJobs {
   /** A job that has begun, and how it stands; null = there is none. */
   begunJob(id: string): JobStatus | null;
+  /** A job of this process that is no rollout; null = there is none. */
+  ownJob(id: string): JobStatus | null;
   /** Ends a job that is no rollout yet; false when there is none any more. */
   abortJob(id: string): boolean;
 }
@@ -56,6 +58,7 @@ export function openSchedules(
     exchange: (own) => requests.askSchedules(own),
     start: (request, caller) => backend.start(request, caller),
     job: (id) => backend.begunJob(id),
+    own: (id) => backend.ownJob(id),
     abort: (id) => backend.abortJob(id),
     staged: async (bundle) => {
       const found = (await backend.bundles()).find((one) => one.bundle === bundle);

@@ -140,3 +140,19 @@ t.test('one that waits is cancelled on the other node, by its job', async (t) =>
   await pair.clock.advance(120_000);
   t.equal(pair.a.runner.state.rollout, null);
 });
+
+t.test('asked for on the standby, it waits there, and runs once', async (t) => {
+  let answer: 'good' | 'retry' = 'retry';
+  const hooks = [{ point: 'check', name: '10-wait', answer: () => answer }];
+  const pair = await makePair(t, { A: { automation: {} }, B: { automation: {}, hooks } });
+  const { id } = await pair.clock.until(pair.b.backend.start(UPDATE, CALLER));
+  await pair.clock.advance(130_000);
+  t.match(shown(pair.a), [{ job: id, hold: { code: 'hook.later' } }]);
+  t.equal(pair.a.runner.state.rollout, null);
+  answer = 'good';
+  pair.a.hold('write system');
+  await pair.until(() => pair.a.runner.state.rollout?.phase === 'INSTALL1');
+  t.equal(pair.a.runner.state.rollout?.id, id);
+  const failed = [...pair.a.told(), ...pair.b.told()].filter((line) => / failed: /.test(line));
+  t.strictSame(failed, []);
+});

@@ -105,6 +105,7 @@ export class Pair {
         return Promise.resolve(job);
       },
       job: (id) => this.rollouts.get(id) ?? this.waits[node].get(id) ?? null,
+      own: (id) => (this.rollouts.has(id) ? null : (this.waits[node].get(id) ?? null)),
       abort: (id) => this.abort(node, id),
       pause: () => Promise.resolve(),
       staged: (bundle) => Promise.resolve(bundle === BUNDLE ? { version: '2.0.0' } : null),

@@ -122,3 +122,40 @@ t.test('a file that is away is waited for; an older peer is no place to keep it'
   await other.desks.A.keep(RUN);
   t.equal(other.view('A').state, 'claimed', 'one that is away hears of it later');
 });
+
+t.test('asked for on the node that does not serve: its job is the only one', async (t) => {
+  const pair = new Pair();
+  pair.later = true;
+  const begin = async (): Promise<void> => {
+    pair.wait('B', RUN.job);
+    await pair.desks.B.keep(RUN);
+    for (let count = 0; count < 3; count++) await pair.pass(60_000);
+  };
+  await begin();
+  t.strictSame(pair.starts, [], 'the node that serves leaves it to the other one');
+  t.match(pair.view('A').hold, { code: 'hook.later', message: /^hook check/ });
+  const [wait] = pair.waits.B.values();
+  const veto = { state: 'failed', code: 'hook.veto', message: 'not today' } as const;
+  pair.waits.B.set(RUN.job, { ...wait!, ...veto });
+  await pair.pass(1000);
+  for (const node of ['A', 'B'] as const) {
+    t.match(pair.view(node), { state: 'ended', last: { code: 'hook.veto' } });
+  }
+  await pair.pass(HOUR);
+  t.strictSame(pair.starts, [], 'a veto is the end of it');
+
+  for (const node of ['A', 'B'] as const) {
+    for (const one of ['A', 'B'] as const) pair.books[one].content = { schedules: [], seenMs: 0 };
+    await begin();
+    await pair.desks[node].answer(pair.view(node).id, { answer: 'cancel' }, ANNA);
+    t.match(pair.waits.B.get(RUN.job), { state: 'failed', code: 'job.cancelled' }, node);
+    for (const one of ['A', 'B'] as const) t.equal(pair.view(one).state, 'ended');
+  }
+
+  for (const one of ['A', 'B'] as const) pair.books[one].content = { schedules: [], seenMs: 0 };
+  await begin();
+  pair.restart('B');
+  await pair.pass(60_000);
+  await pair.pass(60_000);
+  t.strictSame(pair.starts, [RUN.job], 'its daemon has ended: the node that serves begins it');
+});
