@@ -13,7 +13,7 @@ import { exitOfChange, previewed, PREVIEW_OPTIONS } from './preview.ts';
 import { renderJob, renderJobs } from './render-records.ts';
 import { clockOf } from './silence.ts';
 import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
-import { renderOptions, timeoutSeconds, waitSignal } from './values.ts';
+import { remaining, renderOptions, waitSignal } from './values.ts';
 import type { CliIo, Verb, VerbValues } from './verb.ts';
 import { exitOf, FOLLOW_OPTIONS, sinceSeq, waitForJob, wantsWait } from './wait.ts';
 
@@ -76,13 +76,6 @@ async function patient(
     await clock.sleep(PATIENT_MS, limit.signal).catch(() => {});
     if (limit.signal.aborted) throw limit.end(new UpdateError('wait.detached', 'interrupted'));
   }
-}
-
-/** What is left of `--timeout`, at least a second. */
-function remaining(values: VerbValues, spentMs: number): VerbValues {
-  const timeoutS = timeoutSeconds(values);
-  if (timeoutS === undefined) return values;
-  return { ...values, timeout: String(Math.max(1, Math.ceil(timeoutS - spentMs / 1000))) };
 }
 
 async function cancel(args: readonly string[], values: VerbValues, io: CliIo): Promise<number> {

@@ -12,11 +12,12 @@ import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
 import type { ScheduleView } from '../core/schedule-read.ts';
 import { checkTimes, readMinutes } from '../core/schedule-time.ts';
+import type { JobStatus } from '../core/status.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { renderAutomation, renderSchedule } from './render-schedule.ts';
 import { clockOf } from './silence.ts';
 import { CLIENT_OPTIONS, connect, flag, KEY_OPTION, printJson, printLines } from './values.ts';
-import { renderOptions, text, waitSignal, wholeNumber } from './values.ts';
+import { remaining, renderOptions, text, waitSignal, wholeNumber } from './values.ts';
 import type { CliIo, Verb, VerbOption, VerbValues } from './verb.ts';
 import { waitForJob, wantsWait } from './wait.ts';
 
@@ -153,35 +154,47 @@ export async function updateLater(
 
 const POLL_MS = 1000;
 
-/** Waits until the run has begun, then for its job. */
+/** Waits until the run has begun, then for its job; `--timeout` counts for both together. */
 async function waitForRun(
   client: ControlClient,
   begun: ScheduleView,
   values: VerbValues,
   io: CliIo,
 ): Promise<number> {
-  const { id, run, deferrals } = begun;
-  const clock = clockOf(io);
+  const beganMs = clockOf(io).nowMs();
+  const found = await untilBegun(client, begun, values, io);
+  if (!('kind' in found)) return ended(found, values, io);
+  return waitForJob(client, found, remaining(values, clockOf(io).nowMs() - beganMs), io);
+}
+
+/** The job of the run, or the schedule when there will be none; says what it waits for. */
+async function untilBegun(
+  client: ControlClient,
+  { id, run, deferrals, job: of }: ScheduleView,
+  values: VerbValues,
+  io: CliIo,
+): Promise<JobStatus | ScheduleView> {
   let shown = '';
   using wait = waitSignal(values, io, `schedule ${id} still waits`);
   try {
     for (;;) {
       const view = await lookAt(client, id, wait.signal);
       if (view !== null) {
-        if (view.run !== run || view.state === 'ended' || view.deferrals > deferrals) {
-          return ended(view, values, io);
-        }
+        if (view.run !== run || view.state === 'ended' || view.deferrals > deferrals) return view;
         if (view.state === 'claimed' && view.hold === null) {
           const job = await client.job(view.job, wait.signal).catch(() => null);
-          if (job !== null) return await waitForJob(client, job, values, io);
+          if (job !== null) return job;
         }
         if (view.text !== shown) io.err(`${view.text}\n`);
         shown = view.text;
       }
-      await clock.sleep(POLL_MS, wait.signal);
+      await clockOf(io).sleep(POLL_MS, wait.signal);
     }
   } catch (error) {
-    throw wait.end(asUpdateError(error));
+    const end = wait.end(asUpdateError(error));
+    if (end.exit !== EXIT.waitTimedOut) throw end;
+    const message = `${end.message}; see \`tandem schedule list\`, its job will be ${of}`;
+    throw new UpdateError(end.code, message, { detail: { schedule: id, job: of } });
   }
 }
 

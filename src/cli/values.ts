@@ -185,6 +185,13 @@ export function timeoutSeconds(values: VerbValues): number | undefined {
   return wholeNumber(values, 'timeout', { min: 1, max: TIMEOUT_S_MAX });
 }
 
+/** The options with what is left of `--timeout` after so much of it, at least a second. */
+export function remaining(values: VerbValues, spentMs: number): VerbValues {
+  const timeoutS = timeoutSeconds(values);
+  if (timeoutS === undefined) return values;
+  return { ...values, timeout: String(Math.max(1, Math.ceil(timeoutS - spentMs / 1000))) };
+}
+
 /** Starts the clock of `--timeout`; `what` opens the sentence, e.g. `job 12 still runs`. */
 export function waitSignal(values: VerbValues, io: CliIo, what: string): Wait {
   const timeoutS = timeoutSeconds(values);

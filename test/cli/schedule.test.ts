@@ -153,9 +153,12 @@ t.test('a wait: the exit status of the run, or 21 when somebody put it off', asy
   }
 });
 
-t.test('a wait goes on with the job of the run', async (t) => {
+t.test('a wait goes on with the job of the run, and --timeout counts for both', async (t) => {
   await using opened = await open(view({ state: 'claimed' }));
   const { bench, tandem } = opened;
+  const late = await tandem('update', '/u.bin', '--at', 'now', '--wait', '--timeout', '1');
+  t.equal(late.exit, EXIT.waitTimedOut);
+  t.match(late.err, /schedule s1 still waits after 1 s; see `tandem schedule list`, .*update-s1-1/);
   const change = { id: 'update-s1-1', kind: 'update', state: 'done', exit: 0 } as const;
   bench.backend.jobTable.set(change.id, jobStatus({ ...change, result: 'successful' }));
   const { exit, out } = await tandem('update', '/u.bin', '--at', 'now', '--wait');
