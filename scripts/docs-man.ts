@@ -84,8 +84,8 @@ const DESCRIPTION = [
 const SCRIPTS = [
   'Go by the exit status; it is a class of outcome, and the code word in `--json` ' +
     'names the cause. Up to 24 nothing was changed. 30, 31 and 41 say that both nodes ' +
-    'run the old version again, or still; 30 is the veto of a hook, too. 32 says that the second node failed: see ' +
-    '`tandem status`. 33 wants a person. 40 and 50 say nothing about the job: ask again ' +
+    'run the old version again, or still; 30 is the veto of a hook, too. 32 says that ' +
+    'the second node failed: see `tandem status`. 33 wants a person. 40 and 50 say nothing about the job: ask again ' +
     'with `tandem job wait`.',
   'A script that may be ended and started again, by a reboot of its own node for ' +
     'instance, gives its change an `--idempotency-key`: then the change is made once, ' +
@@ -117,9 +117,9 @@ const JOB = [
 ] as const;
 
 const HTTP =
-  'The daemon answers the same over HTTP on its sockets: `GET /v1/openapi.json` describes it, and ' +
-  'with it what the verbs print: the answer of the operation, where it is a change or a judgement ' +
-  'with `exit` added, where it is a list as it is.';
+  'The daemon answers the same over HTTP on its sockets: `GET /v1/openapi.json` describes it, ' +
+  'and with it what the verbs print: the answer of the operation, with `exit` beside it where ' +
+  'that says more.';
 
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['TANDEM_SOCKET', 'Control socket of the daemon.'],
