@@ -227,7 +227,7 @@ t.test(
     await say(pair, pair.a, { do: 'heed', node: 'B' });
     t.strictSame(alarmsOf(pair.a), ['prepare.stuck']);
     delete (pair.b.prepareDisk as { writePlan?: unknown }).writePlan;
-    await pair.clock.advance(901_000);
+    await say(pair, pair.a, { do: 'retry' });
     await pair.until(() => isReady(pair.a) && isReady(pair.b));
     t.strictSame([...alarmsOf(pair.a), ...alarmsOf(pair.b)], []);
     t.match(pair.b.backend.status().prepared, { state: 'prepared' });
