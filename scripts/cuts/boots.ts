@@ -35,7 +35,7 @@ export interface BootResult {
   readonly key: string;
   /** What the boot loader said. */
   readonly booted: string;
-  /** System that the node said it runs. */
+  /** System that this boot said it is. */
   readonly version: string | null;
   /** Versions of both nodes at the end; null = the peer stayed off. */
   readonly end: Readonly<Record<NodeId, string>> | null;
@@ -80,10 +80,9 @@ export async function bootCut(
     const { boots } = verdict;
     const foretold = boots ? `${boots.slot} ${boots.reason} ${boots.attempt}` : 'nothing';
     if (booted !== foretold) wrong.push(`the boot loader took ${booted}, foretold ${foretold}`);
-    const status = await firstStatus(pair, node);
-    version = status.nodes[node].system?.version ?? null;
+    version = await systemLine(pair, node);
     if (version !== verdict.version) wrong.push(`runs ${version}, foretold ${verdict.version}`);
-    wrong.push(...damageIn(status));
+    wrong.push(...damageIn(await firstStatus(pair, node)));
     const said = await pair.run(node, 'tandem status; tandem journal show | tail -n 3; dmesg');
     for (const line of said.output.split('\n')) {
       if (/EXT4-fs error|journal\.corrupt|store\.corrupt|I\/O error/.test(line)) wrong.push(line);
@@ -151,6 +150,18 @@ async function bootLine(pair: AppliancePair, node: NodeId): Promise<string> {
   const pattern = /Tandem: slot ([AB]), ([a-z-]+), attempt (\d)/;
   const [, slot, reason, attempt] = await serial.waitFor(pattern, { timeoutMs: WAIT_MS });
   return `${slot} ${reason} ${attempt}`;
+}
+
+/**
+ * The version that came up. Not the one of the node's status: a node that was about to arm a trial
+ * does so when it is up again, and restarts before anybody has asked it.
+ */
+async function systemLine(pair: AppliancePair, node: NodeId): Promise<string> {
+  const { serial } = pair.nodes[node].machine;
+  const [, version = ''] = await serial.waitFor(/tandem: system (\S+) is up/, {
+    timeoutMs: WAIT_MS,
+  });
+  return version;
 }
 
 async function firstStatus(pair: AppliancePair, node: NodeId): Promise<PairStatus> {
