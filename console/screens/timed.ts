@@ -5,12 +5,11 @@
  * changes. Pure; imports core and the pieces of the views.
  */
 import { clip, plain, wrap, type RenderOptions } from '../../src/cli/render.ts';
-import { heldLines } from '../../src/cli/render-schedule.ts';
+import { dueWords, heldLines } from '../../src/cli/render-schedule.ts';
 import { NODES } from '../../src/core/model.ts';
 import type { PreparedBrief } from '../../src/core/prepare-brief.ts';
 import { whatOf, type ScheduleView } from '../../src/core/schedule-read.ts';
 import type { PairStatus } from '../../src/core/status.ts';
-import { wallText } from '../../src/core/zone-time.ts';
 import { refusalOf } from '../actions.ts';
 import { ageWords, freshStatus } from '../facts.ts';
 import { lineOf, plainLine, plainLines, span, type Line, type Style } from '../picture.ts';
@@ -25,13 +24,13 @@ function openSchedules({ automation }: PairStatus): readonly ScheduleView[] {
 /** What it waits for, or when it begins and how long that is. */
 function scheduleWords(one: ScheduleView, { at, automation }: PairStatus): string {
   if (one.state !== 'waiting' || one.hold !== null) return one.text;
-  const { dueAt, zone, every, deferrals, deferralsMax } = one;
+  const { dueAt, every, deferrals, deferralsMax } = one;
   const leftMs = Date.parse(dueAt) - Date.parse(at);
   const left = ageWords(leftMs) === '' ? 'now' : `in ${ageWords(leftMs)}`;
   const window = automation?.window ?? null;
   const opens = window !== null && !window.open && window.until === dueAt;
   const words = [
-    `Update ${whatOf(one)} at ${wallText(Date.parse(dueAt), zone)} ${zone} (${left})`,
+    `Update ${whatOf(one)} at ${dueWords(one)} (${left})`,
     ...(opens ? ['when the window opens'] : []),
     ...(every === null ? [] : [`every ${every}`]),
     ...(deferrals === 0 ? [] : [`put off ${deferrals} of ${deferralsMax} times`]),

@@ -4,7 +4,7 @@
  */
 import { parseIso } from '../core/dates.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
-import { wallText } from '../core/zone-time.ts';
+import { isZone, zonedText } from '../core/zone-time.ts';
 import { listing, plain, wrap } from './render.ts';
 import type { RenderOptions } from './render.ts';
 
@@ -29,6 +29,13 @@ function answersTo({ id, state, choicesMin, mayCancel }: ScheduleView): readonly
   return words;
 }
 
+/** When it is due, as in its zone; in UTC where this program has no table of that zone. */
+export function dueWords({ dueAt, zone }: Pick<ScheduleView, 'dueAt' | 'zone'>): string {
+  const dueMs = parseIso(dueAt);
+  if (Number.isNaN(dueMs)) return dueAt;
+  return zonedText(dueMs, isZone(zone) ? zone : 'UTC');
+}
+
 /** 90 minutes as `90m`, 240 as `4h`. */
 export function minutesText(minutes: number): string {
   if (minutes % 1440 === 0) return `${minutes / 1440}d`;
@@ -41,7 +48,7 @@ export function renderAutomation(view: AutomationView, options: RenderOptions): 
   const rows = schedules.map((one) => [
     one.id,
     one.state,
-    `${wallText(parseIso(one.dueAt), one.zone)} ${one.zone}`,
+    plain(dueWords(one), options),
     plain(one.every ?? 'once', options),
     plain(one.text, options),
   ]);

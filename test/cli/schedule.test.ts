@@ -3,6 +3,7 @@
  * waits and their exit statuses.
  */
 import t from 'tap';
+import { dueWords } from '../../src/cli/render-schedule.ts';
 import { EXIT } from '../../src/core/codes.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import type { ScheduleView } from '../../src/core/schedule-read.ts';
@@ -188,5 +189,7 @@ t.test('what waits before it begins, and what is prepared, is in the status once
   t.equal(out.match(/hook check\.d/g)?.length, 1);
   t.match(out, /^ {2}Answers: `tandem schedule cancel s1`$/m);
   t.match(out, /^Waits: another one, job stage-8$/m);
+  const far = dueWords({ dueAt: '2026-11-28T02:00:00.000Z', zone: 'Mars/Base' });
+  t.equal(far, '2026-11-28 02:00 UTC', 'a zone that this program does not know');
   t.match(out, /^Update 2.1.0 cannot be prepared \(why\),\s+see\s+`tandem prepare status`$/m);
 });
