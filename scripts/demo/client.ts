@@ -43,7 +43,7 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 /** How long the way that answered last has for an answer before the others are tried as well. */
 const HEDGE_MS = 100;
 /** After so long without an answer the same way is tried once more, beside the first attempt. */
-const AGAIN_MS = 700;
+const AGAIN_MS = 300;
 
 interface Answer {
   readonly status: number;

@@ -38,7 +38,7 @@ const LOOK_MS = 300;
 /** Pause between two looks from outside, which cost the appliance something, too. */
 const WATCH_MS = 2000;
 /** An emulated appliance has a tenth of a real one's power. */
-const CLIENT_PACE: ClientPace = { pauseMs: 500, requestMs: 3000 };
+const CLIENT_PACE: ClientPace = { pauseMs: 300, requestMs: 3000 };
 const [SERVICE_HOST = '', SERVICE_PORT = ''] = CLIENT_NETWORK.service.split(':');
 
 /** As short as it makes sense under emulation. */

@@ -1,11 +1,12 @@
 /**
  * One IP address on one network interface, put there and taken away with the program `ip` of
- * iproute2 or of busybox. Always holds: that the address is gone is what `ip` shows afterwards,
- * never what a change said of itself; each change may be asked for as often as one likes; clients
- * wait for both changes, so that none runs a program more than it needs. Imports core, node and the
- * program driver.
+ * iproute2 or of busybox. Always holds: that the address is gone is what the kernel or `ip` shows
+ * afterwards, never what a change said of itself; each change may be asked for as often as one
+ * likes; clients wait for both changes, so that none runs a program more than it needs. Imports
+ * core, node and the program driver.
  */
 import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UpdateError } from '../core/errors.ts';
 import { isErrno } from './fs-atomic.ts';
@@ -33,6 +34,8 @@ export interface InterfaceAddressOptions {
   readonly interface: string;
   /** The program with its first arguments; default `ip`. */
   readonly ip?: readonly [string, ...string[]];
+  /** Addresses by interface; default: the kernel's, as node:os tells them. */
+  readonly interfaces?: () => Readonly<Record<string, readonly { address: string }[] | undefined>>;
 }
 
 /** What `ip` shows of the address. */
@@ -81,18 +84,30 @@ export class InterfaceAddress {
   /** Takes it away, with whatever prefix length it is there; returns when it is gone. */
   async remove(signal: AbortSignal): Promise<void> {
     let complaint = '';
-    const drop = async (cidr: string): Promise<void> => {
+    const drop = async (cidr: string): Promise<boolean> => {
       const args = ['addr', 'del', cidr, 'dev', this.#options.interface];
       const end = await this.#run(args, signal);
       if (end.status !== 0) complaint = end.complaint;
+      return end.status === 0;
     };
-    if (this.#added) await drop(this.#cidr);
+    const dropped = this.#added && (await drop(this.#cidr));
     this.#added = false;
+    if (dropped && this.#isSeenToBeGone()) return;
     let left = (await this.#show(signal)).cidrs;
     if (left.length === 0) return;
     for (const cidr of left) await drop(cidr);
     left = (await this.#show(signal)).cidrs;
     if (left.length > 0) throw this.#failed('taken from', complaint);
+  }
+
+  /**
+   * Whether the interface is up, has other addresses and not this one. An interface that is down or
+   * has none at all is not seen this way, and says nothing.
+   */
+  #isSeenToBeGone(): boolean {
+    const { address, interface: dev, interfaces = networkInterfaces } = this.#options;
+    const seen = interfaces()[dev] ?? [];
+    return isIPv4(address) && seen.length > 0 && seen.every((one) => one.address !== address);
   }
 
   /** Asked of all interfaces, since one that has gone has no address, and is no error. */

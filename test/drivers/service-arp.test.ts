@@ -241,6 +241,27 @@ t.test('clients wait for no more programs than it takes', async (t) => {
   t.same(await asked(service.release()), [`addr show to ${ADDRESS}`]);
 });
 
+t.test('no second program where the kernel shows that the address is gone', async (t) => {
+  const dir = t.testdir();
+  const ip = await fakeIp(dir, 'A');
+  const log = join(dir, 'A.log');
+  let seen: Record<string, { address: string }[]> = {};
+  const options = { address: ADDRESS, prefixLength: 32, interface: 'svc0', ip };
+  const address = new InterfaceAddress({ ...options, interfaces: () => seen });
+  const looks = async (): Promise<boolean> => {
+    await address.add(signal());
+    await writeFile(log, '');
+    await address.remove(signal());
+    t.equal(await readFile(join(dir, 'A'), 'utf8'), '');
+    return (await readFile(log, 'utf8')).includes('addr show');
+  };
+  t.equal(await looks(), true, 'an interface that is not seen says nothing');
+  seen = { svc0: [{ address: '10.77.0.5' }, { address: ADDRESS }] };
+  t.equal(await looks(), true, 'it still has the address');
+  seen = { svc0: [{ address: '10.77.0.5' }], eth1: [{ address: ADDRESS }] };
+  t.equal(await looks(), false);
+});
+
 t.test('a release does not wait for an acquire', async (t) => {
   const { workload, addresses, open } = await makeOne(t);
   const service = await open();

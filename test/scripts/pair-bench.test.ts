@@ -13,6 +13,7 @@ import { DemoClient } from '../../scripts/demo/client.ts';
 import { jsonLines, runCommand } from '../../scripts/pair/command.ts';
 import { junitOf, ResultStore, tapOf } from '../../scripts/pair/report.ts';
 import { loadScenario, randomFrom, type ScenarioResult } from '../../scripts/pair/runner.ts';
+import { LONG_PHASES } from '../../scripts/pair/power-cuts.ts';
 import { SCENARIOS, SELECTIONS } from '../../scripts/pair/selections.ts';
 
 const GOOD: ScenarioResult = {
@@ -42,7 +43,8 @@ t.test('selections name scenarios, and a file without one is refused', async (t)
   for (const [name, { title }] of SCENARIOS) t.ok(title.length > 20, name);
   const folder = join(import.meta.dirname, '../../scripts/pair/scenarios');
   const files = (await readdir(folder)).map((file) => file.replace(/\.ts$/, ''));
-  t.strictSame(names.toSorted(), files.toSorted(), 'each file is played');
+  const phases = LONG_PHASES.map((phase) => `link-lost-${phase.toLowerCase()}`);
+  t.strictSame(names.toSorted(), [...files, ...phases].toSorted(), 'each file is played');
   const { ci, test, all } = Object.fromEntries(SELECTIONS);
   t.strictSame(test?.slice(0, ci?.length), ci);
   t.strictSame(all?.slice(0, test?.length), test);
