@@ -247,7 +247,8 @@ export class AppliancePair implements AsyncDisposable {
     await writeOver(file, this.nodes[node].medium);
     const to = '/data/update.bin';
     const blocks = String(Math.ceil(size / MIB));
-    const read = `dd if=/dev/vdb of=${to}.part bs=1M count=${blocks} iflag=direct`;
+    // Past the cache: writes of the store would wait until all of it is on the disk.
+    const read = `dd if=/dev/vdb of=${to}.part bs=1M count=${blocks} iflag=direct oflag=direct`;
     const cut = `truncate -s ${String(size)} ${to}.part && mv ${to}.part ${to}`;
     await this.shell(node, `${read} 2>/dev/null && ${cut}`);
     return to;
