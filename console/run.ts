@@ -13,6 +13,7 @@ import type { OpenShell, Seat } from './carry-out.ts';
 import { bodyRows, picture, SIZE_MIN } from './layout.ts';
 import { PLAIN_ROWS, PlainView } from './plain.ts';
 import { Session, type SessionOptions } from './session.ts';
+import type { Access } from './state.ts';
 import { Canvas } from './terminal/canvas.ts';
 import type { OpenChannel, Size } from './terminal/channel.ts';
 import type { Kind } from './terminal/kinds.ts';
@@ -25,6 +26,8 @@ export interface ConsoleOptions {
   readonly readonly: boolean;
   /** A folder in which bundles are looked for, beside removable media. */
   readonly bundles: string | undefined;
+  /** Told with every change whether somebody is logged in. */
+  readonly onAccess?: (at: Access['at']) => void;
 }
 
 /** Lines in and text out, for the plain mode. */
@@ -69,12 +72,23 @@ type Wanted = Pick<SessionOptions, 'onChange' | 'onLeave' | 'onRedraw' | 'openSh
 
 function openSession(
   { tty }: Place,
-  { client, readonly, bundles, io }: ConsoleOptions,
+  { client, readonly, bundles, io, onAccess }: ConsoleOptions,
   wanted: Wanted,
 ): Session {
   const bundleRoots = bundles === undefined ? MEDIA : [bundles, ...MEDIA];
   const seat = seatOf(tty, io.env['SSH_CONNECTION']);
-  return new Session({ client, readonly, bundleRoots, seat, ...wanted });
+  const session = new Session({
+    client,
+    readonly,
+    bundleRoots,
+    seat,
+    ...wanted,
+    onChange: (cause) => {
+      onAccess?.(session.state.access.at);
+      wanted.onChange(cause);
+    },
+  });
+  return session;
 }
 
 /** What the daemon takes as the name of a terminal or an address. */

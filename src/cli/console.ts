@@ -40,7 +40,9 @@ async function open(_args: readonly string[], values: VerbValues, io: CliIo): Pr
   const baud = wholeNumber(values, 'baud', { min: 50, max: 4_000_000 });
   const flow = oneOf(values, 'flow', FLOWS);
   const { runConsole } = await import('../../console/start.ts');
+  const seen = new Set<string>();
   await runConsole({
+    onAccess: (at) => void seen.add(at),
     client,
     io,
     readonly: flag(values, 'readonly'),
@@ -51,6 +53,10 @@ async function open(_args: readonly string[], values: VerbValues, io: CliIo): Pr
     flow,
     bundles: folder === undefined ? undefined : absolute(folder),
   });
+  // A login that failed is no success, whoever gave up then.
+  if (seen.has('out') && !seen.has('in') && !io.signal.aborted) {
+    throw new UpdateError('access.login_required', 'nobody has logged in');
+  }
   return EXIT.done;
 }
 

@@ -63,6 +63,22 @@ t.test('a login line by line', async (t) => {
   t.match(bench.lines().at(-1), 'logout anna done', 'who leaves is logged out');
 });
 
+t.test('who never logged in has not succeeded', async (t) => {
+  await using bench = await openDesk();
+  await bench.add('anna', 'viewer');
+  const control = { desk: bench.desk, login: true };
+  await using desk = await Desk.open({ term: 'dumb', control });
+  await desk.untilSaid('User:');
+  desk.send('anna\n');
+  await desk.untilSaid('Password (not shown):');
+  desk.send('not the right one\n');
+  await desk.untilSaid('the name or the password is wrong');
+  // The end of the input.
+  desk.send('\x04');
+  t.equal((await desk.exit).exitCode, 51);
+  t.match(desk.text, /nobody has logged in[^]*access\.login_required, exit 51/);
+});
+
 t.test('where somebody sits', async (t) => {
   t.strictSame(seatOf('/dev/ttyS0', undefined), { tty: '/dev/ttyS0' });
   t.strictSame(seatOf('/dev/pts/3', '192.0.2.44 50122 192.0.2.7 22'), {
