@@ -71,8 +71,9 @@ export async function findVerb(
     if (verb.name === `${word} ${second}`) return { verb, used: 2 };
   }
   const whole = verbs.find((verb) => verb.name === word);
-  if (whole !== undefined) return { verb: whole, used: 1 };
-  const inner = verbs.map((verb) => verb.name.split(' ')[1]!);
+  const takesNone = whole?.maxArgs === 0 && second !== '' && !second.startsWith('-');
+  if (whole !== undefined && !(takesNone && verbs.length > 1)) return { verb: whole, used: 1 };
+  const inner = verbs.flatMap((verb) => verb.name.split(' ').slice(1));
   const names = inner.join(', ');
   if (second === '' || second.startsWith('-')) throw usage(`${word} needs one of: ${names}`);
   throw usage(`${word} ${second} is not a verb${hint(second, inner)}; ${word} has: ${names}`);

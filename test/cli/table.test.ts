@@ -66,6 +66,10 @@ const WRONG: readonly (readonly [string, string])[] = [
     'job wiat is not a verb; did you mean wait?; job has: list, wait, cancel, pause, resume, log',
   ],
   ['cluster', 'cluster needs one of: status'],
+  [
+    'support lits',
+    'support lits is not a verb; did you mean list?; support has: list, get, delete',
+  ],
   ['status extra', 'found 1 argument, status takes 0: tandem status'],
   ['validate', 'found 0 arguments, validate takes 1: tandem validate FILE'],
   ['history a b', 'found 2 arguments, history takes 0 to 1: tandem history [ID]'],
