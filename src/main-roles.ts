@@ -4,14 +4,14 @@
  * it loads no more than the role that was asked for. May import cli/, and lazily the installer and
  * the maker of archives.
  */
-import { isMainThread, workerData } from 'node:worker_threads';
+import { WORKER_ROLE } from './install/worker-role.ts';
 
 const INSTALLER_ROLE = '__installer';
 const SUPPORT_ROLE = '__support';
 
 /** Runs the role that this process or thread was started for, to its end. */
 export async function runRole(): Promise<void> {
-  if (!isMainThread && isInstallWorker(workerData)) {
+  if (process.argv[2] === WORKER_ROLE && (await isWorkerThread())) {
     await import('./install/worker.ts');
   } else if (process.argv[2] === INSTALLER_ROLE) {
     const { runInstaller } = await import('./installer.ts');
@@ -26,7 +26,8 @@ export async function runRole(): Promise<void> {
   }
 }
 
-/** The installer starts worker threads from the program's file, since a bundle has no other. */
-function isInstallWorker(data: unknown): boolean {
-  return (data as { tandemWorker?: unknown } | null)?.tandemWorker === 'install';
+/** Asked only where it matters: threads cost a start a tenth of a second of an emulated appliance. */
+async function isWorkerThread(): Promise<boolean> {
+  const { isMainThread } = await import('node:worker_threads');
+  return !isMainThread;
 }

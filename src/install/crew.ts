@@ -9,6 +9,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { SlotJob } from './chunk-work.ts';
 import type { JobAnswer } from './worker.ts';
 import { WORKER_CODE } from './worker-code.ts';
+import { WORKER_ROLE } from './worker-role.ts';
 
 /** A worker thread that takes slot jobs. */
 export class Helper implements AsyncDisposable {
@@ -17,15 +18,14 @@ export class Helper implements AsyncDisposable {
   #dead: UpdateError | null = null;
 
   /**
-   * `entry` is the program's own entry file: it loads src/install/worker.ts when its worker data
-   * say so. A built program brings the code of the thread with it, and needs no entry.
+   * `entry` is the program's own entry file: it loads src/install/worker.ts when the thread's first
+   * argument says so. A built program brings the code of the thread with it, and needs no entry.
    */
   constructor(entry: string) {
-    const role = { tandemWorker: 'install' };
     this.#worker =
       WORKER_CODE === null
-        ? new Worker(entry, { workerData: role })
-        : new Worker(WORKER_CODE, { workerData: role, eval: true });
+        ? new Worker(entry, { argv: [WORKER_ROLE] })
+        : new Worker(WORKER_CODE, { eval: true });
     this.#worker.on('message', ({ failed }: JobAnswer) => {
       this.#settle?.(failed === null ? null : UpdateError.from(failed));
     });

@@ -7,9 +7,6 @@ import { parentPort } from 'node:worker_threads';
 import { asUpdateError, type ErrorReport } from '../core/errors.ts';
 import { workUntilDone, type SlotJob } from './chunk-work.ts';
 
-/** Marks the worker data by which the program's entry knows that it is this thread. */
-export const WORKER_ROLE = 'install';
-
 /** Answer to one job. */
 export type JobAnswer = { readonly failed: ErrorReport | null };
 
