@@ -94,6 +94,7 @@ function tellKept(dir: string, voice: Voice): void {
   voice.line();
   voice.title('The pair goes on running. Talk to it:');
   voice.line(`  export TANDEM_SOCKET=${join(dir, 'A/run/control.sock')}`);
+  voice.line('  (that of node B lies in the same place below B)');
   voice.line(`  ${process.execPath} ${program} status`);
   voice.line(`  ${process.execPath} ${program} history`);
   voice.line(`  tail -f ${join(dir, 'A/console.log')} ${join(dir, 'B/boot.log')}`);
