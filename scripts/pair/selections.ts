@@ -26,14 +26,19 @@ import rollback from './scenarios/rollback.ts';
 import standbyHeld from './scenarios/standby-held.ts';
 import standbyRolledBack from './scenarios/standby-rolled-back.ts';
 import storageFails from './scenarios/storage-fails.ts';
+import switchover from './scenarios/switchover.ts';
 import takeover from './scenarios/takeover.ts';
 import watchdog from './scenarios/watchdog.ts';
 import type { Scenario } from './story.ts';
 
-/** For every change: refusals, the good way, fencing, the boot loader's fallback, one channel. */
+/**
+ * For every change: refusals, the good way, planned and fenced changes of the active, the boot
+ * loader's fallback, one channel.
+ */
 const CI = {
   refused,
   good,
+  switchover,
   takeover,
   'active-no-init': activeNoInit,
   'link-network': linkNetwork,

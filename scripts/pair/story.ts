@@ -140,6 +140,14 @@ export class Story {
     return { command, phase, ends };
   }
 
+  /** Tells a node to hand the service over, and judges the exit status of the command. */
+  async switchOver(node: NodeId, exit: number): Promise<void> {
+    this.tell(`node ${node} is told to hand the service over`);
+    const words = ['switchover', '--yes', '--reason', 'planned work'];
+    const ended = await this.pair.tandem(node, ...words).done;
+    this.expect(`exit status ${String(exit)}`, ended.exit === exit, ended.stdout + ended.stderr);
+  }
+
   /** Cuts the power, as a plug that is pulled. */
   async cutPower(which: Which): Promise<void> {
     this.tell(`the power of ${which} is cut`);
@@ -316,6 +324,14 @@ export class Story {
     this.tell(`client: ${writes} writes, ${retries} retries, longest gap ${gap}`);
     this.expect('no acknowledged write is lost', lost.length === 0, lost.slice(0, 5));
     this.expect('no read misses an acknowledged write', misreads === 0, misreads);
+  }
+
+  /** Judges the longest gap of a client that has ended, in control boots. */
+  gapAtMost(controls: number): void {
+    const gapS = (this.writes?.longestGapMs ?? 0) / 1000;
+    const most = `the client waited for at most ${String(controls)} x control`;
+    const isSo = this.#controlS === null || gapS <= controls * this.#controlS;
+    this.expect(most, isSo, `${gapS.toFixed(1)} s, and a control boot took ${this.#controlS} s`);
   }
 
   /** Ends what the story left running; the runner calls it. */
