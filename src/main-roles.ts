@@ -4,10 +4,7 @@
  * it loads no more than the role that was asked for. May import cli/, and lazily the installer and
  * the maker of archives.
  */
-import { WORKER_ROLE } from './install/worker-role.ts';
-
-const INSTALLER_ROLE = '__installer';
-const SUPPORT_ROLE = '__support';
+import { INSTALLER_ROLE, SUPPORT_ROLE, WORKER_ROLE } from './core/program-roles.ts';
 
 /** Runs the role that this process or thread was started for, to its end. */
 export async function runRole(): Promise<void> {
@@ -26,7 +23,7 @@ export async function runRole(): Promise<void> {
   }
 }
 
-/** Asked only where it matters: threads cost a start a tenth of a second of an emulated appliance. */
+/** Asked only where it matters: a start with threads takes longer. */
 async function isWorkerThread(): Promise<boolean> {
   const { isMainThread } = await import('node:worker_threads');
   return !isMainThread;

@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { INSTALLER_ROLE } from '../../src/core/program-roles.ts';
 import { asUpdateError } from '../../src/core/errors.ts';
 import { INSTALLER_FLAGS } from '../../src/drivers/installer-process.ts';
 import { bundleEntry, PROJECT_DIR } from '../build.ts';
@@ -36,7 +37,7 @@ export function installerRow(
   return {
     name,
     ...(prepare && { prepare }),
-    command: [process.execPath, ...INSTALLER_FLAGS, join(dir, 'tandem.mjs'), '__installer'],
+    command: [process.execPath, ...INSTALLER_FLAGS, join(dir, 'tandem.mjs'), INSTALLER_ROLE],
     input: `${JSON.stringify(request)}\n`,
     env: { NODE_COMPILE_CACHE: join(dir, 'compile-cache') },
     check: (stdout) => {

@@ -11,6 +11,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
+import { INSTALLER_ROLE } from '../../src/core/program-roles.ts';
 import { UpdateError } from '../../src/core/errors.ts';
 import { INSTALLER_FLAGS } from '../../src/drivers/installer-process.ts';
 import { createKeys, PAIR_SCHEMA, writePairRecord } from '../../src/drivers/keys.ts';
@@ -43,7 +44,7 @@ export async function serveBundle(
   const pair = { schema: PAIR_SCHEMA, pair: '0123456789abcdef0123456789abcdef' };
   await writePairRecord(keys.a, { ...pair, node: 'A', peer: pinOf('B', b.spkiSha256) });
   await writePairRecord(keys.b, { ...pair, node: 'B', peer: pinOf('A', a.spkiSha256) });
-  const child = spawn(process.execPath, [...INSTALLER_FLAGS, program, '__installer'], {
+  const child = spawn(process.execPath, [...INSTALLER_FLAGS, program, INSTALLER_ROLE], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const listen = { host: '127.0.0.1', port: 0, keysDir: keys.a };

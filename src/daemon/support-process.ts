@@ -8,7 +8,8 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { UpdateError } from '../core/errors.ts';
-import { SUPPORT_ROLE, type SupportDone, type SupportProgress } from './support-request.ts';
+import { SUPPORT_ROLE } from '../core/program-roles.ts';
+import type { SupportDone, SupportProgress } from './support-request.ts';
 import type { SupportReply, SupportRequest } from './support-request.ts';
 
 /** What the process may take beyond its own limit, without a word, before it is ended. */

@@ -7,8 +7,6 @@
 import type { ErrorReport } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 
-/** Argument that makes the program the maker of an archive. */
-export const SUPPORT_ROLE = '__support';
 /** Longest request: status, history and records of a pair, with room. */
 export const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 

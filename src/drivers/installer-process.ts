@@ -9,6 +9,7 @@ import { constants, setPriority } from 'node:os';
 import { UpdateError } from '../core/errors.ts';
 import type { ErrorReport } from '../core/errors.ts';
 import type { Progress } from '../core/model.ts';
+import { INSTALLER_ROLE } from '../core/program-roles.ts';
 import type { Installer } from '../ports.ts';
 import { startChild, type ManagedChild } from './managed-child.ts';
 
@@ -76,7 +77,7 @@ class Run {
     const child = startChild({
       execPath: execPath ?? process.execPath,
       program: entry,
-      args: args ?? ['__installer'],
+      args: args ?? [INSTALLER_ROLE],
       nodeFlags: INSTALLER_FLAGS,
       logFile,
       onOutput: (chunk) => this.#receive(chunk, child),

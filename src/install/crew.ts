@@ -6,10 +6,10 @@
  */
 import { Worker } from 'node:worker_threads';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
+import { WORKER_ROLE } from '../core/program-roles.ts';
 import type { SlotJob } from './chunk-work.ts';
 import type { JobAnswer } from './worker.ts';
 import { WORKER_CODE } from './worker-code.ts';
-import { WORKER_ROLE } from './worker-role.ts';
 
 /** A worker thread that takes slot jobs. */
 export class Helper implements AsyncDisposable {
