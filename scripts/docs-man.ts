@@ -83,10 +83,11 @@ const DESCRIPTION = [
 
 const SCRIPTS = [
   'Go by the exit status; it is a class of outcome, and the code word in `--json` ' +
-    'names the cause. Up to 24 nothing was changed. 30, 31 and 41 say that both nodes ' +
-    'run the old version again, or still; 30 is the veto of a hook, too. 32 says that ' +
-    'the second node failed: see `tandem status`. 33 wants a person. 40 and 50 say ' +
-    'nothing about the job: ask again with `tandem job wait`.',
+    'names the cause. Up to 24 nothing was changed; a hook that refuses before ' +
+    'the update has begun is 20. 30, 31 and 41 say that both nodes run the old version ' +
+    'again, or still; the veto of a later hook is 30. 32 says that the second node ' +
+    'failed: see `tandem status`. 33 wants a person. 40 and 50 say nothing about the ' +
+    'job: ask again with `tandem job wait`.',
   'A script that may be ended and started again, by a reboot of its own node for ' +
     'instance, gives its change an `--idempotency-key`: then the change is made once, ' +
     'and the second run is given the job of the first one. A whole update:',

@@ -266,7 +266,10 @@ export interface HooksEnd {
 
 /** Runs the hooks of one directory of `hooks.d` in their order. */
 export interface Hooks {
-  /** Throws `hook.veto` with the hook's name and output; status 75 = `retry`. */
+  /**
+   * Throws with the hook's name and output: `hook.refused` at a point before an update has begun,
+   * else `hook.veto` (core/hook-points.ts). Status 75 = `retry`.
+   */
   run(point: string, input: object, signal: AbortSignal): Promise<HooksEnd>;
 }
 

@@ -26,6 +26,11 @@ export const SCHEDULE_CODES = {
     title: 'A hook has asked to be asked again later.',
     next: 'Wait: it is asked again by itself. Or give up: `tandem job cancel ID`.',
   },
+  'hook.refused': {
+    exit: EXIT.window,
+    title: 'A hook refused before the update began; nothing was changed.',
+    next: 'Read the words of the hook that is named, and ask again when it agrees.',
+  },
   'schedule.deferred': {
     exit: EXIT.deferred,
     title: 'A user has put the update off.',

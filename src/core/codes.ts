@@ -128,7 +128,7 @@ export const CODES = {
   },
   'hook.veto': {
     exit: EXIT.activeFailed,
-    title: 'A hook refused.',
+    title: 'A hook refused while the update was on its way.',
     next: 'Read the output of the hook that is named.',
   },
 

@@ -247,9 +247,9 @@ const OF_THE_NODE: Readonly<Record<Exclude<Rest, BundleWords | OperatorWords>, C
     alarm: true,
   },
   'hook.veto': {
-    works: 'The service goes on. Before an update nothing was written; a trial is reverted.',
+    works: 'The service goes on. Before the switch nothing was armed; a trial is reverted.',
     costs: 'The update.',
-    steps: [DRY_RUN],
+    steps: ['See how it ended: `tandem history`.'],
     alarm: true,
   },
   'service.failed': {

@@ -36,6 +36,11 @@ export const SCHEDULE_RECOVERY: Readonly<Record<keyof typeof SCHEDULE_CODES, Cod
     steps: ['See which file it is, and on which node: `tandem status`.'],
   },
   'hook.later': { ...HELD, steps: ['See which hook it is, and why: `tandem status`.'] },
+  'hook.refused': {
+    ...UNTOUCHED,
+    steps: ['See what every check says: `tandem update FILE --dry-run`.'],
+    alarm: true,
+  },
   'schedule.deferred': LATER,
   'schedule.informing': { ...LATER, steps: ['See which ones there are: `tandem schedule list`.'] },
   'schedule.not_allowed': UNTOUCHED,

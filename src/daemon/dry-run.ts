@@ -97,7 +97,7 @@ export class Checks {
     await mayBegin(this.#parts, facts, ignoreWindow);
   }
 
-  /** Asks the hooks of `check.d` once; throws `hook.veto`. `later`: they want to be asked again. */
+  /** Asks those of `check.d` once; throws `hook.refused`. `later`: they want to be asked again. */
   async hooks(judged: Judged, signal = AbortSignal.timeout(HOOKS_MS)): Promise<HooksEnd> {
     return this.#parts.hooks.run('check', hookInput(judged), signal);
   }

@@ -105,7 +105,7 @@ export class PrepareStages implements PrepareWork {
     for (const point of ['check', 'pre-prepare']) {
       const answer = await hooks.run(point, input, limit);
       const { later = `a ${point} hook asks to try later` } = answer;
-      if (answer.retry) throw new UpdateError('hook.veto', later);
+      if (answer.retry) throw new UpdateError('hook.later', later);
       ran += answer.ran;
     }
     const judged = isSource ? 'the bundle fits the pair, ' : '';

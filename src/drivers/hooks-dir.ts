@@ -17,6 +17,7 @@ import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UpdateError } from '../core/errors.ts';
+import { isTellingPoint, refusalCode } from '../core/hook-points.ts';
 import type { Hooks, HooksEnd } from '../ports.ts';
 import { ioError, isErrno } from './fs-atomic.ts';
 
@@ -27,8 +28,6 @@ export const HOOK_RETRY_STATUS = 75;
 
 const NAME = /^[A-Za-z0-9_-]+(?:\.(?:sh|py|pl|js|mjs|hook))?$/;
 const POINT = /^[a-z][a-z-]{0,31}$/;
-/** At these points nothing can be refused any more. */
-const TELLING_POINTS: ReadonlySet<string> = new Set(['on-fail', 'notify']);
 const HOOKS_MAX = 100;
 const OUTPUT_BYTES_MAX = 4096;
 const OUTPUT_LINES_MAX = 5;
@@ -54,8 +53,8 @@ export class DirectoryHooks implements Hooks {
   }
 
   /**
-   * Runs the hooks of one point. A missing directory is one without hooks. Throws `hook.veto` with
-   * the hook's name and its last lines, or the signal's reason.
+   * Runs the hooks of one point. A missing directory is one without hooks. Throws with the
+   * code of a refusal at this point, the hook's name and its last lines, or the signal's reason.
    */
   async run(point: string, input: object, signal: AbortSignal): Promise<HooksEnd> {
     if (!POINT.test(point)) throw new UpdateError('internal.bug', `no hook point: ${point}`);
@@ -71,7 +70,7 @@ export class DirectoryHooks implements Hooks {
         if (!(error instanceof UpdateError)) throw error;
         veto ??= error;
       }
-      if ((later !== null || veto !== null) && !TELLING_POINTS.has(point)) break;
+      if ((later !== null || veto !== null) && !isTellingPoint(point)) break;
     }
     if (veto !== null) throw veto;
     return later === null ? { ran, retry: false } : { ran, retry: true, later };
@@ -87,12 +86,12 @@ export class DirectoryHooks implements Hooks {
       }
       if (names.length > HOOKS_MAX) {
         const message = `${dir} has ${names.length} hooks, at most ${HOOKS_MAX} are run`;
-        throw new UpdateError('hook.veto', message);
+        throw new UpdateError(refusalCode(point), message);
       }
       return names.toSorted((a, b) => (a < b ? -1 : 1));
     } catch (error) {
       if (isErrno(error) && error.code === 'ENOENT') return [];
-      throw ioError(error, 'hook.veto', `The hooks in ${dir} cannot be read`);
+      throw ioError(error, refusalCode(point), `The hooks in ${dir} cannot be read`);
     }
   }
 
@@ -107,7 +106,7 @@ export class DirectoryHooks implements Hooks {
     const refuse = (why: string, output: string): UpdateError => {
       const detail = { hook: name, point, output: output.split('\n') };
       const message = `Hook ${point}.d/${name} ${why}${said(output)}`;
-      return new UpdateError('hook.veto', message, { detail });
+      return new UpdateError(refusalCode(point), message, { detail });
     };
     await checkExecutable(path, refuse);
     let end: HookEnd;

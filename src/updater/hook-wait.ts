@@ -5,6 +5,7 @@
  * Imports core and ports.
  */
 import { UpdateError } from '../core/errors.ts';
+import { refusalCode } from '../core/hook-points.ts';
 import type { Reason } from '../core/records.ts';
 import type { Hooks, Host } from '../ports.ts';
 import { MESSAGE_CHARS_MAX, pause, type Pause } from './effects.ts';
@@ -32,8 +33,8 @@ export interface HookQuestion {
 }
 
 /**
- * Returns how many hooks agreed. Throws `hook.veto` with the hook's name and words, also for one
- * that has said later for too long, or the signal's reason.
+ * Returns how many hooks agreed. Throws the refusal with the hook's name and words, also for
+ * one that has said later for too long, or the signal's reason.
  */
 export async function askUntilAgreed(
   { hooks, host, laterH, pause: wait = pause }: HookWaitParts,
@@ -49,7 +50,7 @@ export async function askUntilAgreed(
       if (later === null) return ran;
       if (host.monotonicMs() - beganMs >= laterH * HOUR_MS) {
         const message = `${later} (asked ${asked} times in ${laterH} hours, which is too long)`;
-        throw new UpdateError('hook.veto', message);
+        throw new UpdateError(refusalCode(point), message);
       }
       told = true;
       const message = `${later} (asked ${asked} times)`.slice(0, MESSAGE_CHARS_MAX);

@@ -49,11 +49,24 @@ export async function hooksContract(
         { point: 'check', name: '20-later', answer: 'good' },
       ]);
       await t.rejects(hooks.run('check', {}, never), {
-        code: 'hook.veto',
+        code: 'hook.refused',
         message: /check\.d\/10-no[^]*no such luck/,
         detail: { hook: '10-no', point: 'check' },
       });
       t.same(await started(), ['check/10-no']);
+    });
+
+    await t.test('only a refusal before anything has begun is told as one', async (t) => {
+      const before = ['check', 'pre-prepare'];
+      const points = [...before, 'pre-switch', 'post-switch', 'health', 'pre-commit', 'on-fail'];
+      const { hooks } = await make(
+        t,
+        points.map((point) => ({ point, name: '10-no', answer: 'veto' })),
+      );
+      for (const point of points) {
+        const code = before.includes(point) ? 'hook.refused' : 'hook.veto';
+        await t.rejects(hooks.run(point, {}, never), { code, detail: { point } }, point);
+      }
     });
 
     await t.test('"later" ends the run and is told', async (t) => {

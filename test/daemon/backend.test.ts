@@ -200,7 +200,7 @@ t.test('a check hook may refuse, or ask for later', async (t) => {
   let answer: 'good' | 'retry' | { veto: string } = { veto: 'maintenance window is closed' };
   const hooks = [{ point: 'check', name: '10-window', answer: () => answer }];
   const pair = await makePair(t, { A: { hooks } });
-  t.equal(await refused(pair, pair.a.backend.start(UPDATE, CALLER)), 'hook.veto');
+  t.equal(await refused(pair, pair.a.backend.start(UPDATE, CALLER)), 'hook.refused');
   answer = 'retry';
   const { id } = await pair.clock.until(pair.a.backend.start(UPDATE, CALLER));
   const words = /waits: hook check.d\/10-window asks to be asked later \(asked (\d+) times\)/;

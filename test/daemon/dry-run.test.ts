@@ -81,7 +81,7 @@ t.test('space that lacks on the peer is found, and refuses the update too', asyn
 
 t.test('a veto of a check hook, and one that asks for later', async (t) => {
   for (const [answer, ok, code, result] of [
-    [{ veto: 'backup runs' }, false, 'hook.veto', 'failed'],
+    [{ veto: 'backup runs' }, false, 'hook.refused', 'failed'],
     // It would be accepted, and wait.
     ['retry', true, 'hook.later', 'warning'],
   ] as const) {

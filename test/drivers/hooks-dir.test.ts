@@ -147,13 +147,13 @@ t.test('which names count', async (t) => {
 
 t.test('what cannot be run is a veto, not silence', async (t) => {
   t.match(await vetoOf(t, 'exit 0', { mode: 0o644 }), {
-    code: 'hook.veto',
+    code: 'hook.refused',
     message: /check\.d\/hook is not executable/,
   });
   const dir = t.testdir();
   await mkdir(join(dir, 'check.d'));
   await symlink('nowhere', join(dir, 'check.d/link'));
-  await t.rejects(new DirectoryHooks(dir).run('check', {}, never), { code: 'hook.veto' });
+  await t.rejects(new DirectoryHooks(dir).run('check', {}, never), { code: 'hook.refused' });
   const odd = join(t.testdir({ 'health.d': {} }), 'health.d/odd');
   await writeFile(odd, '#!/no/such/interpreter\n');
   await chmod(odd, 0o755);
@@ -162,7 +162,7 @@ t.test('what cannot be run is a veto, not silence', async (t) => {
     message: /cannot be executed/,
   });
   const file = t.testdir({ 'check.d': 'a file' });
-  await t.rejects(new DirectoryHooks(file).run('check', {}, never), { code: 'hook.veto' });
+  await t.rejects(new DirectoryHooks(file).run('check', {}, never), { code: 'hook.refused' });
 });
 
 t.test('a hook that hangs, with children that would live on', async (t) => {
@@ -171,7 +171,7 @@ t.test('a hook that hangs, with children that would live on', async (t) => {
   await script(join(dir, 'check.d/hook'), text);
   const hooks = new DirectoryHooks(dir, { timeoutMs: 300 });
   await t.rejects(hooks.run('check', {}, never), {
-    code: 'hook.veto',
+    code: 'hook.refused',
     message: /did not end within 300 ms: waiting/,
     detail: { hook: 'hook', output: ['waiting'] },
   });
@@ -208,6 +208,6 @@ t.test('too many hooks are refused before one of them runs', async (t) => {
     await script(join(dir, `check.d/${n}`), `echo ran >> ${dir}/log`);
   }
   await appendFile(join(dir, 'log'), '');
-  await t.rejects(new DirectoryHooks(dir).run('check', {}, never), { code: 'hook.veto' });
+  await t.rejects(new DirectoryHooks(dir).run('check', {}, never), { code: 'hook.refused' });
   t.equal(await readFile(join(dir, 'log'), 'utf8'), '');
 });

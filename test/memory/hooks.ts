@@ -3,6 +3,7 @@
  * rules of the directory driver. Imports core and ports.
  */
 import { UpdateError } from '../../src/core/errors.ts';
+import { isTellingPoint, refusalCode } from '../../src/core/hook-points.ts';
 import type { Hooks, HooksEnd } from '../../src/ports.ts';
 
 /** How a hook answers: good, later, or a veto with this text; it may wait for the signal. */
@@ -13,8 +14,6 @@ export interface MemoryHook {
   readonly name: string;
   readonly answer: (input: object, signal: AbortSignal) => HookAnswer | Promise<HookAnswer>;
 }
-
-const TELLING_POINTS: ReadonlySet<string> = new Set(['on-fail', 'notify']);
 
 /** The hooks of a node. */
 export class MemoryHooks implements Hooks {
@@ -39,9 +38,10 @@ export class MemoryHooks implements Hooks {
       if (said === 'retry') later ??= `hook ${point}.d/${name} asks to be asked later`;
       if (typeof said === 'object') {
         const detail = { hook: name, point };
-        veto ??= new UpdateError('hook.veto', `Hook ${point}.d/${name}: ${said.veto}`, { detail });
+        const message = `Hook ${point}.d/${name}: ${said.veto}`;
+        veto ??= new UpdateError(refusalCode(point), message, { detail });
       }
-      if ((later !== null || veto !== null) && !TELLING_POINTS.has(point)) break;
+      if ((later !== null || veto !== null) && !isTellingPoint(point)) break;
     }
     if (veto !== null) throw veto;
     return later === null ? { ran, retry: false } : { ran, retry: true, later };
