@@ -2,8 +2,8 @@
  * One console at work: it keeps the state, asks the daemon for news every second, tells it of keys
  * that a person presses, and carries out what the model asks for. Always holds: the daemon may go
  * away and come back at any time; an answer reaches the model with the number of its ask, and not
- * at all once the person who asked has logged out; nothing goes on after it was disposed of.
- * Imports core, the control client and the model.
+ * at all once the person who asked has logged out or a login was accepted after it; nothing goes on
+ * after it was disposed of. Imports core, the control client and the model.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlClient } from '../src/control/client.ts';
@@ -123,12 +123,16 @@ export class Session implements AsyncDisposable {
     this.#state = state;
     if (was.access.at !== 'out' && state.access.at === 'out') {
       // Answers that are on their way were for the one who has left.
-      this.#login.abort();
-      this.#login = new AbortController();
+      this.#forgetAsked();
       this.#heap = [];
     }
     for (const one of asks) this.#run(this.#carryOut(one));
     if (state !== was) this.#options.onChange(cause);
+  }
+
+  #forgetAsked(): void {
+    this.#login.abort();
+    this.#login = new AbortController();
   }
 
   #run(work: Promise<void>): void {
@@ -251,6 +255,8 @@ export class Session implements AsyncDisposable {
     }
     // A logout has no answer that matters: the next question says that nobody is logged in.
     if (signal.aborted || ask.ask === 'logout') return;
+    // What was asked before this login may be answered after it: that nobody is logged in.
+    if (answer.kind === 'session') this.#forgetAsked();
     this.#take({ answer, id }, 'answer');
     if (ask.ask !== 'change' && answer.kind !== 'session') return;
     // What was changed is seen at once, and not with the next question.

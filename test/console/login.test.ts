@@ -64,11 +64,13 @@ class House implements AsyncDisposable {
 
 /** One console, led by keys. */
 class Console {
+  readonly client: ControlClient;
   readonly session: Session;
 
   constructor(socketPath: string) {
+    this.client = new ControlClient(socketPath);
     this.session = new Session({
-      client: new ControlClient(socketPath),
+      client: this.client,
       readonly: false,
       bundleRoots: [],
       seat: { tty: '/dev/ttyS0' },
@@ -112,6 +114,33 @@ class Console {
 
 const problemOf = ({ dialog }: State): string =>
   dialog?.kind === 'form' ? (dialog.problem ?? '') : '';
+
+t.test('that nobody was logged in is no news after a login, however late it comes', async (t) => {
+  await using house = await House.open();
+  await house.bench.add('anna', 'operator');
+  const console = house.console();
+  await console.until(({ access }) => access.at === 'out');
+  const { access } = console.client;
+  const ask = access.session.bind(access);
+  const asked = Promise.withResolvers<void>();
+  const late = Promise.withResolvers<void>();
+  access.session = async (signal) => {
+    access.session = ask;
+    const answer = ask(signal);
+    await answer.catch(() => asked.resolve());
+    await late.promise;
+    return answer;
+  };
+  await asked.promise;
+  await console.login('anna');
+  late.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.equal(console.state.access.at, 'in');
+  t.strictSame(
+    house.bench.lines().filter((line) => line.startsWith('log')),
+    ['login anna done'],
+  );
+});
 
 t.test('in, out, and in as somebody else', async (t) => {
   await using house = await House.open();
