@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import type { BundleSource, JobRequest } from '../control/backend.ts';
 import { EXIT } from '../core/codes.ts';
 import { adviceOf, asUpdateError, UpdateError } from '../core/errors.ts';
+import type { TimesGiven } from '../core/schedule-time.ts';
 import { REASON_OPTION, why } from './confirm.ts';
 import { isThere, previewed, PREVIEW_OPTIONS, startsNothing } from './preview.ts';
 import { renderEstimate, renderPrecheck } from './render-checks.ts';
@@ -126,7 +127,7 @@ async function update(args: readonly string[], values: VerbValues, io: CliIo): P
   }
   const later = isLater(values) ? laterRequest(source, manner, values) : null;
   if (flag(values, 'dry-run') || flag(values, 'estimate')) {
-    return dryRun(request.source, values, io);
+    return dryRun(request.source, later ?? {}, values, io);
   }
   if (later !== null) return updateLater(later, values, io);
   const what =
@@ -145,12 +146,22 @@ async function updateSource(word: string): Promise<BundleSource> {
 }
 
 /** Checks and estimate alone; nothing is started, whatever else was asked for. */
-async function dryRun(source: BundleSource, values: VerbValues, io: CliIo): Promise<number> {
+async function dryRun(
+  source: BundleSource,
+  { at, every, zone }: TimesGiven,
+  values: VerbValues,
+  io: CliIo,
+): Promise<number> {
   startsNothing(values);
   wantsWait(values);
   const client = await connect(values, io);
   if (io.errIsTerminal) io.err('Checking the request ...\n');
-  const manner = flag(values, 'ignore-window') ? { ignoreWindow: true } : {};
+  const manner = {
+    ...(flag(values, 'ignore-window') ? { ignoreWindow: true } : {}),
+    ...(at === undefined ? {} : { at }),
+    ...(every === undefined ? {} : { every }),
+    ...(zone === undefined ? {} : { zone }),
+  };
   const report = await client.precheck(source, io.signal, manner);
   const { code, version } = report;
   const refused = code === null ? null : { code, detail: version === null ? {} : { version } };

@@ -19,6 +19,7 @@ import type {
   TandemEvent,
   ValidateReport,
 } from '../core/status.ts';
+import type { TimesGiven } from '../core/schedule-time.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
 import type { StorageView } from '../core/store.ts';
 import type { Counters } from './metrics.ts';
@@ -116,8 +117,8 @@ export interface Caller {
   readonly job?: string;
 }
 
-/** What a dry run is told of the update besides its bundle. */
-export interface PrecheckOptions {
+/** What a dry run is told of the update besides its bundle: also when it is to happen. */
+export interface PrecheckOptions extends TimesGiven {
   /** It would begin and switch outside of the maintenance windows, too. */
   readonly ignoreWindow?: boolean;
 }

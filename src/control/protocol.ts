@@ -32,6 +32,9 @@ const order = { type: 'string', enum: ['active-first', 'standby-first'] } as con
 const onSecondFailure = { type: 'string', enum: ['hold', 'rollback'] } as const;
 const formatTarget = { type: 'boolean' } as const;
 const ignoreWindow = { type: 'boolean' } as const;
+const words = { type: 'string', minLength: 1, maxLength: 128 } as const;
+/** When something shall be, as a person types it. */
+export const TIME_SCHEMAS = { at: words, every: words, zone: { ...words, maxLength: 64 } } as const;
 
 /** Why something is asked for: a line of text for the audit log. */
 export const reason = {
@@ -165,7 +168,7 @@ export const PRECHECK_SCHEMA = {
   type: 'object',
   additionalProperties: false,
   required: ['source'],
-  properties: { source, ignoreWindow },
+  properties: { source, ignoreWindow, ...TIME_SCHEMAS },
 } as const;
 
 /** JSON Schema of `POST /v1/pair/replace`. */

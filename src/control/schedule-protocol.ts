@@ -3,7 +3,7 @@
  */
 import type { ScheduleAnswer } from '../core/schedule.ts';
 import type { BundleSource } from './backend.ts';
-import { JOB_SCHEMAS, reason } from './protocol.ts';
+import { JOB_SCHEMAS, reason, TIME_SCHEMAS } from './protocol.ts';
 
 /** An update that is to happen at a time. */
 export interface ScheduleRequest {
@@ -42,7 +42,6 @@ export const DEFER_MAX_MIN = 40_320;
 const { source, order, onSecondFailure, formatTarget, ignoreWindow } =
   JOB_SCHEMAS.update.properties;
 const minutes = { type: 'integer', minimum: 1, maximum: DEFER_MAX_MIN } as const;
-const words = { type: 'string', minLength: 1, maxLength: 128 } as const;
 
 /** JSON Schema of `POST /v1/schedules`. */
 export const SCHEDULE_SCHEMA = {
@@ -51,9 +50,7 @@ export const SCHEDULE_SCHEMA = {
   required: ['source'],
   properties: {
     source,
-    at: words,
-    every: words,
-    zone: { ...words, maxLength: 64 },
+    ...TIME_SCHEMAS,
     inform: { type: 'integer', minimum: 0, maximum: INFORM_MAX_S },
     deferrals: { type: 'integer', minimum: 0, maximum: 100 },
     choices: { type: 'array', minItems: 1, maxItems: 16, items: minutes },

@@ -198,8 +198,10 @@ export class Backend implements ControlBackend, RunJobs, AsyncDisposable {
   schedule(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {
     const asked = this.#asked('schedule', caller, request.reason ?? null);
     return auditSchedule(this.#audit, asked, async () => {
+      const desk = deskOf(this.schedules);
+      const judged = desk.judge(request);
       const ready = await withStaged(request, this, caller, this.#parts.pause);
-      return deskOf(this.schedules).add(ready, caller);
+      return desk.add(ready, caller, judged);
     });
   }
 
@@ -304,6 +306,7 @@ export class Backend implements ControlBackend, RunJobs, AsyncDisposable {
     return this.#checks.report(source, signal, {
       ...options,
       plan: (id) => this.#prepared.plan(id),
+      due: (times) => deskOf(this.schedules).judge(times),
     });
   }
 

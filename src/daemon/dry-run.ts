@@ -8,8 +8,10 @@ import { NODES, type NodeId, type Sha256 } from '../core/model.ts';
 import type { Estimate, PrecheckReport, PrecheckRow } from '../core/operator.ts';
 import { planRollout } from '../core/policy.ts';
 import type { Policy } from '../core/records.ts';
+import type { TimesGiven } from '../core/schedule-time.ts';
 import { me, peerReport } from '../core/state.ts';
 import type { ChannelStatus } from '../core/status.ts';
+import { zonedText } from '../core/zone-time.ts';
 import type { BundleSource, PrecheckOptions } from '../control/backend.ts';
 import type { Fencer, Hooks, HooksEnd, Host } from '../ports.ts';
 import { refusal, type Bundles, type Judged } from './bundles.ts';
@@ -139,11 +141,11 @@ export class Checks {
   async report(
     source: BundleSource,
     signal: AbortSignal,
-    { ignoreWindow = false, plan }: ReportOptions = {},
+    options: ReportOptions = {},
   ): Promise<PrecheckReport> {
     const { runner, channels, localJob } = this.#parts;
     const idle = idleRow(runner.state, localJob());
-    const prepared = await preparedRows(source, plan);
+    const prepared = await preparedRows(source, options.plan);
     const { rows, checked } = await this.#bundleRows(source, signal);
     const facts = checked?.facts ?? (await this.#facts(null, signal));
     const estimate = checked?.report.ok === true ? this.estimate(checked) : null;
@@ -153,7 +155,8 @@ export class Checks {
       ...rows,
       ...stateRows(runner.state, channels()),
       ...factRows(facts),
-      ...(await gateRows(this.#parts, facts, ignoreWindow)),
+      ...(await gateRows(this.#parts, facts, options.ignoreWindow)),
+      ...scheduleRows(options),
       ...(checked?.report.ok === true ? [await this.#hookRow(checked, signal)] : []),
       estimateRow(estimate),
     ];
@@ -220,6 +223,20 @@ export class Checks {
 interface ReportOptions extends PrecheckOptions {
   /** Throws what the install of a prepared update waits for. */
   readonly plan?: (id: string) => Promise<unknown>;
+  /** When a schedule with these times would be due; throws why there may be none. */
+  readonly due?: (times: TimesGiven) => { readonly ms: number; readonly zone: string };
+}
+
+/** A row for an update that is to happen later; none for any other one. */
+function scheduleRows({ at, every, zone, due }: ReportOptions): readonly PrecheckRow[] {
+  if (due === undefined || (at ?? every) === undefined) return [];
+  try {
+    const when = due({ at, every, zone });
+    return [good('schedule', `it is due at ${zonedText(when.ms, when.zone)}`)];
+  } catch (cause) {
+    const { code, message } = asUpdateError(cause);
+    return [bad('schedule', code, message)];
+  }
 }
 
 /** A row for a prepared update; none for any other one. */

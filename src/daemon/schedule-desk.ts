@@ -13,6 +13,7 @@ import { asUpdateError, UpdateError } from '../core/errors.ts';
 import type { Reason } from '../core/records.ts';
 import { jobOfSchedule, SCHEDULES_MAX, scheduleView, whatOf } from '../core/schedule-read.ts';
 import type { AutomationView, ScheduleView } from '../core/schedule-read.ts';
+import type { TimesGiven } from '../core/schedule-time.ts';
 import { afterRun, answered, dueNow, jobOfRun, merged } from '../core/schedule.ts';
 import type { Due, Moment, Schedule, ScheduleAnswer } from '../core/schedule.ts';
 import type { ScheduleResult } from '../core/schedule.ts';
@@ -22,7 +23,7 @@ import { pause } from '../updater/effects.ts';
 import { windowReason } from '../updater/switch-gate.ts';
 import type { ScheduleHalf } from './schedule-exchange.ts';
 import { OVER_MAX, ScheduleKeeper } from './schedule-keeper.ts';
-import { found, informWords, newSchedule, runKey } from './schedule-rules.ts';
+import { firstDue, found, informWords, newSchedule, runKey } from './schedule-rules.ts';
 import type { Outcome, ScheduleRules } from './schedule-rules.ts';
 import { ScheduleRuns, waitingSchedule, type RunParts } from './schedule-runs.ts';
 import type { WaitingRun } from './update-wait.ts';
@@ -108,13 +109,30 @@ export class ScheduleDesk implements AsyncDisposable {
     return open.flatMap(({ source }) => ('bundle' in source ? [source.bundle] : []));
   }
 
-  /** A new one, on the disks of both nodes; throws the refusal. */
-  async add(request: ScheduleRequest, caller: Caller): Promise<ScheduleView> {
-    const { automation, host, node, staged } = this.#parts;
+  /**
+   * Judges what a new one may be refused for before anything is done for it: its times, and whether
+   * there is room. Returns when it would be due and in which zone, and the moment of the question.
+   */
+  judge(times: TimesGiven): { readonly ms: number; readonly zone: string; readonly nowMs: number } {
+    const { automation, host } = this.#parts;
     const max = SCHEDULES_MAX - OVER_MAX;
     if (this.#keeper.open.length >= max) {
       throw new UpdateError('schedule.full', `there are ${max} scheduled updates already`);
     }
+    const nowMs = host.nowMs();
+    return { ...firstDue(times, automation, nowMs), nowMs };
+  }
+
+  /**
+   * A new one, on the disks of both nodes; throws the refusal. Its times count from `nowMs`, when
+   * it was judged: its bundle may have taken long since then.
+   */
+  async add(
+    request: ScheduleRequest,
+    caller: Caller,
+    { nowMs }: { readonly nowMs: number } = this.judge(request),
+  ): Promise<ScheduleView> {
+    const { automation, node, staged } = this.#parts;
     const { source } = request;
     const known = 'bundle' in source ? await staged(source.bundle) : { version: null };
     if (known === null && 'bundle' in source) {
@@ -122,7 +140,7 @@ export class ScheduleDesk implements AsyncDisposable {
       throw new UpdateError('pair.not_replicated', message);
     }
     const id = newId();
-    const made = { id, node, nowMs: host.nowMs(), by: caller.name, version: known?.version };
+    const made = { id, node, nowMs, by: caller.name, version: known?.version };
     const schedule = newSchedule(request, automation, made);
     // The peer first: one that cannot keep schedules is told before anything is promised.
     await this.#keeper.compare([schedule]);

@@ -10,6 +10,7 @@ import { isoOf } from '../core/dates.ts';
 import { UpdateError } from '../core/errors.ts';
 import type { NodeId } from '../core/model.ts';
 import { checkedZone, nextAfter, readAt, readEvery } from '../core/schedule-time.ts';
+import type { TimesGiven } from '../core/schedule-time.ts';
 import type { ResultWord, Schedule, ScheduleResult } from '../core/schedule.ts';
 import type { JobStatus } from '../core/status.ts';
 import { windowsAt, type Window } from '../core/window.ts';
@@ -37,7 +38,7 @@ export function newSchedule(
   rules: ScheduleRules,
   made: MadeBy,
 ): Schedule {
-  const { source, at, every = null, zone: named, inform, reason = null } = request;
+  const { source, every = null, zone: named, inform, reason = null } = request;
   const { order, onSecondFailure, formatTarget, ignoreWindow } = request;
   const zone = checkedZone(named ?? rules.zone);
   const asked = { by: made.by, at: isoOf(made.nowMs), reason };
@@ -56,7 +57,7 @@ export function newSchedule(
     },
     every,
     zone,
-    dueAt: isoOf(firstDue(at, every, zone, rules.windows, made.nowMs)),
+    dueAt: isoOf(firstDue(request, rules, made.nowMs).ms),
     held: false,
     run: 1,
     inform: inform === undefined ? null : { seconds: inform },
@@ -70,22 +71,22 @@ export function newSchedule(
   };
 }
 
-function firstDue(
-  at: string | undefined,
-  every: string | null,
-  zone: string,
-  windows: readonly Window[],
+/** When it is due first, asked for now, and the zone that counts; throws `usage.invalid`. */
+export function firstDue(
+  { at, every, zone: named }: TimesGiven,
+  rules: Pick<ScheduleRules, 'zone' | 'windows'>,
   nowMs: number,
-): number {
-  if (every !== null) {
+): { readonly ms: number; readonly zone: string } {
+  const zone = checkedZone(named ?? rules.zone);
+  if (every !== undefined) {
     const rule = readEvery(every);
     const fromMs = at === undefined ? nowMs : readAt(at, zone, nowMs) - 1;
-    return nextAfter(rule, zone, fromMs);
+    return { ms: nextAfter(rule, zone, fromMs), zone };
   }
-  if (at !== 'window') return readAt(at ?? 'now', zone, nowMs);
-  const state = windowsAt(windows, nowMs);
-  if (state.open) return nowMs;
-  if (state.nextMs !== null) return state.nextMs;
+  if (at !== 'window') return { ms: readAt(at ?? 'now', zone, nowMs), zone };
+  const state = windowsAt(rules.windows, nowMs);
+  if (state.open) return { ms: nowMs, zone };
+  if (state.nextMs !== null) return { ms: state.nextMs, zone };
   throw new UpdateError('usage.invalid', '--at is window, and none of the windows ever opens');
 }
 

@@ -73,6 +73,9 @@ t.test('what is asked for', async (t) => {
   t.equal((await tandem('update', '/u.bin', '--every', 'Sun 02:00', '--detach')).out, 's1\n');
   await tandem('update', '/u.bin', '--ignore-window', '--format-target');
   t.match(bench.backend.asked.at(-1)?.value, { ignoreWindow: true, formatTarget: true });
+  await tandem('update', '/u.bin', '--at', 'window', '--zone', 'UTC', '--dry-run');
+  const options = { at: 'window', zone: 'UTC' };
+  t.match(bench.backend.asked.at(-1), { what: 'precheck', options }, 'its time is judged, too');
 });
 
 t.test('what cannot be meant is refused before anything is asked', async (t) => {

@@ -75,6 +75,37 @@ t.test('a file that comes while slots are written holds the switch up', async (t
   await pair.until(() => pair.a.runner.state.record.update.state === 'installed');
 });
 
+t.test(
+  'a schedule that is refused has staged nothing, and a dry run refuses it, too',
+  async (t) => {
+    const options = { automation: {} };
+    const pair = await makePair(t, { A: options, B: options });
+    const { backend } = pair.a;
+    const never = new AbortController().signal;
+    const source = { path: GOOD };
+    const dry = (times: object) => pair.clock.until(backend.precheck(source, never, times));
+    const judged = async (times: object, code: string): Promise<void> => {
+      const work = backend.schedule({ source, ...times }, CALLER);
+      t.equal((await pair.clock.until(refusal(work))).code, code);
+      const report = await dry(times);
+      t.match(report, { ok: false, code });
+      t.match(
+        report.checks.find(({ name }) => name === 'schedule'),
+        { result: 'failed', code },
+      );
+      t.strictSame(backend.jobs(), []);
+      t.strictSame(await backend.bundles(), []);
+    };
+    await judged({ at: '1969-01-01 02:00' }, 'usage.invalid');
+    await judged({ at: '02:00', zone: 'Mars/Phobos' }, 'usage.invalid');
+    t.match((await dry({ at: '+5m' })).checks, { length: (await dry({})).checks.length + 1 });
+    for (let count = 0; count < 22; count++) {
+      await pair.clock.until(backend.schedule({ source, every: 'Sun 02:00' }, CALLER));
+    }
+    await judged({ at: '+5m' }, 'schedule.full');
+  },
+);
+
 t.test('a schedule of a file becomes a rollout, whatever became of the file', async (t) => {
   const options = { automation: {} };
   const pair = await makePair(t, { A: options, B: options });
