@@ -221,7 +221,9 @@ export function installRefusal(found: Preparation | null, id: string): UpdateErr
     (node) => !isColumnDone(nodes[node], order.plan?.digest ?? null),
   );
   if (open.length > 0) {
-    const lacks = open.some((node) => nodes[node].stages.replicate.state !== 'done');
+    // A check that failed is mended; that nothing is replicated yet follows from it.
+    const failed = open.some((node) => nodes[node].stages.checks.state === 'failed');
+    const lacks = !failed && open.some((node) => nodes[node].stages.replicate.state !== 'done');
     const words = open.map((node) => `node ${node}: ${stillOpen(nodes[node])}`).join('; ');
     return new UpdateError(lacks ? 'pair.not_replicated' : 'prepare.not_ready', words);
   }

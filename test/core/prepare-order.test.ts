@@ -90,6 +90,14 @@ t.test('the gates, in every combination of what they ask for', async (t) => {
     B: columnAt(null, 'done', { plan: 'e'.repeat(64) as never }),
   });
   t.equal(installRefusal(other, 'prepare-1')?.code, 'prepare.not_ready', 'another plan is none');
+  const checks = [
+    ['failed', 'prepare.not_ready'],
+    ['waiting', 'pair.not_replicated'],
+  ] as const;
+  for (const [state, code] of checks) {
+    const open = preparationOf(AGREED, { A: columnAt('checks', state) });
+    t.equal(installRefusal(open, 'prepare-1')?.code, code, `checks ${state}`);
+  }
 });
 
 t.test('ignore: one node, with what is left open there', async (t) => {
