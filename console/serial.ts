@@ -1,12 +1,13 @@
 /**
  * Consoles on a serial port without a login program: opens the port, waits until somebody presses
  * Enter, runs a console, waits again. Always holds: a port that is missing, locked or unplugged is
- * tried again at most once a second, and what is wrong with it is said once on standard error; a
- * break ends the console on it, so the next person finds none that is open. Imports the serial
- * port and the parts of the console.
+ * tried again at most once a second, and what is wrong with it is said once on standard error;
+ * something else that lies at its path is refused and not tried again; a break ends the console
+ * on it, so the next person finds none that is open. Imports the serial port and the parts of the
+ * console.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asUpdateError } from '../src/core/errors.ts';
+import { asUpdateError, UpdateError } from '../src/core/errors.ts';
 import { openSerialPort } from '../src/drivers/serial-port.ts';
 import { runAt, type ConsoleOptions, type Place } from './run.ts';
 import type { FlowControl } from './terminal/channel.ts';
@@ -36,7 +37,7 @@ export interface SerialOptions extends ConsoleOptions {
   readonly retryMs?: number;
 }
 
-/** Serves consoles on a port until `io.signal` aborts. */
+/** Serves consoles on a port until `io.signal` aborts; throws `console.no_port` where none is. */
 export async function runSerial(options: SerialOptions): Promise<void> {
   const { io, path, baud = BAUD, flow, retryMs = RETRY_MS } = options;
   let said = '';
@@ -51,7 +52,8 @@ export async function runSerial(options: SerialOptions): Promise<void> {
       await servePort(port, { ...options, baud });
       if (port.gone && !io.signal.aborted) say(`${path} is gone; waiting until it is back`);
     } catch (error) {
-      const { message } = asUpdateError(error);
+      const { message, detail } = asUpdateError(error);
+      if (detail?.['port'] === false) throw new UpdateError('console.no_port', message);
       say(`${message}; trying again until it can be opened`);
     }
     await sleep(retryMs, undefined, { signal: io.signal }).catch(() => {});

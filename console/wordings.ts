@@ -76,7 +76,7 @@ function updateWording(plan: Extract<Plan, { readonly do: UpdateWord }>): Wordin
       const effects = [
         RESTARTS,
         'While a node restarts there is no high availability.',
-        'The old version is kept until the new one is made permanent.',
+        'What runs now is kept until the new version is made permanent.',
       ];
       const title = `Update both nodes to ${plan.version}`;
       return grave({ title, effects }, plan.version, `tandem update ${sourceWord(plan.source)}`);
@@ -87,7 +87,10 @@ function updateWording(plan: Extract<Plan, { readonly do: UpdateWord }>): Wordin
       return grave({ title, effects }, plan.version, 'tandem rollback');
     }
     case 'commit': {
-      const effects = ['The old version can not be returned to afterwards.', 'Nothing restarts.'];
+      const effects = [
+        'What the other slots hold cannot be returned to afterwards.',
+        'Nothing restarts.',
+      ];
       const title = `Make ${plan.version} permanent`;
       return grave({ title, effects }, plan.version, 'tandem commit');
     }

@@ -11,6 +11,11 @@ export const OPERATOR_CODES = {
     title: 'The command needs a typed confirmation, and nobody is there to type it.',
     next: 'Run it on a terminal, or with the options that the message names.',
   },
+  'console.no_port': {
+    exit: EXIT.usage,
+    title: 'What `--serial` names is there, and it is no serial port.',
+    next: 'Name a port, as /dev/ttyS0 or /dev/ttyUSB0: `tandem console --serial PATH`.',
+  },
   'confirm.wrong': {
     exit: EXIT.cancelled,
     title: 'The confirmation was not typed as asked; nothing was changed.',

@@ -123,6 +123,7 @@ const OF_BUNDLES: Readonly<Record<BundleWords, CodeRecovery>> = {
 
 const OF_OPERATORS: Readonly<Record<OperatorWords, CodeRecovery>> = {
   'confirm.needed': UNTOUCHED,
+  'console.no_port': UNTOUCHED,
   'confirm.wrong': UNTOUCHED,
   'switchover.refused': {
     ...REFUSED,

@@ -22,9 +22,13 @@ const BUFFER_BYTES = 4096;
 /** How a line is told to wait; none for what has windows and checksums of its own. */
 export type SerialFlow = 'none' | 'xonxoff' | 'rtscts';
 
+/** How the system says that there is something at the path, and that it can never be a line. */
+const NO_TERMINAL = /inappropriate ioctl|is a directory/i;
+
 /**
  * Opens the port at `path` with `baud` bits per second. Throws `link.serial_failed` with the
- * system's words when there is none, another program has locked it, or the speed is not possible.
+ * system's words when there is none, another program has locked it, or the speed is not possible;
+ * `detail.port` is false when what is there is no port and will not become one.
  */
 export async function openSerialPort(
   path: string,
@@ -58,7 +62,12 @@ export async function openSerialPort(
     return { stream: port, close };
   } catch (cause) {
     const found = cause instanceof Error ? cause.message : String(cause);
-    throw new UpdateError('link.serial_failed', `${path}: ${found}`, { cause });
+    if (NO_TERMINAL.test(found)) {
+      const message = `${path} is no serial port: it is a file or a device without a line`;
+      throw new UpdateError('link.serial_failed', message, { cause, detail: { port: false } });
+    }
+    const words = found.replace(/^Error: /, '');
+    throw new UpdateError('link.serial_failed', `${path}: ${words}`, { cause });
   }
 }
 

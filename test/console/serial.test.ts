@@ -3,7 +3,9 @@
  * is missing, locked or unplugged, lines without a system that echoes them. Orders and screens are
  * asserted, no times.
  */
+import { join } from 'node:path';
 import t from 'tap';
+import { runSerial, type SerialOptions } from '../../console/serial.ts';
 import { openSerialPort } from '../../src/drivers/serial-port.ts';
 import { noTerminals, SerialDesk } from './serial-desk.ts';
 
@@ -100,6 +102,20 @@ await t.test('a port that is missing, locked, unplugged, and back', { skip }, as
   const lines = desk.log.trim().split('\n');
   t.ok(lines.length <= 5, `it says each thing once:\n${desk.log}`);
   t.equal(await desk.end(), 0);
+});
+
+await t.test('what can never be a port is refused, and not tried again', { skip }, async (t) => {
+  const file = join(t.testdir({ tty: 'a file' }), 'tty');
+  for (const path of [file, t.testdirName, '/dev/null']) {
+    let said = '';
+    const io = { err: (text: string) => (said += text), signal: AbortSignal.timeout(10_000) };
+    const options = { io, path, kind: null, baud: 9600, flow: 'none', retryMs: 1 };
+    await t.rejects(runSerial(options as unknown as SerialOptions), {
+      code: 'console.no_port',
+      message: `${path} is no serial port: it is a file or a device without a line`,
+    });
+    t.equal(said, '', 'the sentence is that of the error');
+  }
 });
 
 await t.test(
