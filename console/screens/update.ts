@@ -6,7 +6,7 @@
  */
 import { duration, mark, plain, stamp, wrap } from '../../src/cli/render.ts';
 import type { Mark, RenderOptions } from '../../src/cli/render.ts';
-import { phaseWords, renderRollout } from '../../src/cli/render-rollout.ts';
+import { phaseWords, renderProgress } from '../../src/cli/render-rollout.ts';
 import { adviceOf } from '../../src/core/errors.ts';
 import { NODES } from '../../src/core/model.ts';
 import type { Estimate, PrecheckRow } from '../../src/core/operator.ts';
@@ -158,7 +158,7 @@ function rolloutLines(
   options: RenderOptions,
 ): readonly string[] {
   const quiet = { ...status, ha: { ...status.ha, text: '' } };
-  const [, ...rest] = renderRollout(quiet, options);
+  const rest = renderProgress(quiet, options);
   const kind = rollout.kind === 'update' ? 'Update' : 'Rollback';
   const what = `${kind} to ${plain(rollout.version, options)}`;
   const head = `${what}: ${phaseWords(rollout.phase, rollout)}`;

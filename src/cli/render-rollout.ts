@@ -216,13 +216,22 @@ export function renderActivities(status: PairStatus | null, options: RenderOptio
 export function renderRollout(status: PairStatus, options: RenderOptions): string[] {
   const { rollout } = status;
   if (rollout === null) return [];
+  return [
+    ...wrap(rolloutHeadline(rollout, options), options.columns),
+    ...renderProgress(status, options),
+  ];
+}
+
+/** The same without its headline, for below one. */
+export function renderProgress(status: PairStatus, options: RenderOptions): string[] {
+  const { rollout } = status;
+  if (rollout === null) return [];
   const { columns } = options;
   const width = Math.floor((columns - 2) / 2);
   const about = rollout.estimateS === null ? '' : ` of about ${duration(rollout.estimateS)}`;
   const driver = rollout.driver === null ? '' : `, driven by node ${rollout.driver}`;
   const second = peerOf(rollout.first);
   return [
-    ...wrap(rolloutHeadline(rollout, options), columns),
     clip(`  ${duration(rollout.elapsedS)} elapsed${about}${driver}, job ${rollout.id}`, columns),
     '',
     ...sideBySide(

@@ -10,7 +10,7 @@ import type { PairStatus } from '../core/status.ts';
 import { findRollout, historyShowVerb } from './history-show.ts';
 import { renderAudit } from './render-checks.ts';
 import { renderHistory, renderHistoryEntry } from './render-records.ts';
-import { renderRollout } from './render-rollout.ts';
+import { renderProgress } from './render-rollout.ts';
 import { isReady, renderCluster, renderSlots, renderStatus, trustLines } from './render-status.ts';
 import { answered } from './silence.ts';
 import { CLIENT_OPTIONS, connect, flag, printJson, printLines } from './values.ts';
@@ -26,7 +26,7 @@ async function status(_args: readonly string[], values: VerbValues, io: CliIo): 
       const options = renderOptions(io);
       const running = found.rollout !== null && !found.rollout.ended;
       const lines = renderStatus(found, options);
-      return running ? [...lines, '', ...renderRollout(found, options)] : lines;
+      return running ? [...lines, '', ...renderProgress(found, options)] : lines;
     },
   };
   if (flag(values, 'watch')) return watchStatus(client, picture, values, io);

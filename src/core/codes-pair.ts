@@ -149,7 +149,7 @@ export const PAIR_CODES = {
   'revert.failed': {
     exit: EXIT.revertFailed,
     title: 'A node could not return to its old version.',
-    next: 'Look at that node on its console.',
+    next: 'See what both nodes run: `tandem status`; the console is for one that does not answer.',
   },
   'rollback.unavailable': {
     exit: EXIT.noPath,

@@ -156,7 +156,8 @@ export const STATUS_RECOVERY: Readonly<Record<keyof typeof EXIT, Recovery>> = {
     means: 'A node could not return to its old version and stays on the one that it runs.',
     works: 'The service; the pair is highly available in the versions that it runs.',
     todo: [
-      'Look at the node that is named on its console, and see its slots: `tandem slots`.',
+      'See what both nodes run: `tandem status`, and what their slots hold: `tandem slots`.',
+      'If a node does not answer there, look at it on its console.',
       'Go forward instead, with the newest bundle: `tandem update FILE`.',
       'Or try again when the cause is solved: `tandem rollback`.',
     ],

@@ -41,7 +41,8 @@ export class ArchiveDesk {
     return desk.begin(id, 'support', asked, async (signal) => {
       try {
         const { bytes, missing } = await support.make(id, live, tell, signal);
-        const lacks = missing.length === 0 ? '' : `; ${missing.length} things could not be read`;
+        const things = missing.length === 1 ? '1 thing' : `${missing.length} things`;
+        const lacks = missing.length === 0 ? '' : `; ${things} could not be read`;
         const { dir } = await support.view();
         return `support archive ${dir}/${id}${SUPPORT_ENDING} has ${bytes} bytes${lacks}`;
       } finally {

@@ -14,6 +14,8 @@ import { MESSAGE_CHARS_MAX, pause, type Pause } from './effects.ts';
 export const LATER_PAUSE_MS = 30_000;
 const HOUR_MS = 3_600_000;
 
+const timesWords = (asked: number): string => (asked === 1 ? 'asked once' : `asked ${asked} times`);
+
 /** What hooks are asked with. */
 export interface HookWaitParts {
   readonly hooks: Hooks;
@@ -49,11 +51,12 @@ export async function askUntilAgreed(
       const { ran, later = null } = await hooks.run(point, input, signal);
       if (later === null) return ran;
       if (host.monotonicMs() - beganMs >= laterH * HOUR_MS) {
-        const message = `${later} (asked ${asked} times in ${laterH} hours, which is too long)`;
+        const span = laterH === 1 ? '1 hour' : `${laterH} hours`;
+        const message = `${later} (${timesWords(asked)} in ${span}, which is too long)`;
         throw new UpdateError(refusalCode(point), message);
       }
       told = true;
-      const message = `${later} (asked ${asked} times)`.slice(0, MESSAGE_CHARS_MAX);
+      const message = `${later} (${timesWords(asked)})`.slice(0, MESSAGE_CHARS_MAX);
       await tell({ code: 'hook.later', message });
       await wait(LATER_PAUSE_MS, signal);
     }

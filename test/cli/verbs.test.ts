@@ -57,6 +57,7 @@ t.test('status shows a running update with both nodes', async (t) => {
   t.match(out, /^UPDATING: /);
   t.match(out, /Update to 2\.0\.0 in progress \(node A is on trial - /);
   t.match(out, /\[>\] trial healthy/);
+  t.equal(out.split('in progress').length, 2, 'its headline stands there once');
 });
 
 t.test('cluster status waits until the pair is ready', async (t) => {

@@ -67,3 +67,11 @@ t.test('what the daemon shows by itself is told as an alarm', async (t) => {
   );
   t.notOk(isAlarm('usage.invalid'));
 });
+
+t.test('a return that failed may leave a healthy pair in two versions: no node is named', (t) => {
+  t.match(recoveryOf('revert.failed').todo[0], /^See what both nodes run: `tandem status`/);
+  const { todo = [] } = recoveryOfStatus(33) ?? {};
+  t.match(todo[0], /^See what both nodes run: `tandem status`/);
+  t.match(todo[1], /^If a node does not answer there, .*console/);
+  t.end();
+});
