@@ -115,6 +115,8 @@ export interface Caller {
   readonly via?: Via;
   /** Id for the job that the request becomes, from `newJobId`; any other one when absent. */
   readonly job?: string;
+  /** Milliseconds for which hooks have put this job off already, before this daemon. */
+  readonly waitedMs?: number;
 }
 
 /** What a dry run is told of the update besides its bundle: also when it is to happen. */

@@ -24,6 +24,8 @@ export interface Asked {
   readonly reason: string | null;
   /** Id that the job of it gets; a new one when absent. */
   readonly job?: string | undefined;
+  /** Milliseconds for which hooks have put that job off already. */
+  readonly waitedMs?: number | undefined;
 }
 
 /** How it ended. */

@@ -227,8 +227,9 @@ export class Backend implements ControlBackend, RunJobs, AsyncDisposable {
     return this.#audited(asked, () => this.#starts.start(request, asked));
   }
 
-  #asked(act: string, { name: by, via, job }: Caller, reason: string | null): Asked {
-    return { act, by, via, reason, job };
+  #asked(act: string, caller: Caller, reason: string | null): Asked {
+    const { name: by, via, job, waitedMs } = caller;
+    return { act, by, via, reason, job, waitedMs };
   }
 
   counters(): Counters {

@@ -104,17 +104,22 @@ export class Checks {
     return this.#parts.hooks.run('check', hookInput(judged), signal);
   }
 
-  /** Asks them for a job until they agree, then those of `pre-prepare`. */
+  /**
+   * Asks them for a job until they agree, then those of `pre-prepare`; both together for as long as
+   * hooks may say later, of which `waitedMs` are over already.
+   */
   async agree(
     judged: Judged,
     desk: WaitTeller,
     job: string,
-    later: boolean,
+    { later, waitedMs = 0 }: { readonly later: boolean; readonly waitedMs?: number | undefined },
     signal: AbortSignal,
   ): Promise<void> {
+    const sinceMs = this.#parts.host.monotonicMs() - waitedMs;
     const points = later ? (['check', 'pre-prepare'] as const) : (['pre-prepare'] as const);
     for (const point of points) {
-      await agreeOn(this.#parts, desk, job, point, hookInput(judged), signal);
+      const question = { job, point, input: hookInput(judged), sinceMs };
+      await agreeOn(this.#parts, desk, question, signal);
     }
   }
 

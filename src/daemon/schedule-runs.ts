@@ -7,9 +7,9 @@
  */
 import type { Caller, JobRequest } from '../control/backend.ts';
 import { asUpdateError, UpdateError } from '../core/errors.ts';
-import { isoOf } from '../core/dates.ts';
+import { isoOf, parseIso } from '../core/dates.ts';
 import type { Reason } from '../core/records.ts';
-import { cancelled, jobOfRun, merged, type Schedule } from '../core/schedule.ts';
+import { cancelled, clockTrouble, jobOfRun, merged, type Schedule } from '../core/schedule.ts';
 import { SCHEDULES_MAX } from '../core/schedule-read.ts';
 import type { JobStatus } from '../core/status.ts';
 import { pause, type Pause } from '../updater/effects.ts';
@@ -104,11 +104,23 @@ export class ScheduleRuns {
     this.#starting.add(id);
     try {
       const job = jobOfRun(schedule);
-      await this.#parts.start(requestOf(schedule), { name: `schedule ${id}`, job });
+      const waitedMs = this.#waitedMs(schedule);
+      await this.#parts.start(requestOf(schedule), { name: `schedule ${id}`, job, waitedMs });
       if (this.#unwanted.has(id)) this.#parts.abort(job);
     } finally {
       this.#starting.delete(id);
     }
+  }
+
+  /**
+   * For how long hooks have put an update off that was to begin at once: it is kept since their
+   * first word. A clock that is not to be believed, then or now, counts anew.
+   */
+  #waitedMs({ job, asked }: Schedule): number {
+    if (job === undefined || this.#keeper.clock.trouble() !== null) return 0;
+    const beganMs = parseIso(asked.at);
+    if (clockTrouble(beganMs, 0, null) !== null) return 0;
+    return Math.max(0, this.#parts.host.nowMs() - beganMs);
   }
 
   /** On a node that does not serve: how its own jobs ended before they were runs. */

@@ -144,7 +144,7 @@ export class Starts {
       begin: () => {
         const id = asked.job ?? newId('stage');
         const job = desk.begin(id, 'stage', asked, async (signal) => {
-          await checks.agree(checked, desk, id, false, signal);
+          await checks.agree(checked, desk, id, { later: false }, signal);
           await bundles.stage(id, path, found, signal);
           await bundles.replicate(found, signal);
           return stagedWords(found.bundle);
@@ -194,7 +194,8 @@ export class Starts {
       // Another one may have begun while this bundle was read; from here on nothing is waited for.
       checks.idle();
       const job = desk.begin(id, 'update', asked, async (signal) => {
-        await checks.agree(checked, wait, id, later !== undefined, signal);
+        const { waitedMs } = asked;
+        await checks.agree(checked, wait, id, { later: later !== undefined, waitedMs }, signal);
         await bundles.stage(id, path, found, signal);
         checks.healthy();
         const bundle = { digest: found.bundle, bytes: found.bytes };

@@ -68,16 +68,23 @@ export interface WaitTeller {
   tell(job: string, kind: string, msg: string): unknown;
 }
 
+/** What the hooks of a point are asked for a job, and since when it waits for them. */
+export interface JobQuestion {
+  readonly job: string;
+  readonly point: 'check' | 'pre-prepare';
+  readonly input: object;
+  /** By the monotonic clock. */
+  readonly sinceMs: number;
+}
+
 /** Asks the hooks of a point for a job until they agree; it says why it waits. */
 export async function agreeOn(
   { hooks, host, pause, automation }: UpdateGateParts,
   desk: WaitTeller,
-  job: string,
-  point: 'check' | 'pre-prepare',
-  input: object,
+  { job, point, input, sinceMs }: JobQuestion,
   signal: AbortSignal,
 ): Promise<void> {
-  const asked = { hooks, host, laterH: automation.laterH, ...(pause && { pause }) };
+  const asked = { hooks, host, laterH: automation.laterH, sinceMs, ...(pause && { pause }) };
   const tell = (reason: Reason | null): unknown =>
     desk.tell(job, 'waiting', reason === null ? 'the hooks agree' : `${WAITS}${reason.message}`);
   await askUntilAgreed(asked, { point, input, tell }, signal);

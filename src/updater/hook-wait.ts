@@ -24,6 +24,8 @@ export interface HookWaitParts {
   readonly pause?: Pause;
   /** Hours for which a hook may say later. */
   readonly laterH: number;
+  /** Since when they say so, by the monotonic clock; the first question when absent. */
+  readonly sinceMs?: number;
 }
 
 /** One question to the hooks of a point. */
@@ -39,20 +41,19 @@ export interface HookQuestion {
  * one that has said later for too long, or the signal's reason.
  */
 export async function askUntilAgreed(
-  { hooks, host, laterH, pause: wait = pause }: HookWaitParts,
+  { hooks, host, laterH, sinceMs = host.monotonicMs(), pause: wait = pause }: HookWaitParts,
   { point, input, tell }: HookQuestion,
   signal: AbortSignal,
 ): Promise<number> {
-  const beganMs = host.monotonicMs();
   let told = false;
   try {
     for (let asked = 1; ; asked++) {
       signal.throwIfAborted();
       const { ran, later = null } = await hooks.run(point, input, signal);
       if (later === null) return ran;
-      if (host.monotonicMs() - beganMs >= laterH * HOUR_MS) {
+      if (host.monotonicMs() - sinceMs >= laterH * HOUR_MS) {
         const span = laterH === 1 ? '1 hour' : `${laterH} hours`;
-        const message = `${later} (${timesWords(asked)} in ${span}, which is too long)`;
+        const message = `${later} (${timesWords(asked)}, for ${span} in all, which is too long)`;
         throw new UpdateError(refusalCode(point), message);
       }
       told = true;

@@ -157,6 +157,20 @@ t.test('an update at once that has to wait for a hook goes on after a restart', 
   t.equal(pair.b.runner.state.rollout?.id, id);
 });
 
+t.test('a restart does not give hooks more time: it counts from their first later', async (t) => {
+  const hooks = [{ point: 'check', name: '10-wait', answer: () => 'retry' as const }];
+  const pair = await makePair(t, { A: { hooks } });
+  const waitedMs = 24 * 3_600_000 - 60_000;
+  const { id } = await pair.clock.until(
+    pair.a.backend.start(UPDATE, { ...CALLER, job: 'update-9', waitedMs }),
+  );
+  await pair.until(() => pair.a.backend.job(id).message.startsWith('waits: hook'));
+  t.equal(pair.a.backend.job(id).state, 'running');
+  await pair.clock.advance(90_000);
+  const message = /\(asked 3 times, for 24 hours in all, which is too long\)/;
+  t.match(pair.a.backend.job(id), { state: 'failed', code: 'hook.refused', message });
+});
+
 t.test('one that waits is cancelled on the other node, by its job', async (t) => {
   const hooks = [{ point: 'check', name: '10-wait', answer: () => 'retry' as const }];
   const pair = await makePair(t, { A: { automation: {}, hooks }, B: { automation: {} } });

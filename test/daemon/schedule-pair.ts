@@ -41,6 +41,8 @@ export class Pair {
   /** Rollouts, which both nodes hold; and every start of one. */
   readonly rollouts = new Map<string, JobStatus>();
   readonly starts: string[] = [];
+  /** For how long hooks had put each of them off. */
+  readonly waited: number[] = [];
   /** Starts of which the other node's disk did not know. */
   readonly unknown: string[] = [];
   readonly told: string[] = [];
@@ -96,6 +98,7 @@ export class Pair {
         const id = caller.job ?? 'none';
         if (this.rollouts.has(id)) throw new UpdateError('job.busy', `${id} is there`);
         this.starts.push(id);
+        this.waited.push(caller.waitedMs ?? 0);
         if (this.later) return Promise.resolve(this.wait(node, id));
         const there = this.books[peer].content.schedules;
         const known = there.some((one) => one.state === 'claimed' && jobOfRun(one) === id);

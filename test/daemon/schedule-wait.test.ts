@@ -46,6 +46,7 @@ t.test('an update that waits for a hook outlives every daemon, and begins once',
   pair.refusal = null;
   pair.askew.A = -365 * 24 * HOUR;
   await pair.pass(30_000);
+  t.strictSame(pair.waited, [0], 'that clock does not say for how long it was put off');
   t.strictSame(pair.starts, [RUN.job], 'with its own id, whatever time it is');
   await pair.pass(1000);
   t.match(pair.view('B').hold, { code: 'hook.later' });
@@ -57,6 +58,7 @@ t.test('an update that waits for a hook outlives every daemon, and begins once',
   pair.restart('A');
   await pair.pass(120_000);
   t.strictSame(pair.starts, [RUN.job, RUN.job], 'on the node that serves then');
+  t.ok(pair.waited[1]! >= 152_000 && pair.waited[1]! < HOUR, `since the first: ${pair.waited[1]}`);
   pair.agree('B', RUN.job);
   await pair.pass(1000);
   t.match(pair.view('A'), { state: 'claimed', hold: null });
