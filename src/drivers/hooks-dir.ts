@@ -147,7 +147,7 @@ async function checkExecutable(
  * What a hook gets of the daemon's own environment: the mark by which a power cut finds every
  * process of the node, and what the boot loader says of node, root and boot.
  */
-const PASSED_ON = ['TANDEM_POWER', 'TANDEM_NODE', 'TANDEM_ROOT', 'TANDEM_BOOT'] as const;
+export const PASSED_ON = ['TANDEM_POWER', 'TANDEM_NODE', 'TANDEM_ROOT', 'TANDEM_BOOT'] as const;
 
 function environmentOf(point: string): NodeJS.ProcessEnv {
   const passed = PASSED_ON.map((name) => [name, process.env[name]] as const);

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { PASSED_ON } from '../../src/drivers/hooks-dir.ts';
 import { shortDir } from '../drivers/short-dir.ts';
 
 const UNITS = fileURLToPath(new URL('../../images/units/', import.meta.url));
@@ -84,10 +85,22 @@ t.test('the settings of the machine count', async (t) => {
   writeFileSync(join(dir, 'defaults'), "TANDEM_BOOT='{}'\nTANDEM_NODE_FLAGS=--trace-uncaught\n");
   const { stdout } = await run(join(lib, 'start'), env);
   t.match(stdout, /--trace-uncaught \S+\/tandem\.mjs daemon\nTANDEM_BOOT=\{\}\n$/);
-  const other = `TANDEM_NODE=${lib}/other\nTANDEM_PROGRAM=/opt/program.mjs\n`;
+  const other = `TANDEM_RUNTIME=${lib}/other\nTANDEM_PROGRAM=/opt/program.mjs\n`;
   writeFileSync(join(dir, 'defaults'), other);
   renameSync(join(lib, 'node'), join(lib, 'other'));
   t.match((await run(join(lib, 'start'), env)).stdout, / \/opt\/program\.mjs daemon\n/);
+});
+
+t.test('no variable of the service means something else to a hook', async (t) => {
+  const meant = new Set<string>(PASSED_ON);
+  for (const folder of [UNITS, join(UNITS, '..', 'appliance', 'root')]) {
+    const text = readFileSync(join(folder, 'etc/default/tandem'), 'utf8');
+    const names = [...text.matchAll(/\b(TANDEM_[A-Z_]+)=/g)].map(([, name = '']) => name);
+    t.ok(names.length >= 5, names.join(' '));
+    // How this boot came about is the same for both.
+    const same = names.filter((name) => meant.has(name) && name !== 'TANDEM_BOOT');
+    t.strictSame(same, []);
+  }
 });
 
 /** Says that it listens, then every datagram that comes, in one line each. */
