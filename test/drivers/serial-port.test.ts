@@ -55,9 +55,12 @@ function openEnd(t: Test, own: PairKeys, path: string): SerialLink {
 }
 
 await t.test('a port that is none says so', async (t) => {
-  for (const path of [join(dir, 'none'), join(dir, 'a/node.crt'), '/dev/null']) {
-    const error = { code: 'link.serial_failed', message: new RegExp(`^${path}: `) };
-    await t.rejects(openSerialPort(path, BAUD), error, path);
+  const none = join(dir, 'none');
+  const missing = { code: 'link.serial_failed', message: new RegExp(`^${none}: `) };
+  await t.rejects(openSerialPort(none, BAUD), missing);
+  for (const path of [join(dir, 'a/node.crt'), '/dev/null']) {
+    const message = `${path} is no serial port: it is a file or a device without a line`;
+    await t.rejects(openSerialPort(path, BAUD), { code: 'link.serial_failed', message }, path);
   }
 });
 
