@@ -7,6 +7,8 @@
 import type { SerialLine } from '../../src/drivers/serial-port.ts';
 import type { Channel, ChannelEvents, OpenChannel } from './channel.ts';
 
+/** Padding follows at once; an adapter may keep what it got for some 16 ms. */
+const PADDING_MS = 50;
 const NOBODY: ChannelEvents = {
   onBytes: () => {},
   onResize: () => {},
@@ -21,6 +23,7 @@ export class Port implements AsyncDisposable {
   #events = NOBODY;
   #gone = false;
   #afterCr = false;
+  #crMs = 0;
 
   constructor(line: SerialLine) {
     this.#line = line;
@@ -72,8 +75,13 @@ export class Port implements AsyncDisposable {
     this.#end();
   }
 
-  /** The port reads a break as a zero byte; after CR it is padding, which some terminals send. */
+  /**
+   * The port reads a break as a zero byte; right after CR it is padding, which some terminals send.
+   * A person who presses Enter and gives a break later means it.
+   */
   #take(bytes: Buffer): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#crMs > PADDING_MS) this.#afterCr = false;
     let from = 0;
     for (const [at, byte] of bytes.entries()) {
       if (byte === 0 && !this.#afterCr) {
@@ -82,6 +90,7 @@ export class Port implements AsyncDisposable {
         this.#events.onHangUp();
       }
       this.#afterCr = byte === 0x0d;
+      if (this.#afterCr) this.#crMs = nowMs;
     }
     if (from < bytes.length) this.#events.onBytes(bytes.subarray(from));
   }
