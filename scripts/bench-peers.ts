@@ -1,10 +1,11 @@
 /**
  * Benchmark beside other updaters: `npm run bench:peers -- [--dir DIR] [--runs N] [--size MIB]
- * [--install-peers]`. RAUC, SWUpdate, rsync and the plain tools install or copy the same payload in
- * the same turns, onto loop devices as root and into plain files without. What each contender is
- * given and why that is fair: bench-peers.md. Always holds: nothing is installed on the machine
- * without `--install-peers`, which says what it installs; what did not run is named; devices,
- * services and servers end with it. Ends with 1 when a target is missed. Imports the files beside.
+ * [--install-peers] [--record]`. RAUC, SWUpdate, rsync and the plain tools install or copy the same
+ * payload in the same turns, onto loop devices as root and into plain files without. What each
+ * contender is given and why that is fair: bench-peers.md. Always holds: nothing is installed on the
+ * machine without `--install-peers`, which says what it installs; what did not run is named;
+ * devices, services and servers end with it. Ends with 1 when a target is missed. Imports the files
+ * beside.
  */
 import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,6 +24,7 @@ import { makePayload, type Payload } from './measure/payload.ts';
 import { RAUC_PACKAGES, RaucService, setUpRauc } from './measure/peer-rauc.ts';
 import { SWUPDATE_PACKAGES, setUpSwupdate } from './measure/peer-swupdate.ts';
 import { swupdateNetRow, swupdateRow } from './measure/peer-swupdate.ts';
+import { keepRun, RECORD_FILE } from './measure/peer-record.ts';
 import { judge, judgementText, ROW, type Lateness } from './measure/peer-targets.ts';
 import { bothEnds, emptied, rsyncRow, RSYNC_PACKAGES } from './measure/replication.ts';
 import { serveBundle, serveRsync, type Served } from './measure/replication.ts';
@@ -38,6 +40,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '7' },
     size: { type: 'string', default: '512' },
     'install-peers': { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
   },
 });
 const dir = resolve(values.dir);
@@ -209,6 +212,13 @@ async function main(): Promise<void> {
   const all = { machine, load, runs, direct: slots.direct, payload, results, lag, judged };
   await writeFile(report, `${JSON.stringify(all, null, 2)}\n`);
   console.log(`\n${report}`);
+  if (values.record) {
+    const [rawMiB, bundleMiB] = sizes.map(Number) as [number, number];
+    const { direct } = slots;
+    const at = new Date().toISOString();
+    await keepRun({ at, machine, load, runs, rawMiB, bundleMiB, direct, results, lag, judged });
+    console.log(`${RECORD_FILE}; npm run docs writes the table of README.md from it`);
+  }
   await rm(copies.depotDir, { recursive: true, force: true });
   if (judged.some(({ reached }) => reached === false)) process.exitCode = 1;
 }

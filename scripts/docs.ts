@@ -17,6 +17,7 @@ import { CODES, EXIT } from '../src/core/codes.ts';
 import { EXIT_WORDS } from '../src/core/exit.ts';
 import { manPage } from './docs-man.ts';
 import { RECOVERY_PARTS, wrapped } from './docs-recovery.ts';
+import { peersPart, readRuns } from './measure/peer-record.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const COLUMNS = 100;
@@ -108,6 +109,7 @@ const PARTS: Readonly<Record<string, () => Promise<string> | string>> = {
   files,
   statuses: () => exitStatuses(false),
   'exit-statuses': () => exitStatuses(true),
+  peers: async () => peersPart(await readRuns()),
   settings: () => settingsBelow('', CONFIG_SCHEMA.properties).join('\n'),
   ...RECOVERY_PARTS,
 };

@@ -8,17 +8,16 @@ import { NODES, type NodeId, type Sha256 } from '../core/model.ts';
 import type { Estimate, PrecheckReport, PrecheckRow } from '../core/operator.ts';
 import { planRollout } from '../core/policy.ts';
 import type { Policy } from '../core/records.ts';
-import type { TimesGiven } from '../core/schedule-time.ts';
 import { me, peerReport } from '../core/state.ts';
 import type { ChannelStatus } from '../core/status.ts';
-import { zonedText } from '../core/zone-time.ts';
 import type { BundleSource, PrecheckOptions } from '../control/backend.ts';
 import type { Fencer, Hooks, HooksEnd, Host } from '../ports.ts';
 import { refusal, type Bundles, type Judged } from './bundles.ts';
-import { fromHistory, fromSizes } from './estimate.ts';
+import { fromHistory, fromSizes, stageSeconds } from './estimate.ts';
 import { diskFree, fencerFacts, NO_FENCER, roomFor, type NodeFacts } from './facts.ts';
 import type { BundleParts } from './bundles.ts';
 import type { History } from './history.ts';
+import { forLater, laterOf, type DueOf } from './later-check.ts';
 import { firstNode } from './plan.ts';
 import { bad, bundleRows, estimateRow, factRows, good, idleRow, pairFacts } from './precheck.ts';
 import { passed, reportOfRows, stateRows, withFacts, type PairFacts } from './precheck.ts';
@@ -142,6 +141,11 @@ export class Checks {
     });
   }
 
+  /** Seconds until both nodes hold this bundle, or have it prepared. */
+  stageS({ found, readMs }: Checked, options?: { readonly prepared: boolean }): number {
+    return stageSeconds({ bundleBytes: found.bytes, readMs }, options);
+  }
+
   /** Every check with what was found and its fix; changes nothing and never throws a refusal. */
   async report(
     source: BundleSource,
@@ -154,16 +158,22 @@ export class Checks {
     const { rows, checked } = await this.#bundleRows(source, signal);
     const facts = checked?.facts ?? (await this.#facts(null, signal));
     const estimate = checked?.report.ok === true ? this.estimate(checked) : null;
-    const checks = [
-      idle,
-      ...prepared,
-      ...rows,
+    const later = laterOf(options, options.due);
+    const { ignoreWindow } = options;
+    const more = [
       ...stateRows(runner.state, channels()),
       ...factRows(facts),
-      ...(await gateRows(this.#parts, facts, options.ignoreWindow)),
-      ...scheduleRows(options),
+      ...(await gateRows(this.#parts, facts, { ignoreWindow, atMs: later?.dueMs })),
       ...(checked?.report.ok === true ? [await this.#hookRow(checked, signal)] : []),
       estimateRow(estimate),
+    ];
+    const ifLater = (ofFile: boolean) => (row: PrecheckRow) =>
+      later === null ? row : forLater(row, later, ofFile);
+    const checks = [
+      ...(later === null ? [] : [later.row]),
+      ...[idle, ...prepared].map(ifLater(false)),
+      ...rows.map(ifLater(true)),
+      ...more.map(ifLater(false)),
     ];
     const version = checked?.report.version ?? null;
     return reportOfRows(checks, { bundle: checked?.found.bundle ?? null, version, estimate });
@@ -229,19 +239,7 @@ interface ReportOptions extends PrecheckOptions {
   /** Throws what the install of a prepared update waits for. */
   readonly plan?: (id: string) => Promise<unknown>;
   /** When a schedule with these times would be due; throws why there may be none. */
-  readonly due?: (times: TimesGiven) => { readonly ms: number; readonly zone: string };
-}
-
-/** A row for an update that is to happen later; none for any other one. */
-function scheduleRows({ at, every, zone, due }: ReportOptions): readonly PrecheckRow[] {
-  if (due === undefined || (at ?? every) === undefined) return [];
-  try {
-    const when = due({ at, every, zone });
-    return [good('schedule', `it is due at ${zonedText(when.ms, when.zone)}`)];
-  } catch (cause) {
-    const { code, message } = asUpdateError(cause);
-    return [bad('schedule', code, message)];
-  }
+  readonly due?: DueOf;
 }
 
 /** A row for a prepared update; none for any other one. */

@@ -89,16 +89,33 @@ export interface Sizes {
   readonly readMs: number;
 }
 
+/** Bytes in a second, of a bundle that was just read and checked whole. */
+function rateOf({ bundleBytes, readMs }: Pick<Sizes, 'bundleBytes' | 'readMs'>) {
+  const measured = readMs >= 1 && bundleBytes > 0;
+  return { measured, rateBps: measured ? (bundleBytes * 1000) / readMs : RATE_BPS };
+}
+
+/**
+ * Seconds until both nodes hold a bundle: copied and checked on this node, then sent and checked on
+ * the other. `prepared`: each of them then reads its copy once more, both at a time.
+ */
+export function stageSeconds(
+  bundle: Pick<Sizes, 'bundleBytes' | 'readMs'>,
+  { prepared = false } = {},
+): number {
+  const { rateBps } = rateOf(bundle);
+  return Math.max(1, Math.round(((prepared ? 3 : 2) * bundle.bundleBytes) / rateBps));
+}
+
 /** From sizes and the measured rate of reading; restarts and syncs are assumed. */
 export function fromSizes(sizes: Sizes): Estimate {
-  const { bundleBytes, readMs, soakS } = sizes;
-  const measured = readMs >= 1 && bundleBytes > 0;
-  const rateBps = measured ? (bundleBytes * 1000) / readMs : RATE_BPS;
+  const { soakS } = sizes;
+  const { measured, rateBps } = rateOf(sizes);
   const seconds = (bytes: number): number => Math.max(1, Math.round(bytes / rateBps));
-  // Copied and checked on this node, then sent and checked on the other; written, then read back.
   const phases: { phase: Phase; seconds: number }[] = [
-    { phase: 'STAGE', seconds: seconds(2 * bundleBytes) },
+    { phase: 'STAGE', seconds: stageSeconds(sizes) },
   ];
+  // Written, then read back.
   for (const turn of ['first', 'second'] as const) {
     const rawBytes = sizes[turn];
     if (rawBytes === 0) continue;

@@ -141,6 +141,7 @@ export class Starts {
     return {
       changes: !there,
       does: there ? `${what} is on both nodes already` : `copies ${what} to both nodes`,
+      estimateS: checks.stageS(checked),
       begin: () => {
         const id = asked.job ?? newId('stage');
         const job = desk.begin(id, 'stage', asked, async (signal) => {
@@ -156,10 +157,11 @@ export class Starts {
 
   /** Both nodes have all that an install needs at the end; no slot is written. */
   async #prepare(request: JobRequest & { kind: 'prepare' }, asked: Asked): Promise<Judged> {
-    const { bundles, prepared, policy } = this.#parts;
+    const { bundles, prepared, policy, checks } = this.#parts;
     const { source, order = policy.order } = request;
     const { onSecondFailure = policy.onSecondFailure } = request;
-    const { found } = await this.#accepted(await bundles.pathOf(source));
+    const checked = await this.#accepted(await bundles.pathOf(source));
+    const { found } = checked;
     const { version } = found.manifest;
     const there = prepared.isPrepared(found.bundle, version);
     const what = `${version} (bundle ${found.bundle.slice(0, 12)})`;
@@ -167,7 +169,8 @@ export class Starts {
     const id = asked.job ?? newId('prepare');
     const path = 'path' in source ? source.path : null;
     const draft = { id, found, path, options: { order, onSecondFailure } };
-    return { changes: !there, does, begin: () => prepared.begin(draft, asked) };
+    const estimateS = checks.stageS(checked, { prepared: true });
+    return { changes: !there, does, estimateS, begin: () => prepared.begin(draft, asked) };
   }
 
   async #update(request: JobRequest & { kind: 'update' }, asked: Asked): Promise<Judged> {

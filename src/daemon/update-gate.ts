@@ -26,18 +26,26 @@ export interface UpdateGateParts {
 
 /** How a job begins to say why it waits. */
 export const WAITS = 'waits: ';
+
+/** How it is looked at. */
+export interface GateOptions {
+  readonly ignoreWindow?: boolean | undefined;
+  /** The moment at which a window has to be open; now when there is none. */
+  readonly atMs?: number | null | undefined;
+}
+
 /** Rows for a file that stops updates and for the windows. */
 export async function gateRows(
   { runner, host, automation }: UpdateGateParts,
   facts: PairFacts,
-  ignoreWindow = false,
+  { ignoreWindow = false, atMs }: GateOptions = {},
 ): Promise<PrecheckRow[]> {
   const { state } = runner;
   const own = await automation.inhibitor.inhibited();
   const theirs = facts[other(state)]?.inhibited ?? null;
   const file = own === null ? theirs : own;
   const node = own === null ? other(state) : me(state);
-  const closed = windowReason(automation.windows, host.nowMs());
+  const closed = windowReason(automation.windows, atMs ?? host.nowMs());
   return [
     file === null
       ? good('inhibit', 'no file stops updates')
@@ -60,7 +68,7 @@ export async function mayBegin(
   facts: PairFacts,
   ignoreWindow: boolean,
 ): Promise<void> {
-  passed(await gateRows(parts, facts, ignoreWindow));
+  passed(await gateRows(parts, facts, { ignoreWindow }));
 }
 
 /** Hears what a job does; its answer is waited for. */

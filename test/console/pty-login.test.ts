@@ -42,16 +42,21 @@ t.test('a login on a screen', async (t) => {
   );
 });
 
-t.test('a login line by line', async (t) => {
-  await using bench = await openDesk();
+/** A console line by line at which the viewer anna has typed a wrong password. */
+async function mistyped(bench: Awaited<ReturnType<typeof openDesk>>): Promise<Desk> {
   await bench.add('anna', 'viewer');
-  const control = { desk: bench.desk, login: true };
-  await using desk = await Desk.open({ term: 'dumb', control });
+  const desk = await Desk.open({ term: 'dumb', control: { desk: bench.desk, login: true } });
   await desk.untilSaid('User:');
   desk.send('anna\n');
   await desk.untilSaid('Password (not shown):');
   desk.send('not the right one\n');
   await desk.untilSaid('the name or the password is wrong');
+  return desk;
+}
+
+t.test('a login line by line', async (t) => {
+  await using bench = await openDesk();
+  await using desk = await mistyped(bench);
   desk.send(`${PASSWORD}\n`);
   await desk.untilSaid('HEALTHY');
   t.notMatch(desk.text, 'not the right one');
@@ -71,14 +76,7 @@ t.test('a login line by line', async (t) => {
 
 t.test('who never logged in has not succeeded', async (t) => {
   await using bench = await openDesk();
-  await bench.add('anna', 'viewer');
-  const control = { desk: bench.desk, login: true };
-  await using desk = await Desk.open({ term: 'dumb', control });
-  await desk.untilSaid('User:');
-  desk.send('anna\n');
-  await desk.untilSaid('Password (not shown):');
-  desk.send('not the right one\n');
-  await desk.untilSaid('the name or the password is wrong');
+  await using desk = await mistyped(bench);
   // The end of the input.
   desk.send('\x04');
   t.equal((await desk.exit).exitCode, 51);

@@ -5,6 +5,7 @@
 import t, { type Test } from 'tap';
 import { EXIT } from '../../src/core/codes.ts';
 import { asUpdateError, type UpdateError } from '../../src/core/errors.ts';
+import type { PrecheckReport } from '../../src/core/operator.ts';
 import { readWindow } from '../../src/core/window.ts';
 import { liveSources } from '../../src/daemon/support-live.ts';
 import { CALLER, DaemonPair, GOOD, type Daemon, type DaemonOptions } from './harness.ts';
@@ -201,3 +202,34 @@ t.test('asked for on the standby, it waits there, and runs once', async (t) => {
   const failed = [...pair.a.told(), ...pair.b.told()].filter((line) => / failed: /.test(line));
   t.strictSame(failed, []);
 });
+
+t.test(
+  'a dry run of an update that comes later: what it would wait for is no refusal',
+  async (t) => {
+    const pair = await makePair(t, { A: { automation: CLOSED }, B: { automation: CLOSED } });
+    const { backend } = pair.a;
+    const never = new AbortController().signal;
+    const dry = (times: object, path = GOOD) =>
+      pair.clock.until(backend.precheck({ path }, never, times));
+    const row = (report: PrecheckReport, name: string) =>
+      report.checks.find((one) => one.name === name);
+    t.match(await dry({}), { ok: false, code: 'window.closed' });
+    const early = await dry({ at: '+5m' });
+    t.match(early, { ok: true, code: null });
+    t.match(row(early, 'window'), { result: 'warning', code: 'window.closed' });
+    t.match(row(early, 'window')?.detail, /opens 2026-01-04 01:00 UTC; it waits until that has/);
+    const inWindow = await dry({ at: '2026-01-04 02:00' });
+    t.match(row(inWindow, 'window'), { result: 'ok' }, 'it is looked at when it is due');
+    pair.b.inhibited = '/x/backup stops updates: nightly';
+    const held = row(await dry({ at: 'window' }), 'inhibit');
+    t.match(held, { result: 'warning', code: 'update.inhibited' });
+    const none = '/none.bin';
+    t.match(await dry({ at: '+5m' }, none), { ok: false, code: 'file.not_found' });
+    const again = await dry({ every: 'Sun 02:00' }, none);
+    t.match(again, { ok: true });
+    t.match(row(again, 'bundle')?.detail, /the file is read again when it is due$/);
+    pair.wire.cut();
+    await pair.clock.advance(5000);
+    t.match(await dry({ at: '+5m' }), { ok: false, code: 'pair.peer_unreachable' });
+  },
+);

@@ -9,7 +9,7 @@ import { parseCommand } from '../../src/cli/parse.ts';
 import type { RolloutRecord, StepLog } from '../../src/core/records.ts';
 import type { NodeState } from '../../src/core/state.ts';
 import type { ValidateReport } from '../../src/core/status.ts';
-import { fromHistory, fromSizes } from '../../src/daemon/estimate.ts';
+import { fromHistory, fromSizes, stageSeconds } from '../../src/daemon/estimate.ts';
 import { NO_FENCER, readFacts, roomFor, type NodeFacts } from '../../src/daemon/facts.ts';
 import {
   bundleRows,
@@ -273,4 +273,7 @@ t.test('estimate from sizes: measured rate, assumptions, a node that is left alo
   const one = fromSizes({ ...sizes, second: 0 });
   t.notOk(one.phases.some(({ phase }) => phase.endsWith('2')));
   t.match(fromSizes({ ...sizes, readMs: 0 }).text, /50 MB\/s assumed/);
+  t.equal(stageSeconds(sizes), 2, 'copied here, sent there');
+  t.equal(stageSeconds(sizes, { prepared: true }), 3, 'and read once more');
+  t.equal(stageSeconds({ bundleBytes: 1, readMs: 0 }), 1, 'never nothing');
 });

@@ -9,6 +9,7 @@ import { CALLER, DaemonPair, GOOD } from './harness.ts';
 
 const JOBS: readonly JobRequest[] = [
   { kind: 'stage', path: GOOD },
+  { kind: 'prepare', source: { path: GOOD } },
   { kind: 'update', source: { path: GOOD } },
   { kind: 'update', source: { path: '/none.bin' } },
   { kind: 'rollback' },
@@ -19,6 +20,8 @@ const JOBS: readonly JobRequest[] = [
   { kind: 'restart' },
   { kind: 'shutdown' },
 ];
+/** Those whose time follows from the size of the bundle, or from what was done before. */
+const TIMED: ReadonlySet<string> = new Set(['stage', 'prepare', 'update']);
 const ACTS: readonly ActRequest[] = [
   { act: 'switchover' },
   { act: 'takeover', peer: 'A', reason: 'x' },
@@ -47,6 +50,8 @@ t.test('every job and act at rest: what it would do, and nothing is done', async
     t.equal(view.change, request.kind);
     t.equal(view.refusal === null, view.does !== null, 'one of the two');
     found.push(`${view.change}: ${view.refusal?.code ?? view.does}`);
+    const known = view.refusal === null && TIMED.has(request.kind);
+    t.equal(view.estimateS !== null, known, `${request.kind}: whether it says how long`);
   }
   for (const request of ACTS) {
     const view = await pair.clock.until(backend.previewAct(request));
@@ -54,6 +59,7 @@ t.test('every job and act at rest: what it would do, and nothing is done', async
   }
   t.matchStrict(found, [
     /^stage: copies bundle [0-9a-f]{64} \(2\.0\.0\) to both nodes$/,
+    /^prepare: prepares 2\.0\.0 \(bundle [0-9a-f]{12}\) on both nodes$/,
     'update: updates the pair to 2.0.0, node A first',
     'update: file.not_found',
     'rollback: rollback.unavailable',
@@ -82,7 +88,7 @@ t.test('a refusal is that of the change itself', async (t) => {
   pair.wire.cut();
   await pair.clock.advance(5000);
   const looks = new Set(['verify', 'resync']);
-  const leaves = new Set(['restart', 'shutdown', 'stage']);
+  const leaves = new Set(['restart', 'shutdown', 'stage', 'prepare']);
   for (const request of JOBS.filter(({ kind }) => !leaves.has(kind))) {
     const { refusal } = await pair.clock.until(pair.a.backend.previewJob(request, CALLER));
     if (looks.has(request.kind)) {
