@@ -2,8 +2,8 @@
  * Benchmark beside other updaters: `npm run bench:peers -- [--dir DIR] [--runs N] [--size MIB]
  * [--install-peers] [--record]`. RAUC, SWUpdate, rsync and the plain tools install or copy the same
  * payload in the same turns, onto loop devices as root and into plain files without. What each
- * contender is given and why that is fair: bench-peers.md. Always holds: nothing is installed on the
- * machine without `--install-peers`, which says what it installs; what did not run is named;
+ * contender is given and why that is fair: bench-peers.md. Always holds: nothing is installed on
+ * the machine without `--install-peers`, which says what it installs; what did not run is named;
  * devices, services and servers end with it. Ends with 1 when a target is missed. Imports the files
  * beside.
  */

@@ -1,7 +1,7 @@
 /**
  * The installer in a benchmark: the bundled program, rows that run it as the daemon does, the
  * request of an install, how late a loop is that waits for it. Always holds: what is measured is
- * the program as it is shipped, with its compile cache. Imports drivers and the measures.
+ * the program as an image has it. Imports drivers, the maker of parts and the measures.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
@@ -10,7 +10,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { INSTALLER_ROLE } from '../../src/core/program-roles.ts';
 import { asUpdateError } from '../../src/core/errors.ts';
 import { INSTALLER_FLAGS } from '../../src/drivers/installer-process.ts';
-import { bundleEntry, PROJECT_DIR } from '../build.ts';
+import { makePack, makeStarter } from '../appliance/pack.ts';
+import { PROJECT_DIR } from '../build.ts';
 import type { Row } from './measure.ts';
 import type { Payload } from './payload.ts';
 
@@ -19,11 +20,16 @@ export const PEAK_MAX_MIB = 85;
 /** The file with the progress of an install, as it is before the first one. */
 const HINT_BYTES = 8192;
 
-/** Builds the program below `dir` and returns its file. */
+/** Builds the program below `dir`, in parts as an appliance has it, and returns its file. */
 export async function benchProgram(dir: string): Promise<string> {
   await mkdir(dir, { recursive: true });
+  const [starter, parts] = await Promise.all([
+    makeStarter(PROJECT_DIR),
+    makePack(join(PROJECT_DIR, 'src/main-roles.ts'), process.execPath, PROJECT_DIR),
+  ]);
+  await writeFile(join(dir, 'tandem.parts'), parts);
   const program = join(dir, 'tandem.mjs');
-  await bundleEntry(join(PROJECT_DIR, 'src/main.ts'), program);
+  await writeFile(program, starter);
   return program;
 }
 
@@ -39,7 +45,6 @@ export function installerRow(
     ...(prepare && { prepare }),
     command: [process.execPath, ...INSTALLER_FLAGS, join(dir, 'tandem.mjs'), INSTALLER_ROLE],
     input: `${JSON.stringify(request)}\n`,
-    env: { NODE_COMPILE_CACHE: join(dir, 'compile-cache') },
     check: (stdout) => {
       const last = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { type: string };
       if (last.type !== 'done') throw new Error(stdout);

@@ -100,8 +100,8 @@ export function peersPart(all: readonly PeerRun[]): string {
   const { rawMiB, bundleMiB, machine, runs, direct } = last;
   const onto = direct ? 'a loop device with direct I/O' : 'a plain file';
   return [
-    `${rawMiB} MiB of real files as a bundle of ${bundleMiB} MiB, onto ${onto}; ${machine}; medians`,
-    `[least-greatest] of ${runs} turns of the newest run:`,
+    `${rawMiB} MiB of real files as a bundle of ${bundleMiB} MiB, onto ${onto}; ${machine};`,
+    `medians [least-greatest] of ${runs} turns of the newest run:`,
     '',
     ...markdown([['', 'wall s', 'cpu s', 'peak MiB'], ...rows]),
     '',

@@ -1,10 +1,10 @@
 /**
  * A slot's raw content, read and written in whole chunks past the page cache (O_DIRECT): what is
- * read back comes from the disk, and the memory of the appliance is left alone. Reads and writes
- * are synchronous, so this is for the installer's process and never for the daemon's loop. Always
- * holds: nothing is read or written past `sizeBytes`, and the file never grows. Where a file system
- * or a length does not allow direct I/O the same bytes go through the page cache. Imports core and
- * node:fs.
+ * read back comes from the disk, and the memory of the appliance is left alone. Always holds:
+ * nothing is read or written past `sizeBytes`, and the file never grows; a slab that was handed to
+ * a transfer is the disk's until that has ended, and the file is closed only after that. Where a
+ * file system or a length does not allow direct I/O the same bytes go through the page cache.
+ * Imports core and node:fs.
  */
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
@@ -25,6 +25,7 @@ declare const WebAssembly: {
 const WASM_PAGE_BYTES = 65_536;
 const fdatasync = promisify(fs.fdatasync);
 const read = promisify(fs.read);
+const write = promisify(fs.write);
 
 /**
  * Zeroed memory of at least `bytes` bytes that begins on a page boundary, as direct I/O needs it.
@@ -35,14 +36,17 @@ export function allocateSlab(bytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
 }
 
-/** `fs.readSync` or `fs.writeSync` at a position. */
+/** What `fs.read` or `fs.write` moved, of a slab at a position, in bytes. */
 type Transfer = (
   fd: number,
   slab: Uint8Array,
   from: number,
   length: number,
   offset: number,
-) => number;
+) => Promise<number>;
+
+const reads: Transfer = async (...words) => (await read(...words)).bytesRead;
+const writes: Transfer = async (...words) => (await write(...words)).bytesWritten;
 
 /** One open slot. All errors of the disk are `slot.io` with path, offset and the system's word. */
 export class BlockFile implements Disposable {
@@ -50,6 +54,8 @@ export class BlockFile implements Disposable {
   readonly sizeBytes: number;
   #directFd: number;
   #bufferedFd: number;
+  /** The file system took the flag of direct I/O but not a request. */
+  #refused = false;
 
   private constructor(path: string, sizeBytes: number, directFd: number, bufferedFd: number) {
     this.path = path;
@@ -90,58 +96,50 @@ export class BlockFile implements Disposable {
 
   /** True while reads and writes of whole blocks go past the page cache. */
   get direct(): boolean {
-    return this.#directFd >= 0;
+    return this.#directFd >= 0 && !this.#refused;
   }
 
   /**
    * Fills the first `length` bytes of `slab` from `offset`, which is a multiple of the block size.
-   * An odd tail is read in whole blocks as well, so that it comes from the disk too.
+   * An odd tail is read in whole blocks as well, so that it comes from the disk too. Blocks the
+   * thread until then.
    */
   read(slab: Uint8Array, offset: number, length: number): void {
     this.#checkRange(offset, length);
     const whole = Math.min(roundUp(length), slab.length);
-    let done = 0;
-    while (done < length) {
-      const n = this.#transfer(fs.readSync, slab, done, whole - done, offset + done);
-      if (n === 0) {
-        throw new UpdateError('slot.io', `${this.path} ends at byte ${offset + done}`);
-      }
+    for (let done = 0; done < length;) {
+      const n = this.#readSync(slab, done, whole - done, offset + done);
+      if (n === 0) throw this.#endsAt(offset + done);
       done += n;
     }
   }
 
-  /**
-   * As `read`, without blocking the thread: the next piece arrives while one is worked on. The slab
-   * is the disk's until the promise settles.
-   */
+  /** As `read`, without blocking the thread: the next piece arrives while one is worked on. */
   async readLater(slab: Uint8Array, offset: number, length: number): Promise<void> {
     this.#checkRange(offset, length);
     const whole = Math.min(roundUp(length), slab.length);
     for (let done = 0; done < length;) {
-      const n = await this.#readSome(slab, done, whole - done, offset + done);
-      if (n === 0) throw new UpdateError('slot.io', `${this.path} ends at byte ${offset + done}`);
+      const n = await this.#transfer(reads, slab, done, whole - done, offset + done);
+      if (n === 0) throw this.#endsAt(offset + done);
       done += n;
     }
   }
 
   /**
    * Writes the first `length` bytes of `slab` at `offset`, a multiple of the block size, and zeros
-   * up to the end of the last block (or of the slot), for which the slab must have room. Durable
-   * only after `sync`.
+   * up to the end of the last block (or of the slot), for which the slab must have room, without
+   * blocking the thread. Durable only after `sync`.
    */
-  write(slab: Uint8Array, offset: number, length: number): void {
+  async writeLater(slab: Uint8Array, offset: number, length: number): Promise<void> {
     this.#checkRange(offset, length);
     const end = Math.min(roundUp(length), this.sizeBytes - offset);
     slab.fill(0, length, end);
     for (let done = 0; done < end;) {
-      done += this.#transfer(fs.writeSync, slab, done, end - done, offset + done);
+      done += await this.#transfer(writes, slab, done, end - done, offset + done);
     }
   }
 
-  /**
-   * Everything that was written before the call, through any descriptor, is on the disk then. The
-   * one call that does not block its thread, so that work goes on while the disk is busy.
-   */
+  /** Everything that was written before the call, through any descriptor, is on the disk then. */
   async sync(): Promise<void> {
     try {
       await fdatasync(this.#bufferedFd);
@@ -157,48 +155,55 @@ export class BlockFile implements Disposable {
     this.#bufferedFd = -1;
   }
 
-  async #readSome(slab: Uint8Array, from: number, length: number, offset: number): Promise<number> {
-    const whole = length - (length % BLOCK_BYTES);
-    const aligned = whole > 0 && offset % BLOCK_BYTES === 0 && from % BLOCK_BYTES === 0;
-    try {
-      if (this.#directFd >= 0 && aligned) {
-        try {
-          return (await read(this.#directFd, slab, from, whole, offset)).bytesRead;
-        } catch (cause) {
-          if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause;
-        }
-      }
-      return (await read(this.#bufferedFd, slab, from, length, offset)).bytesRead;
-    } catch (cause) {
-      throw slotError(this.path, `be read at byte ${offset}`, cause);
-    }
-  }
-
-  /** One system call: direct for whole blocks, else through the page cache. */
-  #transfer(
+  /** One request to the disk: direct for whole blocks, else through the page cache. */
+  async #transfer(
     call: Transfer,
     slab: Uint8Array,
     from: number,
     length: number,
     offset: number,
-  ): number {
-    const whole = length - (length % BLOCK_BYTES);
-    const aligned = whole > 0 && offset % BLOCK_BYTES === 0 && from % BLOCK_BYTES === 0;
+  ): Promise<number> {
+    const whole = this.#wholeBlocks(from, length, offset);
     try {
-      if (this.#directFd >= 0 && aligned) {
-        try {
-          return call(this.#directFd, slab, from, whole, offset);
-        } catch (cause) {
-          if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause;
-          // The file system took the flag but not the request: from here on through the cache.
-          fs.closeSync(this.#directFd);
-          this.#directFd = -1;
-        }
+      try {
+        if (whole > 0) return await call(this.#directFd, slab, from, whole, offset);
+      } catch (cause) {
+        this.#refuse(cause);
       }
-      return call(this.#bufferedFd, slab, from, length, offset);
+      return await call(this.#bufferedFd, slab, from, length, offset);
     } catch (cause) {
       throw slotError(this.path, `be read or written at byte ${offset}`, cause);
     }
+  }
+
+  #readSync(slab: Uint8Array, from: number, length: number, offset: number): number {
+    const whole = this.#wholeBlocks(from, length, offset);
+    try {
+      try {
+        if (whole > 0) return fs.readSync(this.#directFd, slab, from, whole, offset);
+      } catch (cause) {
+        this.#refuse(cause);
+      }
+      return fs.readSync(this.#bufferedFd, slab, from, length, offset);
+    } catch (cause) {
+      throw slotError(this.path, `be read at byte ${offset}`, cause);
+    }
+  }
+
+  /** How many of the bytes go past the page cache; 0 = none. */
+  #wholeBlocks(from: number, length: number, offset: number): number {
+    const aligned = offset % BLOCK_BYTES === 0 && from % BLOCK_BYTES === 0;
+    return this.direct && aligned ? length - (length % BLOCK_BYTES) : 0;
+  }
+
+  /** From here on through the page cache; throws what is another error. */
+  #refuse(cause: unknown): void {
+    if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause;
+    this.#refused = true;
+  }
+
+  #endsAt(offset: number): UpdateError {
+    return new UpdateError('slot.io', `${this.path} ends at byte ${offset}`);
   }
 
   #checkRange(offset: number, length: number): void {

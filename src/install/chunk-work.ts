@@ -1,10 +1,10 @@
 /**
- * The work on single chunks, the same in the main thread and in the worker, all synchronous.
- * Always holds: compressed bytes are compared with the signed index before anything decompresses
- * them, and raw bytes reach the slot only from there; what was made from another slot is written
- * only after its own digest was compared; a chunk counts as kept only after its bytes
- * in the slot were hashed; the buffers of this file are all the memory that a thread works with.
- * Imports core, bundle and the block file.
+ * The work on single chunks, the same in the main thread and in the worker. Always holds:
+ * compressed bytes are compared with the signed index before anything decompresses them, and raw
+ * bytes reach the slot only from there; what was made from another slot is written only after its
+ * own digest was compared; a chunk counts as kept only after its bytes in the slot were hashed; the
+ * buffers of this file are all the memory that a thread works with: two slabs, so that one can be
+ * the disk's while the other is worked on. Imports core, bundle and the block file.
  */
 import { hash } from 'node:crypto';
 import { checkCompressed, checkRaw, inflateInto } from '../bundle/chunk.ts';
@@ -13,7 +13,7 @@ import { KIND, type ChunkRecord } from '../bundle/index-codec.ts';
 import { UpdateError } from '../core/errors.ts';
 import { allocateSlab, BlockFile } from '../drivers/block-file.ts';
 import { Dictionaries, type BaseJob } from './base-slot.ts';
-import { Board, CHUNK, PHASE, type BoardMemory } from './board.ts';
+import type { BoardMemory } from './board.ts';
 import { readBundle } from './read-bundle.ts';
 
 /** One slot to write, as it is sent to a worker. */
@@ -33,11 +33,14 @@ export interface SlotJob {
   readonly base: BaseJob | null;
 }
 
+/** One of the two slabs of a thread. */
+export type Side = 0 | 1;
+
 /** One thread's hands on one slot. */
 export class ChunkWork implements Disposable {
   readonly #job: SlotJob;
   readonly #slot: BlockFile;
-  readonly #slab: Uint8Array;
+  readonly #slabs: readonly [Uint8Array, Uint8Array];
   readonly #compressed: Buffer;
   readonly #decoder: FrameDecoder;
   readonly #dictionaries: Dictionaries | null;
@@ -48,7 +51,8 @@ export class ChunkWork implements Disposable {
     const largest = (pick: (record: ChunkRecord) => number): number =>
       job.records.reduce((most, record) => Math.max(most, pick(record)), 0);
     // The decoder wants room for one byte more than it should find.
-    this.#slab = allocateSlab(largest((record) => record.rawBytes) + 1);
+    const slabBytes = largest((record) => record.rawBytes) + 1;
+    this.#slabs = [allocateSlab(slabBytes), allocateSlab(slabBytes)];
     this.#compressed = Buffer.allocUnsafeSlow(largest((record) => record.compressedBytes));
     this.#decoder = frameDecoder();
     this.#slot = BlockFile.open(job.device, job.sizeBytes, options);
@@ -60,37 +64,44 @@ export class ChunkWork implements Disposable {
     }
   }
 
-  /**
-   * Brings chunk `chunk` into the slot, unless the hint says that it is there and its digest
-   * agrees. Throws as `put` does.
-   */
-  write(chunk: number): typeof CHUNK.written | typeof CHUNK.kept {
-    if (this.keeps(chunk)) return CHUNK.kept;
-    this.put(chunk);
-    return CHUNK.written;
-  }
-
-  /** Whether the hint says that the slot holds chunk `chunk`, and it does. Throws `slot.io`. */
-  keeps(chunk: number): boolean {
-    return chunk < this.#job.hintedChunks && this.#holds(this.#record(chunk));
+  /** Whether the hint says that the slot holds chunk `chunk`: it may be looked for there. */
+  isHinted(chunk: number): boolean {
+    return chunk < this.#job.hintedChunks;
   }
 
   /**
-   * Writes chunk `chunk`. Durable only after a sync. Throws `bundle.damaged` and
-   * `bundle.wrong_base` before a byte is written, `slot.io`.
+   * Makes the raw bytes of chunk `chunk` in a slab that is not the disk's. Throws `bundle.damaged`
+   * and `bundle.wrong_base`, and what is in the slab is not to be written then.
    */
-  put(chunk: number): void {
+  make(chunk: number, side: Side): void {
     const record = this.#record(chunk);
-    if (record.kind === KIND.zeros) this.#slab.fill(0, 0, record.rawBytes);
-    else this.#inflate(record);
-    this.#slot.write(this.#slab, record.rawOffset, record.rawBytes);
+    const slab = this.#slabs[side];
+    if (record.kind === KIND.zeros) slab.fill(0, 0, record.rawBytes);
+    else this.#inflate(record, slab);
   }
 
-  /** Throws `slot.readback` unless the slot holds chunk `chunk`. */
-  readBack(chunk: number): void {
-    const record = this.#record(chunk);
-    if (this.#holds(record)) return;
-    const { image, rawOffset } = record;
+  /** Writes chunk `chunk`, which was made in that slab. Durable after a sync. Throws `slot.io`. */
+  async store(chunk: number, side: Side): Promise<void> {
+    const { rawOffset, rawBytes } = this.#record(chunk);
+    await this.#slot.writeLater(this.#slabs[side], rawOffset, rawBytes);
+  }
+
+  /** Reads what the slot holds in the place of chunk `chunk` into a slab. Throws `slot.io`. */
+  async load(chunk: number, side: Side): Promise<void> {
+    const { rawOffset, rawBytes } = this.#record(chunk);
+    await this.#slot.readLater(this.#slabs[side], rawOffset, rawBytes);
+  }
+
+  /** Whether a slab that was loaded holds chunk `chunk`. */
+  agrees(chunk: number, side: Side): boolean {
+    const { rawBytes, rawSha256 } = this.#record(chunk);
+    return hash('sha256', this.#slabs[side].subarray(0, rawBytes), 'hex') === rawSha256;
+  }
+
+  /** Throws `slot.readback` unless a slab that was loaded holds chunk `chunk`. */
+  check(chunk: number, side: Side): void {
+    if (this.agrees(chunk, side)) return;
+    const { image, rawOffset } = this.#record(chunk);
     throw new UpdateError(
       'slot.readback',
       `${this.#job.device} does not hold chunk ${chunk} of image ${image} at byte ${rawOffset}`,
@@ -114,58 +125,17 @@ export class ChunkWork implements Disposable {
     return record;
   }
 
-  #holds(record: ChunkRecord): boolean {
-    this.#slot.read(this.#slab, record.rawOffset, record.rawBytes);
-    return hash('sha256', this.#slab.subarray(0, record.rawBytes), 'hex') === record.rawSha256;
-  }
-
-  #inflate(record: ChunkRecord): void {
+  #inflate(record: ChunkRecord, slab: Uint8Array): void {
     const bytes = this.#compressed.subarray(0, record.compressedBytes);
     readBundle(this.#job.bundleFd, bytes, this.#job.dataOffset + record.offset);
     checkCompressed(record, bytes);
     const { segments } = record;
     const dictionary = segments === undefined ? undefined : this.#dictionaries?.of(segments);
-    inflateInto(this.#decoder, record, bytes, this.#slab, dictionary);
+    inflateInto(this.#decoder, record, bytes, slab, dictionary);
     // The raw digest is checked once, by the read-back, or here when there is none. But a base that
     // is not the right one gives wrong bytes and no error, and they must not reach the slot.
     if (record.kind === KIND.delta || !this.#job.readBack) {
-      checkRaw(record, this.#slab.subarray(0, record.rawBytes));
+      checkRaw(record, slab.subarray(0, record.rawBytes));
     }
-  }
-}
-
-/** What a worker does with a job: chunks as long as there are any, phase by phase. */
-export function workUntilDone(job: SlotJob): void {
-  const board = new Board(job.board);
-  try {
-    using work = new ChunkWork(job, { claim: false });
-    writeAll(board, work);
-    awaitReadBack(board);
-    for (let chunk = board.takeRead(); chunk !== null; chunk = board.takeRead()) {
-      work.readBack(chunk);
-      board.finishRead();
-    }
-  } catch (error) {
-    board.stop();
-    throw error;
-  }
-}
-
-function writeAll(board: Board, work: ChunkWork): void {
-  for (;;) {
-    const seen = board.events;
-    const chunk = board.takeWrite();
-    if (chunk === null) return;
-    if (chunk === 'wait') board.sleep(seen);
-    else board.finishWrite(chunk, work.write(chunk));
-  }
-}
-
-/** Returns when the main thread has synced what was written, or when there is nothing to do. */
-function awaitReadBack(board: Board): void {
-  for (;;) {
-    const seen = board.events;
-    if (board.phase !== PHASE.write || board.stopped) return;
-    board.sleep(seen);
   }
 }

@@ -12,6 +12,7 @@ import { Board, CHUNK, PHASE } from './board.ts';
 import { ChunkWork, type SlotJob } from './chunk-work.ts';
 import type { Helper } from './crew.ts';
 import type { Hints, SlotHint } from './hint.ts';
+import { Lane } from './lane.ts';
 import type { Meter } from './meter.ts';
 import type { Plan } from './plan.ts';
 import type { InstallResult } from './protocol.ts';
@@ -49,13 +50,14 @@ export async function installSlot(
   const board = new Board(job.board);
   const one = new SlotInstall(plan, context, job, board);
   using work = new ChunkWork(job, { claim: true });
+  await using lane = new Lane(work, board, () => one.proveOnce());
   const helped = context.helper?.run(job) ?? Promise.resolve();
   // A thread that fails or dies stops the other one.
   const guarded = helped.catch((error: unknown) => {
     board.stop();
     throw error;
   });
-  const both = await Promise.allSettled([one.run(work), guarded]);
+  const both = await Promise.allSettled([one.run(work, lane), guarded]);
   for (const outcome of both) {
     if (outcome.status === 'rejected') throw await explained(outcome.reason, plan, context.signal);
   }
@@ -123,7 +125,7 @@ class SlotInstall {
     this.#proven = context.proven;
   }
 
-  async run(work: ChunkWork): Promise<void> {
+  async run(work: ChunkWork, lane: Lane): Promise<void> {
     const board = this.#board;
     const recorder = new Recorder({
       board,
@@ -134,10 +136,10 @@ class SlotInstall {
     });
     try {
       await recorder.begin();
-      await this.#write(work, recorder);
+      await this.#write(lane, recorder);
       if (board.stopped) return;
       await recorder.finish();
-      if (this.#context.readBack && this.#sum(CHUNK.written) > 0) await this.#readBack(work);
+      if (this.#context.readBack && this.#sum(CHUNK.written) > 0) await this.#readBack(lane);
       if (!board.stopped) await this.#remember(endOf(this.#plan), true);
     } finally {
       // After an error or an abort this lets the other thread go; after success it has gone.
@@ -147,46 +149,38 @@ class SlotInstall {
     }
   }
 
-  async #write(work: ChunkWork, recorder: Recorder): Promise<void> {
+  async #write(lane: Lane, recorder: Recorder): Promise<void> {
     const board = this.#board;
     while (board.finishedCount < board.count && !board.stopped) {
       await this.#turn();
       recorder.tick();
       const seen = board.events;
-      const chunk = board.takeWrite();
-      if (typeof chunk === 'number') board.finishWrite(chunk, await this.#bring(work, chunk));
-      else if (chunk === null || !(await recorder.advance())) board.sleep(seen);
+      const step = await lane.write();
+      const idle = step === 'end' || (step === 'wait' && !(await recorder.advance()));
+      if (idle && board.finishedCount < board.count) board.sleep(seen);
       this.#tell(0, board.finishedCount);
     }
   }
 
   /** A base that the caller has not hashed is hashed before the first write after all. */
-  async #bring(work: ChunkWork, chunk: number): Promise<typeof CHUNK.written | typeof CHUNK.kept> {
-    if (work.keeps(chunk)) return CHUNK.kept;
+  async proveOnce(): Promise<void> {
+    if (this.#proven) return;
     const { opened, base: job } = this.#plan;
     const { base } = opened.image;
-    if (!this.#proven && job !== null && base !== undefined) {
+    if (job !== null && base !== undefined) {
       await proveBase(base, job, { signal: this.#context.signal });
     }
     this.#proven = true;
-    work.put(chunk);
-    return CHUNK.written;
   }
 
-  async #readBack(work: ChunkWork): Promise<void> {
+  async #readBack(lane: Lane): Promise<void> {
     const board = this.#board;
     this.#context.meter.tell();
     board.enter(PHASE.readBack);
     while (board.readCount < board.count && !board.stopped) {
       await this.#turn();
       const seen = board.events;
-      const chunk = board.takeRead();
-      if (chunk !== null) {
-        work.readBack(chunk);
-        board.finishRead();
-      } else if (board.readCount < board.count) {
-        board.sleep(seen);
-      }
+      if (!(await lane.readBack()) && board.readCount < board.count) board.sleep(seen);
       this.#tell(this.#plan.bytes, board.readCount);
     }
   }

@@ -4,7 +4,6 @@
  * every byte of the file was compared with what is signed; nothing was decompressed, because
  * nothing needed to be. Imports core, bundle and the files of this room.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { checkCompressed } from '../bundle/chunk.ts';
 import type { ChunkRecord } from '../bundle/index-codec.ts';
 import { openBundle, type OpenBundle } from '../bundle/reader.ts';
@@ -12,10 +11,7 @@ import { openFileSource, type ByteSource, type FileSource } from '../bundle/sour
 import { loadTrustRoot } from '../bundle/trust.ts';
 import { Meter, type OnProgress } from './meter.ts';
 import type { VerifyResult } from './protocol.ts';
-import { readBundle } from './read-bundle.ts';
-
-/** The loop gets a turn at least this often: signals, the closed input, replies. */
-const TURN_MS = 10;
+import { readBundleLater } from './read-bundle.ts';
 
 /** Waiting and telling, the same for all long work of this room. */
 export interface WorkOptions {
@@ -50,8 +46,8 @@ export async function verifyFile(
 }
 
 /**
- * Compares every chunk of an open bundle file with its record; one buffer serves for all of them.
- * Throws `bundle.damaged`.
+ * Compares every chunk of an open bundle file with its record; two buffers serve for all of them,
+ * since the next one arrives while one is hashed. Throws `bundle.damaged`.
  */
 export async function verifyChunks(
   { handle }: FileSource,
@@ -61,19 +57,27 @@ export async function verifyChunks(
   const meter = new Meter(bundle.sizeBytes, options.onProgress);
   const chunks = chunksOf(bundle);
   const largest = chunks.reduce((most, { record }) => Math.max(most, record.compressedBytes), 0);
-  const buffer = Buffer.allocUnsafeSlow(largest);
+  const buffers = [Buffer.allocUnsafeSlow(largest), Buffer.allocUnsafeSlow(largest)] as const;
+  const bytesOf = (i: number): Buffer =>
+    buffers[i % 2 === 0 ? 0 : 1].subarray(0, chunks[i]?.record.compressedBytes);
+  const comes = async (i: number): Promise<void> => {
+    const chunk = chunks[i];
+    if (chunk !== undefined) await readBundleLater(handle.fd, bytesOf(i), chunk.at);
+  };
   let doneBytes = bundle.headBytes;
-  let turnMs = performance.now();
-  for (const { record, at } of chunks) {
-    const bytes = buffer.subarray(0, record.compressedBytes);
-    readBundle(handle.fd, bytes, at);
-    checkCompressed(record, bytes);
-    doneBytes += bytes.length;
-    meter.at(doneBytes);
-    options.signal.throwIfAborted();
-    if (performance.now() - turnMs < TURN_MS) continue;
-    await nextTurn();
-    turnMs = performance.now();
+  let next = comes(0);
+  try {
+    for (const [i, { record }] of chunks.entries()) {
+      await next;
+      options.signal.throwIfAborted();
+      next = comes(i + 1);
+      checkCompressed(record, bytesOf(i));
+      doneBytes += record.compressedBytes;
+      meter.at(doneBytes);
+    }
+  } finally {
+    // The file may be closed after this, and its number be that of another one.
+    await next.catch(() => undefined);
   }
   meter.at(bundle.sizeBytes);
   meter.tell();

@@ -1,11 +1,12 @@
 /**
  * Entry of the installer's worker thread: takes jobs from the main thread, one at a time, and
- * answers each with `null` or with the report of what went wrong. Always holds: while a job runs
- * this thread's loop stands still, and nobody waits for it. Imports core and the chunk work.
+ * answers each with `null` or with the report of what went wrong. Always holds: a job's answer is
+ * its last word, nothing of it is under way then. Imports core and the lane.
  */
 import { parentPort } from 'node:worker_threads';
 import { asUpdateError, type ErrorReport } from '../core/errors.ts';
-import { workUntilDone, type SlotJob } from './chunk-work.ts';
+import type { SlotJob } from './chunk-work.ts';
+import { workUntilDone } from './lane.ts';
 
 /** Answer to one job. */
 export type JobAnswer = { readonly failed: ErrorReport | null };
@@ -16,10 +17,8 @@ function answer(failed: ErrorReport | null): void {
 }
 
 parentPort?.on('message', (job: SlotJob) => {
-  try {
-    workUntilDone(job);
-    answer(null);
-  } catch (error) {
-    answer(asUpdateError(error).report());
-  }
+  workUntilDone(job).then(
+    () => answer(null),
+    (error: unknown) => answer(asUpdateError(error).report()),
+  );
 });

@@ -203,6 +203,9 @@ t.test('asked for on the standby, it waits there, and runs once', async (t) => {
   t.strictSame(failed, []);
 });
 
+const row = (report: PrecheckReport, name: string) =>
+  report.checks.find((one) => one.name === name);
+
 t.test(
   'a dry run of an update that comes later: what it would wait for is no refusal',
   async (t) => {
@@ -211,8 +214,6 @@ t.test(
     const never = new AbortController().signal;
     const dry = (times: object, path = GOOD) =>
       pair.clock.until(backend.precheck({ path }, never, times));
-    const row = (report: PrecheckReport, name: string) =>
-      report.checks.find((one) => one.name === name);
     t.match(await dry({}), { ok: false, code: 'window.closed' });
     const early = await dry({ at: '+5m' });
     t.match(early, { ok: true, code: null });

@@ -13,7 +13,7 @@ import { loadTrustRoot } from '../../src/bundle/trust.ts';
 import type { UpdateError } from '../../src/core/errors.ts';
 import { parseSha256 } from '../../src/core/model.ts';
 import { explainBase } from '../../src/install/base-slot.ts';
-import { Board, CHUNK as CHUNK_DONE } from '../../src/install/board.ts';
+import { Board } from '../../src/install/board.ts';
 import { ChunkWork, type SlotJob } from '../../src/install/chunk-work.ts';
 import { Hints } from '../../src/install/hint.ts';
 import { installImages, type InstallRequest } from '../../src/install/pipeline.ts';
@@ -224,12 +224,13 @@ t.test('a base that changes between check and use', async (t) => {
   await using source = await openFileSource(sample.paths.delta);
   using work = new ChunkWork({ ...job, bundleFd: source.handle.fd }, { claim: true });
   const deltas = opened.records.filter(({ kind }) => kind === KIND.delta);
-  t.equal(work.write(deltas[0]!.chunk), CHUNK_DONE.written);
+  work.make(deltas[0]!.chunk, 0);
+  await work.store(deltas[0]!.chunk, 0);
   const { path } = sample.slots.device('system', 'A');
   pattern(sample);
   writeFileSync(path, noise('meanwhile', readFileSync(path).length));
   for (const { chunk } of deltas) {
-    t.throws(() => work.write(chunk), { code: 'bundle.wrong_base' });
+    t.throws(() => work.make(chunk, 0), { code: 'bundle.wrong_base' });
   }
   t.ok(untouched(sample));
 });
@@ -247,7 +248,7 @@ t.test(
     const job = { ...jobOf(sample, { ...opened, records }), bundleFd: source.handle.fd };
     using work = new ChunkWork(job, { claim: true });
     const chunk = records.findIndex(({ kind }) => kind === KIND.delta);
-    const failure = t.throws(() => work.write(chunk), { code: 'bundle.wrong_base' });
+    const failure = t.throws(() => work.make(chunk, 0), { code: 'bundle.wrong_base' });
     const { base } = opened.image;
     const { signal } = new AbortController();
     const why = await explainBase(failure as UpdateError, base!, job.base!, signal);
