@@ -100,20 +100,25 @@ async function fillChunks(
     meter.at(doneBytes);
   };
   let unsyncedBytes = 0;
+  // One chunk is written while the next one is hashed.
+  let writing = Promise.resolve();
   let syncing = Promise.resolve();
   const missing = missingChunks(file, chunksOf(bundle), done);
   for await (const { chunk, bytes } of readAhead(source, missing, options.depth, options.signal)) {
     options.signal.throwIfAborted();
     checkCompressed(chunk.record, bytes);
-    await writeAll(file, bytes, chunk.at);
-    done(bytes.length);
+    await writing;
+    writing = writeAll(file, bytes, chunk.at).then(() => done(bytes.length));
+    writing.catch(() => undefined);
     unsyncedBytes += bytes.length;
     if (unsyncedBytes < SYNC_BYTES) continue;
     unsyncedBytes = 0;
+    await writing;
     await syncing;
     syncing = file.datasync();
     syncing.catch(() => undefined);
   }
+  await writing;
   await syncing;
   meter.at(bundle.sizeBytes);
   meter.tell();
