@@ -99,6 +99,10 @@ async function fillChunks(
     doneBytes += bytes;
     meter.at(doneBytes);
   };
+  const put = async (bytes: Uint8Array, at: number): Promise<void> => {
+    await writeAll(file, bytes, at);
+    done(bytes.length);
+  };
   let unsyncedBytes = 0;
   // One chunk is written while the next one is hashed.
   let writing = Promise.resolve();
@@ -108,7 +112,7 @@ async function fillChunks(
     options.signal.throwIfAborted();
     checkCompressed(chunk.record, bytes);
     await writing;
-    writing = writeAll(file, bytes, chunk.at).then(() => done(bytes.length));
+    writing = put(bytes, chunk.at);
     writing.catch(() => undefined);
     unsyncedBytes += bytes.length;
     if (unsyncedBytes < SYNC_BYTES) continue;
