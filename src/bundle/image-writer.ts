@@ -1,8 +1,9 @@
 /**
  * From a raw image file to the frames of its member and the records of its index, docs/bundle.md
  * B7.4. Always holds: the input is read once, in order, so digests and frames are of the same bytes
- * whatever happens to the file meanwhile; at most a few chunks are in memory; the result depends on
- * the bytes, the chunk size and the level only, never on timing. Imports core.
+ * whatever happens to the file meanwhile; each frame was read back as a node reads it; at most a
+ * few chunks are in memory; the result depends on the bytes, the chunk size and the level only,
+ * never on timing. Imports core.
  */
 import { createHash, hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
@@ -14,6 +15,7 @@ import type { ManifestBase } from '../core/manifest.ts';
 import type { Sha256 } from '../core/model.ts';
 import type { Segment } from './delta.ts';
 import type { BaseImage, Dictionary } from './delta-base.ts';
+import { frameDecoder, type FrameDecoder } from './frame-decoder.ts';
 import { storedFrame, zeroDigests, zeroFrame } from './frames.ts';
 import { KIND, type ChunkKind, type ChunkRecord } from './index-codec.ts';
 import { CHUNKS_MAX, MEMBER_BYTES_MAX } from './limits.ts';
@@ -21,6 +23,8 @@ import { writeAll } from './replace-file.ts';
 import { fileError, openFileSource, type ByteSource, type FileSource } from './source.ts';
 
 const compress = promisify(zstdCompress);
+/** The one that nodes install with. */
+let decoder: FrameDecoder | null = null;
 /** A chunk of which the base has more than this share is not tried without the base. */
 const ALIKE = 0.5;
 
@@ -187,8 +191,19 @@ async function frameOf(
   return kind === KIND.delta ? { ...frame, segments: dictionary!.segments } : frame;
 }
 
+/**
+ * Longest frame of so many bytes (zstd.h, ZSTD_COMPRESSBOUND), and one more: when a frame fills its
+ * buffer to the last byte, the engine asks the compressor for more and gets a second, empty frame.
+ */
+function roomFor(rawBytes: number): number {
+  const small = 128 * 1024;
+  return rawBytes + (rawBytes >> 8) + (rawBytes < small ? (small - rawBytes) >> 11 : 0) + 1;
+}
+
+/** One frame. Throws `internal.bug` for what a node would refuse, before anybody signs it. */
 async function packed(raw: Uint8Array, level: number, dictionary?: Uint8Array): Promise<Buffer> {
-  return await compress(raw, {
+  const frame = await compress(raw, {
+    chunkSize: roomFor(raw.length),
     pledgedSrcSize: raw.length,
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
@@ -197,6 +212,15 @@ async function packed(raw: Uint8Array, level: number, dictionary?: Uint8Array): 
     },
     ...(dictionary !== undefined && { dictionary }),
   });
+  decoder ??= frameDecoder();
+  const back = Buffer.allocUnsafeSlow(raw.length + 1);
+  try {
+    decoder.decode(frame, back, raw.length, dictionary);
+  } catch (cause) {
+    throw new UpdateError('internal.bug', 'a frame was made that nobody can read', { cause });
+  }
+  if (back.subarray(0, raw.length).equals(raw)) return frame;
+  throw new UpdateError('internal.bug', 'a frame was made that gives other bytes');
 }
 
 function tooLarge(name: string): UpdateError {
